@@ -1,0 +1,3 @@
+from q2pt_tasks.cli import main
+
+main()

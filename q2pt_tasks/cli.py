@@ -1,0 +1,65 @@
+"""`q2pt STAGE`: one sub-command per stage, the same call that `dvc.yaml` makes, and what surrounds the graph."""
+
+import argparse
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Sequence
+
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.params import STAGE_SECTIONS
+
+# A target of a matrix stage, by the stage's name.
+_TARGETS = {"train_unified": "variant", "train_non_unified": "locale"}
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("q2pt_tasks").setLevel(logging.INFO)
+    for noisy in ("httpx", "great_expectations", "matplotlib", "fontTools"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        print(_run(options))
+    except (ValueError, OSError, RuntimeError) as error:
+        # An error of our own says what a user, a file or the data did wrong, and ends with that sentence; any other
+        # is a defect and shows where it happened.
+        if not type(error).__module__.startswith(f"{_PACKAGE}."):
+            raise
+        print(f"{options.command} failed: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="q2pt", description="Query-to-product-type prediction: the pipeline's stages.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("resolve", help="before the graph: what lies outside the repository -> data/source.json")
+    commands.add_parser("summary", help="print the last evaluation as a table, and the gate's decision")
+    for stage in STAGE_SECTIONS:
+        command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")
+        if target := _TARGETS.get(stage):
+            command.add_argument(f"--{target}", required=True)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> object:
+    layout = Layout()
+    if options.command == "resolve":
+        return importlib.import_module("q2pt_tasks.sources.resolve").resolve(layout)
+    if options.command == "summary":
+        return _summary(layout)
+    stage = importlib.import_module(f"q2pt_tasks.stages.{options.command}")
+    target = _TARGETS.get(options.command)
+    report = stage.main(layout, getattr(options, target)) if target else stage.main(layout)
+    return f"{options.command}: {report}"
+
+
+def _summary(layout: Layout) -> str:
+    from q2pt_tasks.report.summary_table import summary_table
+
+    summary = json.loads(layout.summary.read_text(encoding="utf-8"))
+    decision = json.loads(layout.decision.read_text(encoding="utf-8"))
+    return f"{summary_table(summary)}\n\n{decision['sentence']}\nReport: {layout.report_page.resolve()}"

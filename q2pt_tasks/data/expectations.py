@@ -1,0 +1,211 @@
+"""What is expected of the tables as a whole: our own declarations, independent of the library that evaluates them.
+
+An expectation speaks about one named figure. All figures of a run fit into one row, so no library ever sees the log.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, TypeVar
+
+import narwhals as nw
+import pyarrow as pa
+from pydantic import Field
+
+from q2pt_tasks.data.row_rules import Tally, Window
+from q2pt_tasks.data.schema import CATALOG, EVENTS
+from q2pt_tasks.params import Section
+
+Figure = int | float | str
+K = TypeVar("K")
+Severity = Literal["error", "warning"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+EVENT_COLUMNS = "columns of events"
+CATALOG_COLUMNS = "columns of catalog"
+DAYS_PRESENT = "days with valid rows"
+DAYS_MISSING = "days without valid rows"
+DIRTY_EVENTS = "share of events quarantined"
+DIRTY_CATALOG = "share of catalog rows quarantined"
+KNOWN_PRODUCTS = "share of sound events whose product is in the catalog"
+LOW_VOLUME_LOCALES = "share of locales with too few rows"
+LOW_VOLUME_CLICKS = "share of clicks in locales with too few rows"
+
+
+class Limits(Section):
+    """How bad the tables may be before the run stops."""
+
+    max_missing_days: Annotated[int, Field(ge=0)] = 2
+    max_dirty_share: Share = 0.05
+    min_known_product_share: Share = 0.95
+    min_locale_rows: Annotated[int, Field(ge=1)] = 100
+    on_low_volume: Literal["warn", "exclude", "fail"] = "warn"
+    max_low_volume_share: Share = 0.25
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What one figure must be."""
+
+    figure: str
+    """Also the expectation's name: each figure is expected to be one thing."""
+    kind: str
+    """The name of the class in Great Expectations that decides."""
+    arguments: Mapping[str, object]
+    """Its bounds, by its own names for them."""
+    needed: str
+    """The bounds in words."""
+    severity: Severity = "error"
+    """A warning that does not hold is said, and does not stop the run."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One expectation, evaluated."""
+
+    expectation: Expectation
+    found: Figure
+    holds: bool
+
+    @property
+    def fails(self) -> bool:
+        return not self.holds and self.expectation.severity == "error"
+
+    @property
+    def warns(self) -> bool:
+        return not self.holds and self.expectation.severity == "warning"
+
+    def __str__(self) -> str:
+        return f"{self.expectation.figure}: found {say(self.found)}, needed {self.expectation.needed}"
+
+
+def say(figure: Figure) -> str:
+    """A figure in words: whole numbers are counts, the others are shares."""
+    if isinstance(figure, float):
+        # Enough digits that 5.001 % is not said to exceed 5 %.
+        return f"{100 * figure:.4f}".rstrip("0").rstrip(".") + " %"
+    return f"{figure:,}" if isinstance(figure, int) else figure
+
+
+def at_most(figure: str, limit: int | float) -> Expectation:
+    """`figure` must not exceed `limit`."""
+    return Expectation(figure, "ExpectColumnMaxToBeBetween", {"max_value": limit}, f"at most {say(limit)}")
+
+
+def at_least(figure: str, limit: int | float) -> Expectation:
+    """`figure` must not fall below `limit`."""
+    return Expectation(figure, "ExpectColumnMinToBeBetween", {"min_value": limit}, f"at least {say(limit)}")
+
+
+def equal_to(figure: str, text: str) -> Expectation:
+    """`figure` must be exactly `text`."""
+    return Expectation(figure, "ExpectColumnDistinctValuesToEqualSet", {"value_set": [text]}, text)
+
+
+def describe_columns(schema: Mapping[str, object]) -> str:
+    """Names and types of columns in one line; the engine's types, so that any engine can be asked."""
+    return ", ".join(f"{name} {kind}" for name, kind in schema.items())
+
+
+def expected_columns(schema: pa.Schema) -> str:
+    """How `describe_columns` describes a table of `schema`."""
+    return describe_columns(nw.from_native(schema.empty_table(), eager_only=True).schema)
+
+
+def column_expectations() -> tuple[Expectation, ...]:
+    """What must hold before any row can be judged."""
+    return (
+        equal_to(EVENT_COLUMNS, expected_columns(EVENTS)),
+        equal_to(CATALOG_COLUMNS, expected_columns(CATALOG)),
+    )
+
+
+def rule_figure(rule_name: str) -> str:
+    """The figure of one rule's share of the events."""
+    return f"share of events with {rule_name}"
+
+
+def locale_figure(locale: str) -> str:
+    """The figure of one locale's volume."""
+    return f"valid rows of {locale}"
+
+
+def row_expectations(limits: Limits, rule_names: Iterable[str], locales: Sequence[str]) -> tuple[Expectation, ...]:
+    """What must hold of the judged rows."""
+    return (
+        at_least(DAYS_PRESENT, 1),
+        at_most(DAYS_MISSING, limits.max_missing_days),
+        at_most(DIRTY_EVENTS, limits.max_dirty_share),
+        *(at_most(rule_figure(name), limits.max_dirty_share) for name in rule_names),
+        at_most(DIRTY_CATALOG, limits.max_dirty_share),
+        at_least(KNOWN_PRODUCTS, limits.min_known_product_share),
+        # Whatever a single small store may do: many of them, or a large one, are no small store's trouble.
+        at_most(LOW_VOLUME_LOCALES, limits.max_low_volume_share),
+        at_most(LOW_VOLUME_CLICKS, limits.max_low_volume_share),
+        *(_volume_expectation(locale, limits) for locale in locales),
+    )
+
+
+def _volume_expectation(locale: str, limits: Limits) -> Expectation:
+    severity: Severity = "error" if limits.on_low_volume == "fail" else "warning"
+    return replace(at_least(locale_figure(locale), limits.min_locale_rows), severity=severity)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Valid rows per locale and day, and where they are too few."""
+
+    locales: Mapping[str, int]
+    """Every locale of the shop, those without rows too."""
+    days: Mapping[object, int]
+    """Every day of the window."""
+    low: tuple[str, ...]
+    """Locales with fewer valid rows than needed."""
+
+    @property
+    def missing_days(self) -> tuple[str, ...]:
+        return tuple(str(day) for day, rows in self.days.items() if not rows)
+
+
+def measure_volume(tallies: Sequence[Tally], locales: Sequence[str], window: Window, min_locale_rows: int) -> Volume:
+    """Counts the valid rows of each locale and day; locales and days without any count as 0."""
+    valid = [tally for tally in tallies if tally.reason is None]
+    per_locale = _sum_rows((tally.locale, tally.rows) for tally in valid)
+    per_day = _sum_rows((tally.day, tally.rows) for tally in valid)
+    rows = {locale: per_locale[locale] for locale in locales}
+    low = tuple(locale for locale, count in rows.items() if count < min_locale_rows)
+    return Volume(rows, {day: per_day[day] for day in window.days}, low)
+
+
+def row_figures(
+    tallies: Sequence[Tally], rules: Mapping[str, str], volume: Volume, dirty_catalog_share: float
+) -> dict[str, Figure]:
+    """Every figure that `row_expectations` speaks of. `rules` maps a rule's name to its reason."""
+    per_reason = _sum_rows((tally.reason, tally.rows) for tally in tallies)
+    total = per_reason.total()
+    sound = per_reason[None] + per_reason[rules["duplicate"]]
+    clicks = sum(tally.clicks for tally in tallies if tally.locale in volume.locales)
+    low_clicks = sum(tally.clicks for tally in tallies if tally.locale in volume.low)
+    return {
+        DAYS_PRESENT: len(volume.days) - len(volume.missing_days),
+        DAYS_MISSING: len(volume.missing_days),
+        DIRTY_EVENTS: share(total - per_reason[None], total),
+        **{rule_figure(name): share(per_reason[reason], total) for name, reason in rules.items()},
+        DIRTY_CATALOG: dirty_catalog_share,
+        KNOWN_PRODUCTS: share(sound, sound + per_reason[rules["product_unknown"]]),
+        LOW_VOLUME_LOCALES: share(len(volume.low), len(volume.locales)),
+        LOW_VOLUME_CLICKS: share(low_clicks, clicks),
+        **{locale_figure(locale): rows for locale, rows in volume.locales.items()},
+    }
+
+
+def share(part: float, whole: float) -> float:
+    """`part` of `whole`; nothing of nothing is 0, never undefined: checks pass over undefined figures."""
+    return part / whole if whole else 0.0
+
+
+def _sum_rows(pairs: Iterable[tuple[K, int]]) -> Counter[K]:
+    totals: Counter[K] = Counter()
+    for key, rows in pairs:
+        totals[key] += rows
+    return totals

@@ -1,0 +1,92 @@
+"""From clicks to labels: which product types a query means in a store, and by what share of its clicks.
+
+The paper trains on labels made from click-through behaviour and does not give its rule (arXiv 2410.07121). The rules
+here are published ones: a share of clicks and a floor for the best share (home-improvement store, VUI 2024), a floor
+of clicks for a pair of query and type (eBay 2019).
+"""
+
+from dataclasses import dataclass
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+
+LABELS = pa.schema(
+    [
+        ("query", pa.string()),
+        ("product_types", pa.list_(pa.string())),
+        ("shares", pa.list_(pa.float64())),
+        ("clicks", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """What it takes for a click to become a label.
+
+    Attributes:
+        min_query_clicks: clicks that a query needs in the period.
+        min_pair_clicks: clicks that a query needs on one product type.
+        min_share: share of the query's clicks that a product type needs, 0 to 1.
+        min_top_share: share that the query's best product type needs; else nobody knows what the query means.
+    """
+
+    min_query_clicks: int
+    min_pair_clicks: int
+    min_share: float
+    min_top_share: float
+
+
+def clicks_by_type(events: nw.LazyFrame, catalog: nw.LazyFrame, normal_forms: nw.LazyFrame) -> nw.LazyFrame:
+    """Clicks per locale, normalised query and product type.
+
+    Args:
+        events: valid events.
+        catalog: the product type of every product and locale.
+        normal_forms: `raw_query` and its normal form `query`, one row per raw query of the events.
+    """
+    return (
+        events.filter(nw.col("clicks") > 0)
+        .rename({"query": "raw_query"})
+        .join(normal_forms, on="raw_query", how="inner")
+        .join(catalog, on=["product_id", "locale"], how="inner")
+        .group_by("locale", "query", "product_type")
+        .agg(nw.col("clicks").sum().cast(nw.Int64))
+    )
+
+
+def label_pairs(clicks: nw.LazyFrame, rules: LabelRules) -> nw.LazyFrame:
+    """The pairs of query and product type that `rules` accept, with `share` and the query's `query_clicks`."""
+    query = ("locale", "query")
+    shares = clicks.with_columns(query_clicks=nw.col("clicks").sum().over(*query).cast(nw.Int64)).with_columns(
+        share=nw.col("clicks") / nw.col("query_clicks")
+    )
+    known = shares.with_columns(top_share=nw.col("share").max().over(*query)).filter(
+        nw.col("query_clicks") >= rules.min_query_clicks, nw.col("top_share") >= rules.min_top_share
+    )
+    return known.filter(nw.col("clicks") >= rules.min_pair_clicks, nw.col("share") >= rules.min_share).select(
+        "locale", "query", "product_type", "share", "query_clicks"
+    )
+
+
+def nest_labels(pairs: pa.Table) -> pa.Table:
+    """One row per query with its product types, best first, from the pairs of one locale in any order."""
+    pairs = pairs.sort_by([("query", "ascending"), ("share", "descending"), ("product_type", "ascending")])
+    queries = pairs["query"].combine_chunks()
+    starts = np.flatnonzero(_starts_group(queries))
+    offsets = pa.array(np.append(starts, len(queries)), pa.int32())
+    return pa.table(
+        {
+            "query": queries.take(pa.array(starts)),
+            "product_types": pa.ListArray.from_arrays(offsets, pairs["product_type"].combine_chunks()),
+            "shares": pa.ListArray.from_arrays(offsets, pairs["share"].combine_chunks()),
+            "clicks": pairs["query_clicks"].combine_chunks().take(pa.array(starts)),
+        },
+        schema=LABELS,
+    )
+
+
+def _starts_group(values: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    codes = values.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return np.append([True], codes[1:] != codes[:-1])[: len(codes)]

@@ -1,0 +1,195 @@
+"""What makes a row unfit, as expressions that the engine evaluates, and the tally of the judged rows.
+
+A judged table has one more column, `reason`: the sentence of the first rule that the row breaks, in the declared
+order, or null where the row is valid. Rows are marked, never dropped, so none can be lost here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import narwhals as nw
+
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS
+
+Frame = nw.LazyFrame[Any]
+
+REASON = "reason"
+
+# A letter, digit, sign or emoji: anything but white space (Unicode's Z, ASCII's \s) and invisible format marks (Cf),
+# so that a query of nothing but right-to-left marks counts as blank while one that contains them does not.
+_VISIBLE = r"[^\s\p{Z}\p{Cf}]"
+_CONTROL = r"\p{Cc}"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The days, both included, that the log must cover."""
+
+    first_day: date
+    last_day: date
+
+    def __post_init__(self) -> None:
+        if self.first_day > self.last_day:
+            raise ValueError(f"the window ends on {self.last_day}, before it starts on {self.first_day}")
+
+    def __str__(self) -> str:
+        return f"{self.first_day} to {self.last_day}"
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        length = (self.last_day - self.first_day).days + 1
+        return tuple(self.first_day + timedelta(days=offset) for offset in range(length))
+
+    def contains(self, column: str) -> nw.Expr:
+        """True where the date in `column` lies inside, null where it is null."""
+        return nw.col(column).is_between(self.first_day, self.last_day)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One reason to quarantine a row."""
+
+    name: str
+    """Short and stable, for figures and reports."""
+    reason: str
+    """A sentence for people; different for each rule."""
+    broken: nw.Expr
+    """True where the row breaks the rule. Null counts as false: a missing value has its own rule before."""
+
+
+# Judged across rows, among those that break no other rule, hence always last.
+DUPLICATE_EVENT = ("duplicate", "the row repeats a date, locale, query and product")
+DUPLICATE_PRODUCT = ("duplicate", "the row repeats a locale and product")
+
+
+def event_rules(locales: Sequence[str], window: Window, max_query_chars: int) -> tuple[Rule, ...]:
+    """The rules of an event in the order in which they apply. `in_catalog` is joined by `judge_events`."""
+    query = nw.col("query")
+    counts = [nw.col(name) for name in COUNTS]
+    return (
+        *_locale_rules(locales),
+        Rule("date_missing", "the date is missing", nw.col("event_date").is_null()),
+        Rule("date_outside_window", f"the date lies outside the window {window}", ~window.contains("event_date")),
+        Rule("query_missing", "the query is missing or blank", _is_blank("query")),
+        Rule("query_too_long", f"the query is longer than {max_query_chars} characters", _is_long(max_query_chars)),
+        Rule("query_control", "the query has control characters", query.str.contains(_CONTROL)),
+        Rule("product_missing", "the product is missing or blank", _is_blank("product_id")),
+        Rule("count_missing", "a count is missing", _any(count.is_null() for count in counts)),
+        Rule("count_negative", "a count is negative", _any(count < 0 for count in counts)),
+        Rule("clicks_exceed", "there are more clicks than impressions", nw.col("clicks") > nw.col("impressions")),
+        Rule("product_unknown", "the product is not in the catalog of its locale", nw.col("in_catalog").is_null()),
+    )
+
+
+def catalog_rules(locales: Sequence[str]) -> tuple[Rule, ...]:
+    """The rules of a catalog row in the order in which they apply."""
+    return (
+        *_locale_rules(locales),
+        Rule("product_missing", "the product is missing or blank", _is_blank("product_id")),
+        Rule("product_type_missing", "the product type is missing or blank", _is_blank("product_type")),
+    )
+
+
+def reasons_by_name(rules: Sequence[Rule], duplicate: tuple[str, str]) -> dict[str, str]:
+    """The reason of every rule by its name, in the order in which they apply."""
+    return {rule.name: rule.reason for rule in rules} | dict([duplicate])
+
+
+def judge_events(events: Frame, catalog: Frame, rules: Sequence[Rule]) -> Frame:
+    """`events` with `reason`. `catalog` holds valid products only: one row per locale and product."""
+    known = catalog.select(*CATALOG_KEY, in_catalog=nw.lit(True))
+    judged = events.join(known, on=list(CATALOG_KEY), how="left").with_columns(_first_reason(rules))
+    return _mark_duplicates(judged, EVENT_KEY, EVENTS.names, DUPLICATE_EVENT[1])
+
+
+def judge_catalog(catalog: Frame, rules: Sequence[Rule]) -> Frame:
+    """`catalog` with `reason`."""
+    judged = catalog.with_columns(_first_reason(rules))
+    return _mark_duplicates(judged, CATALOG_KEY, CATALOG.names, DUPLICATE_PRODUCT[1])
+
+
+def exclusion_reason(rows: int, minimum: int) -> str:
+    """Why the valid `rows` of a locale are quarantined as well."""
+    return f"locale excluded: {rows} rows, at least {minimum} needed"
+
+
+def exclude_locales(judged: Frame, reasons: Mapping[str, str]) -> Frame:
+    """`judged` where every valid row of a locale in `reasons` gets that reason."""
+    if not reasons:
+        return judged
+    exclusions = [_when(nw.col("locale") == locale, reason) for locale, reason in sorted(reasons.items())]
+    return judged.with_columns(nw.coalesce(nw.col(REASON), *exclusions).alias(REASON))
+
+
+def _locale_rules(locales: Sequence[str]) -> tuple[Rule, Rule]:
+    return (
+        Rule("locale_missing", "the locale is missing or blank", _is_blank("locale")),
+        Rule("locale_unknown", "the locale is not among the shop's locales", ~nw.col("locale").is_in(list(locales))),
+    )
+
+
+def _is_blank(column: str) -> nw.Expr:
+    # Control characters count as visible here: in a query they have a rule of their own.
+    return nw.col(column).is_null() | ~nw.col(column).str.contains(_VISIBLE)
+
+
+def _is_long(max_query_chars: int) -> nw.Expr:
+    return nw.col("query").str.len_chars() > max_query_chars
+
+
+def _any(conditions: Iterable[nw.Expr]) -> nw.Expr:
+    return nw.any_horizontal(*conditions, ignore_nulls=True)
+
+
+def _when(condition: nw.Expr, reason: str) -> nw.Expr:
+    return nw.when(condition).then(nw.lit(reason))
+
+
+def _first_reason(rules: Sequence[Rule]) -> nw.Expr:
+    return nw.coalesce(*[_when(rule.broken, rule.reason) for rule in rules]).alias(REASON)
+
+
+def _mark_duplicates(judged: Frame, key: Sequence[str], columns: Sequence[str], reason: str) -> Frame:
+    """Keeps the first valid row of each key. Ordered by all other columns, so that ties are equal rows."""
+    others = [name for name in columns if name not in key]
+    # A row already judged unfit must not take the place of a valid one: the two are told apart before they are ranked.
+    is_first = nw.col(key[-1]).is_first_distinct().over(*key, "is_clean", order_by=others)
+    return (
+        judged.with_columns(is_clean=nw.col(REASON).is_null())
+        .with_columns(is_first=is_first)
+        .with_columns(nw.coalesce(nw.col(REASON), _when(~nw.col("is_first"), reason)).alias(REASON))
+        .select(*columns, REASON)
+    )
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many rows share a reason, locale and day."""
+
+    reason: str | None
+    locale: str | None
+    """None where the locale is not the shop's, so that a log full of garbage still has a small tally."""
+    day: date | None
+    """None where the date is missing or outside the window."""
+    rows: int
+    clicks: float
+    """Clicks of the rows in which they are possible, valid or not: what a locale is worth to the shop."""
+
+
+def tally_rows(judged: Frame, locales: Sequence[str], window: Window) -> Frame:
+    """One row per reason, locale and day, with the columns of `Tally`."""
+    clicks = nw.col("clicks")
+    possible = (clicks > 0) & (clicks <= nw.col("impressions"))
+    return (
+        judged.select(
+            REASON,
+            nw.when(nw.col("locale").is_in(list(locales))).then(nw.col("locale")).alias("locale"),
+            nw.when(window.contains("event_date")).then(nw.col("event_date")).alias("day"),
+            # Floating point: a sum of 64-bit counts may not fit into 64 bits.
+            nw.when(possible).then(clicks.cast(nw.Float64)).otherwise(nw.lit(0.0)).alias("clicks"),
+        )
+        .group_by(REASON, "locale", "day")
+        .agg(rows=nw.len(), clicks=nw.col("clicks").sum())
+    )

@@ -1,0 +1,43 @@
+"""The two tables that the pipeline starts from, and what a locale is."""
+
+import re
+from typing import Annotated
+
+import pyarrow as pa
+from pydantic import AfterValidator
+
+# One row per day, locale, query and product.
+EVENTS = pa.schema(
+    [
+        ("event_date", pa.date32()),
+        ("locale", pa.string()),
+        ("query", pa.string()),
+        ("product_id", pa.string()),
+        ("impressions", pa.int64()),
+        ("clicks", pa.int64()),
+        ("carts", pa.int64()),
+        ("purchases", pa.int64()),
+    ]
+)
+EVENT_KEY = ("event_date", "locale", "query", "product_id")
+COUNTS = ("impressions", "clicks", "carts", "purchases")
+
+CATALOG = pa.schema([("product_id", pa.string()), ("locale", pa.string()), ("product_type", pa.string())])
+CATALOG_KEY = ("locale", "product_id")
+
+# BCP 47, the part that shops use: language, optional script, region. A locale names files: nothing else may pass.
+LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?-([A-Z]{2}|[0-9]{3})$"
+
+
+def check_locale(locale: str) -> str:
+    """`locale` itself, where it is a language and a region such as `en-GB`.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+    if not re.fullmatch(LOCALE_PATTERN, locale):
+        raise ValueError(f"a locale is a language and a region such as en-GB, found {locale!r}")
+    return locale
+
+
+Locale = Annotated[str, AfterValidator(check_locale)]

@@ -1,0 +1,97 @@
+"""Which side of the fence a query stands on: training, validation, test; and what the newest days are for.
+
+A query's side depends on its normalised text alone. So it stays there as the log grows, and the same text in two
+locales falls on the same side: else a unified model would be tested on what it was trained on.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from q2pt_tasks.data.labels import LABELS
+from q2pt_tasks.data.queries import query_position
+
+# `seen`: the query's text is in the same locale's training rows.
+SPLIT = LABELS.append(pa.field("seen", pa.bool_()))
+HISTORY_SPLITS = ("train", "validation", "test")
+
+
+class SplitLeakError(AssertionError):
+    """A query stands on both sides of a split."""
+
+
+@dataclass(frozen=True)
+class SplitRules:
+    """How queries are divided.
+
+    Attributes:
+        salt: names this division; another salt gives another one.
+        validation: share of the queries for validation, 0 to 1.
+        test: share of the queries for test, 0 to 1.
+    """
+
+    salt: str
+    validation: float
+    test: float
+
+    def side(self, query: str) -> str:
+        """`test`, `validation` or `train` for a normalised query."""
+        position = query_position(query, self.salt)
+        if position < self.test:
+            return "test"
+        return "validation" if position < self.test + self.validation else "train"
+
+
+def divide(history: pa.Table, rules: SplitRules, keep_share: float) -> dict[str, pa.Table]:
+    """One locale's labelled queries as `train`, `validation` and `test`.
+
+    Of training and validation a stable sample of `keep_share` stays (a larger share contains every smaller one);
+    the test set is never thinned.
+    """
+    queries = history["query"].to_pylist()
+    sides = np.array([rules.side(query) for query in queries], dtype=object)
+    kept = np.array([query_position(query, f"{rules.salt}/keep") < keep_share for query in queries], dtype=bool)
+    kept |= sides == "test"
+    return {
+        split: with_seen(history.filter(pa.array((sides == split) & kept)), seen=split == "train")
+        for split in HISTORY_SPLITS
+    }
+
+
+def with_seen(rows: pa.Table, *, seen: bool) -> pa.Table:
+    return rows.append_column("seen", pa.array([seen] * len(rows), pa.bool_())).cast(SPLIT)
+
+
+def mark_seen(forward: pa.Table, train: pa.Table) -> pa.Table:
+    """The newest days' labelled queries of a locale, each marked whether its text is among the training rows."""
+    return forward.append_column("seen", pc.is_in(forward["query"], train["query"].combine_chunks())).cast(SPLIT)
+
+
+def check_no_leak(splits: Mapping[str, Mapping[str, pa.Table]]) -> None:
+    """Checks over all locales together that no query is in two of train, validation and test.
+
+    Args:
+        splits: per locale the tables of `divide`.
+
+    Raises:
+        SplitLeakError: a query is in two of them.
+    """
+    sides: dict[str, str] = {}
+    for locale, tables in splits.items():
+        for split in HISTORY_SPLITS:
+            for query in tables[split]["query"].to_pylist():
+                other = sides.setdefault(query, split)
+                if other != split:
+                    raise SplitLeakError(f"{locale}: a query is in {other} and in {split}; its text is {query!r}")
+
+
+def label_space(train_tables: Iterable[pa.Table], min_train_queries: int) -> list[str]:
+    """The product types, sorted, that at least `min_train_queries` training rows have."""
+    counts: Counter[str] = Counter()
+    for table in train_tables:
+        counts.update(pc.list_flatten(table["product_types"]).to_pylist())
+    return sorted(product_type for product_type, count in counts.items() if count >= min_train_queries)

@@ -1,0 +1,126 @@
+"""Every path of the pipeline, in one place, relative to the repository's root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SPLITS = ("train", "validation", "test", "forward")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each stage reads and writes. `root` is the repository's root, or a test's temporary directory."""
+
+    root: Path = Path()
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def source_manifest(self) -> Path:
+        """What lay outside the repository when the run was resolved."""
+        return self.root / "data/source.json"
+
+    @property
+    def encoder_manifest(self) -> Path:
+        """The encoder's files and hashes when the run was resolved."""
+        return self.root / "data/encoder.json"
+
+    @property
+    def champion(self) -> Path:
+        """The model in production when the run was resolved."""
+        return self.root / "champion.json"
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "data/raw"
+
+    @property
+    def valid(self) -> Path:
+        return self.root / "data/valid"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "data/quarantine"
+
+    @property
+    def labeled(self) -> Path:
+        return self.root / "data/labeled"
+
+    @property
+    def splits(self) -> Path:
+        return self.root / "data/splits"
+
+    @property
+    def tokens(self) -> Path:
+        return self.root / "data/tokens"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def validation_report(self) -> Path:
+        return self.reports / "validation"
+
+    @property
+    def summary(self) -> Path:
+        """{"headline": {...}, "rows": [...], "models": [...], "champion": ...}: see `stages/evaluate.py`."""
+        return self.metrics / "summary.json"
+
+    @property
+    def precision_recall(self) -> Path:
+        """Points of the test split's precision-recall curves: a list of {variant, recall, precision}."""
+        return self.metrics / "precision_recall.json"
+
+    @property
+    def locales(self) -> Path:
+        """One entry per variant and locale: a list of {variant, locale, micro_recall, training_rows}."""
+        return self.metrics / "locales.json"
+
+    @property
+    def decision(self) -> Path:
+        return self.reports / "decision.json"
+
+    @property
+    def report_page(self) -> Path:
+        return self.reports / "index.html"
+
+    def label_space(self, locale: str | None) -> Path:
+        """The ordered product types that a model knows: of one locale, or of all (`None`)."""
+        return self._splits_of(locale) / "label_space.json"
+
+    def split(self, locale: str, split: str) -> Path:
+        return self._splits_of(locale) / f"{split}.parquet"
+
+    def unified_tokens(self) -> Path:
+        return self.tokens / "unified"
+
+    def non_unified_tokens(self, locale: str) -> Path:
+        return self.tokens / "non_unified" / locale
+
+    def unified_model(self, variant: str) -> Path:
+        return self.models / variant
+
+    def non_unified_model(self, locale: str) -> Path:
+        return self.models / "non_unified" / locale
+
+    def _splits_of(self, locale: str | None) -> Path:
+        return self.splits / f"locale={locale}" if locale else self.splits
+
+
+def day_file(folder: Path, day: object) -> Path:
+    """The file of one event date below `folder`; `unknown` for rows without a date."""
+    return folder / "events" / f"event_date={day if day is not None else 'unknown'}.parquet"
+
+
+def catalog_file(folder: Path) -> Path:
+    return folder / "catalog.parquet"

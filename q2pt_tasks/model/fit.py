@@ -1,0 +1,259 @@
+"""One training from tokens to a finished checkpoint: what both training stages share."""
+
+import hashlib
+import json
+import logging
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from q2pt_tasks.metrics.recall_at_precision import operating_point
+from q2pt_tasks.metrics.scored import Scored
+from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
+from q2pt_tasks.model.batching import targets_of
+from q2pt_tasks.model.checkpoint import Checkpoint, Metadata, save_checkpoint, save_metadata
+from q2pt_tasks.model.encoder import EncoderParams
+from q2pt_tasks.model.examples import Examples, examples_from_tokens
+from q2pt_tasks.model.inference import FloatMatrix, score
+from q2pt_tasks.model.locale_dropout import LocaleTokens
+from q2pt_tasks.model.network import build_network, start_from_priors
+from q2pt_tasks.model.precision import detect_hardware
+from q2pt_tasks.model.recipe import Recipes
+from q2pt_tasks.model.tokenizer import load_tokenizer
+from q2pt_tasks.model.training import Epoch, Trainer, best_epoch, validation_average_precision
+from q2pt_tasks.model.variants import UNIFIED_AWARE, UNKNOWN_LOCALE_TOKEN, locale_token, locale_tokens
+from q2pt_tasks.model.vocabulary import OccurringTokens, restore_embeddings, trim_embeddings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitJob:
+    """One model to train.
+
+    Attributes:
+        variant: one of `model.variants.VARIANTS`.
+        locales: the locales of its data.
+        tokens: directory that stage `tokenize` wrote for it.
+        label_space: file with the product types that it shall know.
+        locale_dropout: share of training queries with the unknown-locale token, for the locale-aware variant.
+        params: the params of the stage, for the metadata.
+    """
+
+    variant: str
+    locales: Sequence[str]
+    tokens: Path
+    label_space: Path
+    encoder: EncoderParams
+    recipes: Recipes
+    locale_dropout: float
+    seed: int
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What became of one training."""
+
+    variant: str
+    locales: Sequence[str]
+    status: str
+    training_rows: int
+    epochs: int
+    average_precision: float | None
+    seconds: float
+
+    def __str__(self) -> str:
+        name = f"{self.variant} of {self.locales[0]}" if len(self.locales) == 1 else self.variant
+        quality = "" if self.average_precision is None else f", validation average precision {self.average_precision:.3f}"
+        return f"{name}: {self.status} on {self.training_rows:,} queries, {self.epochs} epochs{quality}, {self.seconds:.0f} s"
+
+
+@dataclass(frozen=True)
+class _Data:
+    train: Examples
+    validation: Examples
+    product_types: tuple[str, ...]
+    split: Mapping[str, Any]
+
+    @property
+    def priors(self) -> np.ndarray:
+        """Share of the training queries that mean each product type."""
+        counts = np.bincount(self.train.labels.values, minlength=len(self.product_types))
+        return counts / max(len(self.train), 1)
+
+    def lack(self, min_train_rows: int) -> str:
+        """Why a model cannot be trained on this; empty if it can."""
+        if not self.product_types:
+            return "no product type has enough training queries"
+        if len(self.train) < min_train_rows:
+            return f"{len(self.train)} training queries, at least {min_train_rows} are needed"
+        return "" if len(self.validation.labels.values) else "no validation query has a product type of the label space"
+
+
+def fit(job: FitJob, folder: Path) -> FitReport:
+    """Trains the model of `job` and writes its checkpoint to `folder`.
+
+    A model with too little data becomes a checkpoint without weights, so that one store cannot stop the others.
+
+    Raises:
+        TrainingDivergedError: the loss is not finite.
+        EncoderNotFoundError: the encoder cannot be loaded.
+    """
+    started = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    data = _read(job)
+    metadata = _metadata(job, data)
+    if lack := data.lack(job.recipes.min_train_rows):
+        log.warning("%s %s: not trained: %s", job.variant, ", ".join(job.locales), lack)
+        save_metadata(folder, replace(metadata, status="untrained", reason=lack))
+        return FitReport(job.variant, job.locales, "untrained", len(data.train), 0, None, 0.0)
+    checkpoint, epochs = _train(job, data, metadata)
+    seconds = round(time.monotonic() - started, 1)
+    save_checkpoint(folder, replace(checkpoint, metadata=replace(checkpoint.metadata, seconds=seconds)))
+    best = best_epoch(epochs).average_precision
+    return FitReport(job.variant, job.locales, checkpoint.metadata.status, len(data.train), len(epochs), best, seconds)
+
+
+def _read(job: FitJob) -> _Data:
+    label_space = json.loads(job.label_space.read_text(encoding="utf-8"))
+    product_types = tuple(label_space["product_types"])
+    train, validation = (
+        examples_from_tokens(pq.ParquetFile(job.tokens / f"{split}.parquet").read(), product_types, job.locales)
+        for split in ("train", "validation")
+    )
+    return _Data(train, validation, product_types, label_space["split"])
+
+
+def _metadata(job: FitJob, data: _Data) -> Metadata:
+    files = [*sorted(job.tokens.glob("*.parquet")), job.label_space]
+    return Metadata(
+        variant=job.variant,
+        locales=tuple(job.locales),
+        product_types=data.product_types,
+        status="trained",
+        reason="",
+        training_rows=len(data.train),
+        max_tokens=job.encoder.max_tokens,
+        split=data.split,
+        params=job.params,
+        git_sha=_git_sha(),
+        data_hashes={file.name: hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() for file in files},
+        thresholds=Thresholds({}, {}, np.inf).to_dict(),
+        metrics={},
+        history=(),
+        seconds=0.0,
+    )
+
+
+def _git_sha() -> str:
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+
+
+def _train(job: FitJob, data: _Data, metadata: Metadata) -> tuple[Checkpoint, list[Epoch]]:
+    """Trains with each learning rate and keeps the best on validation."""
+    tokenizer = load_tokenizer(job.tokens / "tokenizer")
+    tokens = _add_locale_tokens(job, tokenizer)
+    pad_token = int(tokenizer.pad_token_id)
+    trainer = _trainer(job, data, tokens, pad_token)
+    log.info("%s: batches of %d, %s", job.variant, trainer.batch_size, trainer.hardware)
+    candidates = [
+        _fit_candidate(job, data, tokenizer, trainer, rate) for rate in trainer.recipe.learning_rates
+    ]
+    best = max(candidates, key=lambda candidate: best_epoch(candidate.epochs).average_precision)
+    return Checkpoint(_completed(metadata, job, data, trainer, best), best.network, tokenizer), best.epochs
+
+
+def _add_locale_tokens(job: FitJob, tokenizer: PreTrainedTokenizerFast) -> LocaleTokens:
+    """Adds the locale tokens to the tokenizer where the variant is told the locale."""
+    if job.variant != UNIFIED_AWARE:
+        return LocaleTokens.none()
+    tokenizer.add_tokens(locale_tokens(job.locales), special_tokens=True)
+    ids = tokenizer.convert_tokens_to_ids([locale_token(locale) for locale in job.locales])
+    return LocaleTokens(np.array(ids), tokenizer.convert_tokens_to_ids(UNKNOWN_LOCALE_TOKEN), job.locale_dropout)
+
+
+def _trainer(job: FitJob, data: _Data, tokens: LocaleTokens, pad_token: int) -> Trainer:
+    occurring = OccurringTokens.of(
+        data.train.tokens.values, data.validation.tokens.values, tokens.all_ids, np.array([pad_token])
+    )
+    validation = tokens.put_before_all(data.validation)
+    return Trainer(
+        occurring=occurring,
+        train=replace(data.train, tokens=occurring.trimmed(data.train.tokens)),
+        validation=replace(validation, tokens=occurring.trimmed(validation.tokens)),
+        locale_tokens=tokens.trimmed(occurring),
+        product_types=len(data.product_types),
+        pad_token=int(occurring.trimmed_ids(np.array([pad_token]))[0]),
+        recipe=job.recipes.of(is_scratch=job.encoder.is_scratch),
+        hardware=detect_hardware(),
+        seed=job.seed,
+    )
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A network trained with one learning rate, and its scores on validation, shape (queries, product types)."""
+
+    learning_rate: float
+    network: PreTrainedModel
+    epochs: list[Epoch]
+    scores: FloatMatrix
+
+
+def _fit_candidate(
+    job: FitJob, data: _Data, tokenizer: PreTrainedTokenizerFast, trainer: Trainer, learning_rate: float
+) -> _Candidate:
+    torch.manual_seed(job.seed)
+    log.info("learning rate %g", learning_rate)
+    network = build_network(job.encoder, tokenizer, data.product_types, trainer.recipe.dropout)
+    start_from_priors(network, torch.from_numpy(data.priors))
+    full_table = trim_embeddings(network, trainer.occurring)
+    epochs = trainer.fit(network, learning_rate)
+    scores = score(network, trainer.validation.tokens, trainer.pad_token, trainer.hardware)
+    network.to(torch.device("cpu"))
+    restore_embeddings(network, trainer.occurring, full_table)
+    return _Candidate(learning_rate, network, epochs, scores)
+
+
+def _completed(metadata: Metadata, job: FitJob, data: _Data, trainer: Trainer, best: _Candidate) -> Metadata:
+    """The metadata with what validation says of the trained model."""
+    validation = trainer.validation
+    scored = _scored(validation, job.locales, data.product_types, best.scores)
+    prior_scores = np.broadcast_to(data.priors.astype(np.float32), best.scores.shape)
+    prior_precision = validation_average_precision(prior_scores, validation)
+    average_precision = best_epoch(best.epochs).average_precision
+    is_degenerate = average_precision <= prior_precision
+    reason = f"validation average precision {average_precision:.4f}, that of the majority class {prior_precision:.4f}"
+    return replace(
+        metadata,
+        status="degenerate" if is_degenerate else "trained",
+        reason=reason if is_degenerate else "",
+        thresholds=choose_thresholds(scored, PRECISION).to_dict(),
+        metrics={
+            "average_precision": average_precision,
+            "majority_average_precision": prior_precision,
+            "micro_recall": operating_point(scored.scores, scored.targets, PRECISION).recall,
+            "learning_rate": best.learning_rate,
+        },
+        history=tuple(
+            {"epoch": e.number, "loss": e.loss, "average_precision": e.average_precision} for e in best.epochs
+        ),
+    )
+
+
+def _scored(
+    examples: Examples, locales: Sequence[str], product_types: tuple[str, ...], scores: FloatMatrix
+) -> Scored:
+    targets = targets_of(examples.labels, np.arange(len(examples)), len(product_types)).numpy() > 0
+    return Scored(product_types, tuple(locales), examples.locales, scores, targets, np.ones(len(examples)))

@@ -1,0 +1,35 @@
+"""Which arithmetic this machine is fast in."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where to compute and in what precision, and why."""
+
+    device: torch.device
+    dtype: torch.dtype
+    reason: str
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Matrix products inside run in `dtype`; weights stay in fp32."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def __str__(self) -> str:
+        return f"{str(self.dtype).removeprefix('torch.')} on {self.device} ({self.reason})"
+
+
+def detect_hardware() -> Hardware:
+    """bf16 where the machine has units for it, else fp32: bf16 without such units is slower than fp32."""
+    if torch.cuda.is_available():
+        device = torch.device("cuda")
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Hardware(device, torch.bfloat16, "the GPU has bf16 units")
+        return Hardware(device, torch.float32, "the GPU has no bf16 units")
+    device = torch.device("cpu")
+    if torch.cpu._is_amx_tile_supported():  # type: ignore[no-untyped-call]
+        return Hardware(device, torch.bfloat16, "the CPU has AMX tiles")
+    return Hardware(device, torch.float32, "the CPU has no bf16 units")

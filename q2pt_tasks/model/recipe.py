@@ -1,0 +1,35 @@
+"""How a network is trained: the hyper-parameters, one set for a fresh encoder and one for a pre-trained one."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from q2pt_tasks.params import Section
+
+
+class Recipe(Section):
+    """Hyper-parameters of one training.
+
+    The paper gives Adam, learning rate, dropout, batch size and binary cross-entropy (papers A, section 4); epochs,
+    warm-up, early stopping and the floor of steps per epoch are not in it and are ours.
+    """
+
+    learning_rates: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    micro_batch: Annotated[int, Field(ge=1)]
+    min_steps_per_epoch: Annotated[int, Field(ge=1)]
+    warmup_share: Annotated[float, Field(ge=0, lt=1)]
+    max_epochs: Annotated[int, Field(ge=1)]
+    patience: Annotated[int, Field(ge=1)]
+
+
+class Recipes(Section):
+    """The recipe for each kind of encoder, and when there is too little to train on."""
+
+    scratch: Recipe
+    pretrained: Recipe
+    min_train_rows: Annotated[int, Field(ge=1)]
+
+    def of(self, *, is_scratch: bool) -> Recipe:
+        return self.scratch if is_scratch else self.pretrained

@@ -1,0 +1,92 @@
+"""Reads `params.yaml` strictly, once, at the edge.
+
+Every section is a frozen class that lives with the stage that owns it, so that a new key of one stage re-runs no
+other. A key that no class knows, a value of the wrong type or out of range is refused by name.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+# Every top-level key of params.yaml. A stage reads its own section and, of these, the shared ones that it needs.
+SHARED_SECTIONS = ("seed", "locales", "variants", "encoder")
+STAGE_SECTIONS = (
+    "ingest",
+    "validate",
+    "label",
+    "split",
+    "tokenize",
+    "train_unified",
+    "train_non_unified",
+    "evaluate",
+    "gate",
+    "report",
+)
+
+T = TypeVar("T")
+
+
+class ParamsError(ValueError):
+    """`params.yaml` says something that the pipeline cannot obey."""
+
+
+class Section(BaseModel):
+    """Base of every params class: frozen, strict about types, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def read_section(path: Path, name: str, kind: type[T]) -> T:
+    """The section `name` of the params file at `path`, as an object of `kind`.
+
+    Raises:
+        ParamsError: the file is missing or not YAML, or a key is unknown, missing, mistyped or out of range.
+    """
+    document = _read_document(path)
+    if name not in document:
+        raise ParamsError(f"{path}: the section '{name}' is missing; found {sorted(document)}")
+    try:
+        # JSON, because strict validation then still accepts what YAML can say: a list for a tuple, text for a date.
+        return TypeAdapter(kind).validate_json(json.dumps(document[name], default=str))
+    except ValidationError as error:
+        raise ParamsError(f"{path}: " + "; ".join(_sentences(name, error))) from None
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    try:
+        # YAML 1.2, as DVC reads it: `1e-5` is a number there, `"1e-5"` and YAML 1.1's `on` and `off` are text.
+        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path} not found: run from the root of the repository") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path} is not readable YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ParamsError(f"{path}: expected sections with keys, found {type(document).__name__}")
+    known = set(SHARED_SECTIONS + STAGE_SECTIONS)
+    if unknown := sorted(set(map(str, document)) - known):
+        raise ParamsError(f"{path}: unknown section {', '.join(unknown)}; allowed are {', '.join(sorted(known))}")
+    return document
+
+
+def _sentences(section: str, error: ValidationError) -> list[str]:
+    return [_sentence(section, **problem) for problem in error.errors(include_url=False)]
+
+
+def _sentence(section: str, *, type: str, loc: tuple[int | str, ...], msg: str, input: object, **_: object) -> str:
+    key = ".".join([section, *map(str, loc)])
+    if type == "extra_forbidden":
+        return f"unknown key '{key}' (found {input!r}); remove it or correct its spelling"
+    if type == "missing":
+        return f"the key '{key}' is missing"
+    allowed = msg.removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"'{key}' is {input!r} ({_kind(input)}); allowed: {allowed}"
+
+
+def _kind(value: object) -> str:
+    return {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "empty"}.get(
+        type(value), type(value).__name__
+    )

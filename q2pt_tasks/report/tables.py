@@ -1,0 +1,260 @@
+"""What the report reads of the metrics, and what its tables say about them. Numbers and words, no HTML."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+ALL = "all"
+DASH = "\N{EN DASH}"
+# The order of columns and of colours. A variant that is not named here comes last, by name.
+VARIANTS = (
+    "non_unified",
+    "unified_agnostic",
+    "unified_aware",
+    "majority",
+    "tfidf_per_locale",
+    "tfidf_unified",
+    "champion",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of `metrics/summary.json`. `n`: positives behind a micro value, types behind a macro value."""
+
+    variant: str
+    locale: str
+    split: str
+    metric: str
+    value: float | None
+    n: float | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained model; `locale` is None where it serves all of them. `status`: trained, degenerate or untrained."""
+
+    variant: str
+    locale: str | None
+    status: str
+    reason: str
+    training_rows: int
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`metrics/summary.json`; `precision` is the one that recall is measured at."""
+
+    precision: float
+    rows: tuple[Row, ...]
+    models: tuple[Model, ...]
+    champion: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class StoreRecall:
+    """One entry of `metrics/locales.json`: micro recall on test, and the rows that the locale gave to training."""
+
+    variant: str
+    locale: str
+    micro_recall: float | None
+    training_rows: int
+
+
+class Scores:
+    """Looks figures up. A figure that the summary does not have reads as not defined, like one that it has as null."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        rows = tuple(rows)
+        self._rows = {(row.variant, row.locale, row.split, row.metric): row for row in rows}
+        if len(self._rows) < len(rows):
+            raise ValueError(f"the summary has {len(rows)} rows for {len(self._rows)} figures; give each once")
+
+    def value(self, variant: str, metric: str, locale: str = ALL, split: str = "test") -> float | None:
+        row = self._rows.get((variant, locale, split, metric))
+        return row.value if row else None
+
+    def n(self, variant: str, metric: str, locale: str = ALL, split: str = "test") -> float | None:
+        row = self._rows.get((variant, locale, split, metric))
+        return row.n if row else None
+
+
+@dataclass(frozen=True)
+class HeadlineRow:
+    """One variant over all locales: on test at the thresholds of validation, on the test curve, and forward."""
+
+    variant: str
+    micro_recall: float | None
+    macro_recall: float | None
+    micro_precision: float | None
+    macro_precision: float | None
+    micro_recall_curve: float | None
+    macro_recall_curve: float | None
+    forward: float | None
+    forward_seen: float | None
+    forward_unseen: float | None
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """What it took to train one variant: how many of its models came out well, on how many rows, in which time."""
+
+    variant: str
+    trained: int
+    models: int
+    training_rows: int
+    epochs: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One variant in one locale. `best`: no variant has more recall there, at the three decimals shown."""
+
+    recall: float | None
+    precision: float | None
+    best: bool
+
+
+@dataclass(frozen=True)
+class LocaleRow:
+    """One locale on test, with a cell per variant."""
+
+    locale: str
+    training_rows: int | None
+    n: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class CoverageRow:
+    """How much of a locale's test set macro recall speaks for; a range where the variants differ."""
+
+    locale: str
+    types: str
+    type_coverage: str
+    traffic_coverage: str
+
+
+def number(value: float | None) -> str:
+    """Three decimals, a dash for what is not defined."""
+    return DASH if value is None else f"{value:.3f}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands separators, a dash for what is not known."""
+    return DASH if value is None else f"{value:,.0f}"
+
+
+def figure(value: object) -> str:
+    """Any figure of a rule as text."""
+    if value is None or isinstance(value, float):
+        return number(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {figure(item)}" for key, item in value.items()) or DASH
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(figure, value)) or DASH
+    return str(value)
+
+
+def span(values: Iterable[float | None], form: Callable[[float | None], str]) -> str:
+    """One text where the defined values agree, "low to high" where they differ, a dash where there are none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return DASH
+    low, high = form(min(known)), form(max(known))
+    return low if low == high else f"{low} to {high}"
+
+
+def in_order(variants: Iterable[str]) -> tuple[str, ...]:
+    """The different `variants`, in the order of the report."""
+    return tuple(sorted(set(variants), key=lambda name: (VARIANTS.index(name) if name in VARIANTS else 99, name)))
+
+
+def training_rows_of(stores: Iterable[StoreRecall]) -> dict[str, int]:
+    """Locale -> the rows it gave to training, most rows first.
+
+    Variants may differ, because the champion saw another window: the first one in the report's order counts.
+    """
+    by_variant = {(store.variant, store.locale): store.training_rows for store in stores if store.locale != ALL}
+    rows: dict[str, int] = {}
+    for variant in in_order(variant for variant, _ in by_variant):
+        rows |= {locale: n for (name, locale), n in by_variant.items() if name == variant and locale not in rows}
+    return dict(sorted(rows.items(), key=lambda item: (-item[1], item[0])))
+
+
+def locales_in_order(rows: Iterable[Row], training_rows: Mapping[str, int]) -> tuple[str, ...]:
+    """The locales of the summary, most training rows first, those without a count last."""
+    found = {row.locale for row in rows} - {ALL}
+    return tuple(sorted(found, key=lambda locale: (-training_rows.get(locale, -1), locale)))
+
+
+def headline_rows(scores: Scores, variants: Iterable[str]) -> tuple[HeadlineRow, ...]:
+    """One row per variant, over all locales."""
+    return tuple(_headline_row(scores, variant) for variant in variants)
+
+
+def training_table(models: Iterable[Model]) -> tuple[TrainingRow, ...]:
+    """One row per variant that has models."""
+    models = tuple(models)
+    variants = in_order(model.variant for model in models)
+    return tuple(_training_row(name, [model for model in models if model.variant == name]) for name in variants)
+
+
+def locale_rows(scores: Scores, variants: Sequence[str], training_rows: Mapping[str, int | None]) -> list[LocaleRow]:
+    """One row per locale of `training_rows`, in its order."""
+    return [_locale_row(scores, variants, locale, rows) for locale, rows in training_rows.items()]
+
+
+def coverage_rows(scores: Scores, variants: Sequence[str], locales: Iterable[str]) -> list[CoverageRow]:
+    """One row per locale for which any variant has a macro value's coverage."""
+    rows = [_coverage_row(scores, variants, locale) for locale in locales]
+    return [row for row in rows if row.type_coverage != DASH or row.traffic_coverage != DASH]
+
+
+def _headline_row(scores: Scores, variant: str) -> HeadlineRow:
+    on_test = ("micro_recall", "macro_recall", "micro_precision", "macro_precision")
+    on_curve = ("micro_recall_curve", "macro_recall_curve")
+    forward = {
+        split: scores.value(variant, "micro_recall", split=split)
+        for split in ("forward", "forward_seen", "forward_unseen")
+    }
+    test = {metric: scores.value(variant, metric) for metric in on_test + on_curve}
+    return HeadlineRow(variant=variant, **test, **forward)
+
+
+def _training_row(variant: str, models: Sequence[Model]) -> TrainingRow:
+    return TrainingRow(
+        variant=variant,
+        trained=sum(model.status == "trained" for model in models),
+        models=len(models),
+        training_rows=sum(model.training_rows for model in models),
+        epochs=span((model.epochs for model in models), count),
+        seconds=sum(model.seconds for model in models),
+    )
+
+
+def _locale_row(scores: Scores, variants: Sequence[str], locale: str, training_rows: int | None) -> LocaleRow:
+    recalls = {variant: scores.value(variant, "micro_recall", locale) for variant in variants}
+    best = number(max((recall for recall in recalls.values() if recall is not None), default=None))
+    cells = (
+        Cell(recall, scores.value(variant, "micro_precision", locale), recall is not None and number(recall) == best)
+        for variant, recall in recalls.items()
+    )
+    n = span((scores.n(variant, "micro_recall", locale) for variant in variants), count)
+    return LocaleRow(locale, training_rows, n, tuple(cells))
+
+
+def _coverage_row(scores: Scores, variants: Sequence[str], locale: str) -> CoverageRow:
+    return CoverageRow(
+        locale,
+        types=span((scores.n(variant, "macro_recall", locale) for variant in variants), count),
+        type_coverage=span((scores.value(variant, "type_coverage", locale) for variant in variants), number),
+        traffic_coverage=span((scores.value(variant, "traffic_coverage", locale) for variant in variants), number),
+    )

@@ -1,0 +1,73 @@
+"""Looks at the world before the graph runs: which files the source has, which days are complete, which encoder.
+
+No stage: it may read the clock and the network. What it finds is written down and committed with the run.
+"""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.model.encoder import EncoderParams
+from q2pt_tasks.params import read_section
+from q2pt_tasks.sources.encoder_files import write_encoder_manifest
+from q2pt_tasks.sources.events import catalog_path, list_event_files, newest_day
+from q2pt_tasks.sources.google_taxonomy import LAST_DAY, taxonomy_files, taxonomy_folder
+from q2pt_tasks.sources.manifest import SourceError, SourceManifest, describe_files, write_manifest
+from q2pt_tasks.stages.ingest import IngestParams
+
+
+def resolve(layout: Layout, today: date | None = None) -> str:
+    """Writes the manifests of the source and of the encoder; returns what it found in readable sentences.
+
+    Args:
+        layout: where params are read and manifests written.
+        today: the day that is still in progress; by default the clock's day in UTC.
+
+    Raises:
+        SourceError: the source or the encoder cannot be used as params say.
+    """
+    params = read_section(layout.params, "ingest", IngestParams)
+    encoder = read_section(layout.params, "encoder", EncoderParams)
+    locales = read_section(layout.params, "locales", tuple[Locale, ...])
+    manifest = _manifest(params, locales, layout.root, today or datetime.now(UTC).date())
+    write_manifest(manifest, layout.source_manifest)
+    return f"{_sentence(manifest)} {write_encoder_manifest(encoder, layout.root, layout.encoder_manifest)}"
+
+
+def _manifest(params: IngestParams, locales: tuple[Locale, ...], root: Path, today: date) -> SourceManifest:
+    if params.source == "synthetic":
+        return SourceManifest("synthetic", params.last_day or params.synthetic.last_day, ())
+    if params.source == "google_taxonomy":
+        taxonomies = taxonomy_files(params.google_taxonomy, locales, root).values()
+        files = describe_files(root, taxonomy_folder(params.google_taxonomy), taxonomies)
+        return SourceManifest("google_taxonomy", params.last_day or LAST_DAY, files)
+    return _events_manifest(params, root, today)
+
+
+def _events_manifest(params: IngestParams, root: Path, today: date) -> SourceManifest:
+    events = list_event_files(params.events, root)
+    last_day = params.last_day or _newest_complete_day(params, events, today)
+    if last_day > today:
+        raise SourceError(f"ingest.last_day is {last_day}, after today, {today}: give a day that is over, or null")
+    log = describe_files(root, params.events.path, events)
+    catalog = describe_files(root, params.events.catalog, [catalog_path(params.events, root)])
+    return SourceManifest("events", last_day, tuple(sorted(log + catalog, key=lambda file: file.path)))
+
+
+def _newest_complete_day(params: IngestParams, events: list[Path], today: date) -> date:
+    newest = newest_day(events, before=today)
+    if newest is None:
+        raise SourceError(
+            f"{params.events.path} ({len(events)} files) holds no event dated before today, {today}: "
+            "check the column 'event_date', or set ingest.last_day"
+        )
+    return newest
+
+
+def _sentence(manifest: SourceManifest) -> str:
+    size = sum(file.size for file in manifest.files)
+    return (
+        f"Source {manifest.source}, {len(manifest.files)} files of {size / 2**20:.1f} MiB; "
+        f"the window's last day is {manifest.last_day}."
+    )

@@ -1,0 +1,255 @@
+"""`evaluate`: every variant, the baselines and the champion on the same queries, at thresholds that validation chose."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.metrics.measurements import ALL_LOCALES, Measurement, measure
+from q2pt_tasks.metrics.recall_at_precision import precision_recall_points
+from q2pt_tasks.metrics.scored import Scored, concatenate
+from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
+from q2pt_tasks.model.baselines import LabeledQueries, MajorityClass, TfidfPerLocale, TfidfUnified
+from q2pt_tasks.model.champion import Champion, champion_folder, read_champion
+from q2pt_tasks.model.checkpoint import load_metadata
+from q2pt_tasks.model.scorers import CheckpointScorer, Scorer
+from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
+from q2pt_tasks.params import Section, read_section
+
+log = logging.getLogger(__name__)
+
+CHAMPION = "champion"
+MAX_CURVE_POINTS = 200
+
+
+class EvaluateParams(Section):
+    """The section `evaluate`."""
+
+    min_positives: Annotated[int, Field(ge=1)]
+    min_support: Annotated[int, Field(ge=1)]
+
+
+class StrayModelError(ValueError):
+    """`models/` holds a model of a locale or variant that the params do not name, or lacks one that they do."""
+
+
+@dataclass(frozen=True)
+class EvaluateReport:
+    """Micro recall at precision 0.8 on test over all locales, per variant."""
+
+    micro_recall: Mapping[str, float | None]
+
+    def __str__(self) -> str:
+        figures = (f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in self.micro_recall.items())
+        return f"micro recall at precision {PRECISION} on test: {', '.join(figures)}"
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """A variant's figures: rows of the summary, and points of its precision-recall curve on test."""
+
+    rows: list[dict[str, Any]]
+    points: list[dict[str, Any]]
+
+
+class _Truth:
+    """The queries and labels of all locales and splits, and the product types that occur in any of them."""
+
+    def __init__(self, layout: Layout, locales: Sequence[str]) -> None:
+        self.locales = tuple(locales)
+        self.tables = {
+            split: {locale: pq.ParquetFile(layout.split(locale, split)).read() for locale in locales}
+            for split in SPLITS
+        }
+        occurring = [pc.list_flatten(table["product_types"]) for of in self.tables.values() for table in of.values()]
+        self.types = tuple(sorted(set(pa.chunked_array([c for o in occurring for c in o.chunks], pa.string()).to_pylist())))
+
+    def labeled(self, split: str) -> dict[str, LabeledQueries]:
+        return {
+            locale: LabeledQueries(table["query"].to_pylist(), table["product_types"].to_pylist())
+            for locale, table in self.tables[split].items()
+        }
+
+    def scored(self, split: str, scorer: Scorer) -> Scored:
+        """The scorer's scores of a split, locale by locale."""
+        return concatenate([self._scored_locale(split, index, scorer) for index in range(len(self.locales))])
+
+    def seen(self, split: str) -> np.ndarray:
+        """(n,) whether each query of a split is among its locale's training queries, in the order of `scored`."""
+        return np.concatenate([np.asarray(self.tables[split][locale]["seen"], dtype=bool) for locale in self.locales])
+
+    def _scored_locale(self, split: str, index: int, scorer: Scorer) -> Scored:
+        locale = self.locales[index]
+        table = self.tables[split][locale]
+        # Test and validation weigh queries alike; the forward days count them as often as shoppers meet them.
+        weights = table["clicks"].to_numpy() if split == "forward" else np.ones(len(table))
+        return Scored(
+            types=self.types,
+            locales=self.locales,
+            locale=np.full(len(table), index),
+            scores=scorer.scores(table["query"].to_pylist(), locale),
+            targets=self._targets(table),
+            weights=weights.astype(np.float64),
+        )
+
+    def _targets(self, table: pa.Table) -> np.ndarray:
+        targets = np.zeros((len(table), len(self.types)), dtype=bool)
+        lists = table["product_types"].combine_chunks()
+        rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
+        columns = pc.index_in(lists.flatten(), pa.array(self.types, pa.string())).to_numpy(zero_copy_only=False)
+        targets[rows, columns.astype(np.int64)] = True
+        return targets
+
+
+def main(layout: Layout) -> EvaluateReport:
+    return run(
+        layout,
+        read_section(layout.params, "evaluate", EvaluateParams),
+        locales=read_section(layout.params, "locales", tuple[Locale, ...]),
+        variants=read_section(layout.params, "variants", tuple[str, ...]),
+    )
+
+
+def run(
+    layout: Layout, params: EvaluateParams, *, locales: Sequence[str], variants: Sequence[str]
+) -> EvaluateReport:
+    """Writes `metrics/summary.json`, `metrics/precision_recall.json` and `metrics/locales.json`.
+
+    Raises:
+        StrayModelError: the trained models are not those of the params.
+        ChampionError: the champion cannot be found, or is not the one that was resolved.
+        CheckpointError: a checkpoint does not keep its contract.
+    """
+    _check_models(layout, locales, variants)
+    truth = _Truth(layout, locales)
+    champion = read_champion(layout.champion)
+    evaluated = {
+        name: _evaluate(name, scorer, truth, params)
+        for name, scorer in _scorers(layout, truth, variants, champion)
+    }
+    rows = [row for variant in evaluated.values() for row in variant.rows]
+    summary = {
+        "precision": PRECISION,
+        "headline": _headline(rows),
+        "rows": rows,
+        "models": _models(layout, locales, variants),
+        "champion": None if champion is None else {"version": champion.version, "hash": champion.hash},
+    }
+    _write(layout.summary, summary)
+    _write(layout.precision_recall, [point for variant in evaluated.values() for point in variant.points])
+    _write(layout.locales, _locale_rows(rows, truth))
+    return EvaluateReport({name: figures["micro_recall"] for name, figures in summary["headline"].items()})
+
+
+def _check_models(layout: Layout, locales: Sequence[str], variants: Sequence[str]) -> None:
+    """A locale that was removed leaves its model on a laptop's disk; it must not be counted, nor one be missing."""
+    own = layout.non_unified_model("any").parent
+    for folder, expected, what in ((own, set(locales), "locales"), (layout.models, {*variants, own.name}, "variants")):
+        found = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+        if found != expected:
+            raise StrayModelError(
+                f"{folder} holds models of {sorted(found)}, the params name the {what} {sorted(expected)}: "
+                "delete what is too much, train what is missing (`dvc repro`)"
+            )
+
+
+def _scorers(
+    layout: Layout, truth: _Truth, variants: Sequence[str], champion: Champion | None
+) -> Iterator[tuple[str, Scorer]]:
+    """One after the other, so that the models of only one variant are in memory."""
+    yield NON_UNIFIED, CheckpointScorer(layout.non_unified_model, truth.types)
+    for variant in UNIFIED_VARIANTS:
+        if variant in variants:
+            folder = layout.unified_model(variant)
+            yield variant, CheckpointScorer(lambda _, folder=folder: folder, truth.types)  # type: ignore[misc]
+    if champion is not None:
+        yield CHAMPION, CheckpointScorer(champion_folder(layout.root, champion), truth.types)
+    train = truth.labeled("train")
+    yield "majority", MajorityClass(train, truth.types)
+    yield "tfidf_per_locale", TfidfPerLocale(train, truth.types)
+    yield "tfidf_unified", TfidfUnified(train, truth.types)
+
+
+def _evaluate(name: str, scorer: Scorer, truth: _Truth, params: EvaluateParams) -> _Evaluated:
+    log.info("evaluating %s", name)
+    validation = truth.scored("validation", scorer)
+    thresholds = choose_thresholds(validation, PRECISION, params.min_positives)
+    test = truth.scored("test", scorer)
+    rows = [
+        *_rows(name, "validation", validation, thresholds, params),
+        *_rows(name, "test", test, thresholds, params),
+    ]
+    forward, seen = truth.scored("forward", scorer), truth.seen("forward")
+    for split, part in (
+        ("forward", forward),
+        ("forward_seen", forward.where(seen)),
+        ("forward_unseen", forward.where(~seen)),
+    ):
+        rows += _rows(name, split, part, thresholds, params)
+    points = precision_recall_points(test.scores, test.targets, MAX_CURVE_POINTS)
+    curve = [{"variant": name, "recall": point.recall, "precision": point.precision} for point in points]
+    return _Evaluated(rows, curve)
+
+
+def _rows(
+    variant: str, split: str, scored: Scored, thresholds: Thresholds, params: EvaluateParams
+) -> list[dict[str, Any]]:
+    found: list[Measurement] = measure(scored, thresholds, PRECISION, params.min_support)
+    return [{"variant": variant, "split": split, **asdict(measurement)} for measurement in found]
+
+
+def _headline(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """What `dvc metrics show` prints: recall at precision 0.8 on test over all locales, per variant."""
+    headline: dict[str, dict[str, float | None]] = {}
+    for row in rows:
+        if row["locale"] == ALL_LOCALES and row["split"] == "test" and row["metric"] in ("micro_recall", "macro_recall"):
+            headline.setdefault(row["variant"], {})[row["metric"]] = row["value"]
+    return headline
+
+
+def _models(layout: Layout, locales: Sequence[str], variants: Sequence[str]) -> list[dict[str, Any]]:
+    unified = [(variant, None, layout.unified_model(variant)) for variant in UNIFIED_VARIANTS if variant in variants]
+    own = [(NON_UNIFIED, locale, layout.non_unified_model(locale)) for locale in locales]
+    return [_model(variant, locale, folder) for variant, locale, folder in [*own, *unified]]
+
+
+def _model(variant: str, locale: str | None, folder: Path) -> dict[str, Any]:
+    metadata = load_metadata(folder)
+    return {
+        "variant": variant,
+        "locale": locale,
+        "status": metadata.status,
+        "reason": metadata.reason,
+        "training_rows": metadata.training_rows,
+        "epochs": len(metadata.history),
+        "seconds": metadata.seconds,
+    }
+
+
+def _locale_rows(rows: Sequence[Mapping[str, Any]], truth: _Truth) -> list[dict[str, Any]]:
+    """One entry per variant and locale, for plots."""
+    return [
+        {
+            "variant": row["variant"],
+            "locale": row["locale"],
+            "micro_recall": row["value"],
+            "training_rows": len(truth.tables["train"][row["locale"]]),
+        }
+        for row in rows
+        if row["split"] == "test" and row["metric"] == "micro_recall" and row["locale"] != ALL_LOCALES
+    ]
+
+
+def _write(path: Path, document: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,106 @@
+"""Decides whether the night's best candidate takes the champion's place, and says why.
+
+Reads `metrics/summary.json`, writes `reports/decision.json`. A refusal is a result: the stage ends well either way.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.params import Section, read_section
+from q2pt_tasks.registry.decision import Champion, Decision, Metric, ModelState, Row, Rules, SummaryError, decide
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Support = Annotated[int, Field(ge=1)]
+
+
+class GateParams(Section):
+    """The rules of the decision, all but the precision, which the summary brings; see `Rules` for each."""
+
+    metric: Metric
+    floor: Share
+    margin: Share
+    precision_tolerance: Share
+    min_locale_support: Support
+    locale_floor: Share
+    locale_tolerance: Share
+    min_forward_support: Support
+    forward_floor: Share
+    forward_tolerance: Share
+
+    def rules(self, precision: float) -> Rules:
+        return Rules(precision=precision, **self.model_dump())
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the gate reads of `metrics/summary.json`; it holds more, for others."""
+
+    precision: Annotated[float, Field(gt=0, le=1)]
+    rows: tuple[Row, ...]
+    models: tuple[ModelState, ...]
+    champion: Champion | None
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """The verdict and where it stands."""
+
+    decision: Decision
+    path: Path
+
+    def __str__(self) -> str:
+        passed = sum(rule.passed for rule in self.decision.rules)
+        return f"{self.decision.sentence} ({passed} of {len(self.decision.rules)} rules passed; {self.path})"
+
+
+def run(layout: Layout, params: GateParams) -> GateReport:
+    """Writes the decision about the candidates of `layout.summary`.
+
+    Raises:
+        SummaryError: the summary is missing or not what evaluate writes.
+    """
+    # A decision of an earlier summary must not outlive a failure here: someone would promote by it.
+    layout.decision.unlink(missing_ok=True)
+    summary = read_summary(layout.summary)
+    decision = decide(summary.rows, summary.models, summary.champion, params.rules(summary.precision))
+    write_decision(decision, summary.champion, layout.decision)
+    return GateReport(decision, layout.decision)
+
+
+def main(layout: Layout) -> GateReport:
+    """Runs the stage with the section `gate` of the params file."""
+    return run(layout, read_section(layout.params, "gate", GateParams))
+
+
+def read_summary(path: Path) -> Summary:
+    """The summary at `path`.
+
+    Raises:
+        SummaryError: the file is missing, not JSON, or a key is missing or of the wrong type.
+    """
+    try:
+        return TypeAdapter(Summary).validate_json(path.read_bytes(), strict=True)
+    except FileNotFoundError:
+        raise SummaryError(f"{path} not found: run the stage evaluate first") from None
+    except ValidationError as error:
+        # A wrong file is wrong in every row: the first few say enough.
+        problems = error.errors(include_url=False)[:5]
+        found = "; ".join(f"{_key(problem['loc'])}: {problem['msg']}" for problem in problems)
+        raise SummaryError(f"{path} is not a summary of evaluate: {found}. Run the stage evaluate again") from None
+
+
+def write_decision(decision: Decision, champion: Champion | None, path: Path) -> None:
+    """Writes JSON that is the same, byte for byte, for the same decision."""
+    document = {**asdict(decision), "champion": None if champion is None else asdict(champion)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "the file"

@@ -1,0 +1,227 @@
+"""Brings events and catalog into the repository: one file per day of the window, the same bytes for the same rows."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS, Locale
+from q2pt_tasks.engine import write_table
+from q2pt_tasks.layout import Layout, catalog_file, day_file
+from q2pt_tasks.params import Section, read_section
+from q2pt_tasks.sources import events, google_taxonomy
+from q2pt_tasks.sources.manifest import (
+    RESOLVE_AGAIN,
+    SourceError,
+    SourceManifest,
+    Window,
+    locate,
+    read_manifest,
+    verify_file,
+    window,
+    window_file,
+    write_window,
+)
+from q2pt_tasks.sources.synthetic import source as synthetic
+
+
+class IngestParams(Section):
+    """The section `ingest`."""
+
+    source: Literal["synthetic", "google_taxonomy", "events"]
+    window_days: Annotated[int, Field(ge=1, le=366)]
+    last_day: date | None
+    synthetic: synthetic.SyntheticParams
+    google_taxonomy: google_taxonomy.TaxonomyParams
+    events: events.EventsParams
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What came in: rows per fate, products, and what of the source was not read."""
+
+    source: str
+    window: Window
+    days: int
+    rows: int
+    rows_without_date: int
+    rows_outside: int
+    products: int
+    ignored_columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        ignored = f"; columns ignored: {', '.join(self.ignored_columns)}" if self.ignored_columns else ""
+        return (
+            f"{self.source}: {self.rows:,} rows on {self.days} days of {self.window}, of which "
+            f"{self.rows_without_date:,} without a date; {self.rows_outside:,} rows outside the window left out; "
+            f"{self.products:,} products{ignored}"
+        )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An opened source: all of its catalog, its events in batches of any order, columns that nobody reads."""
+
+    catalog: pa.Table
+    batches: Iterator[pa.Table]
+    ignored_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Counts:
+    days: int = 0
+    rows: int = 0
+    without_date: int = 0
+    outside: int = 0
+
+
+def main(layout: Layout) -> IngestReport:
+    """Runs the stage with the params of `layout`."""
+    params = read_section(layout.params, "ingest", IngestParams)
+    return run(layout, params, read_section(layout.params, "locales", tuple[Locale, ...]))
+
+
+def run(layout: Layout, params: IngestParams, locales: tuple[Locale, ...]) -> IngestReport:
+    """Writes the window's events by day, the catalog and the window itself below `layout.raw`.
+
+    Raises:
+        SourceError: the source is not what was resolved, is unreadable, or holds nothing in the window.
+    """
+    manifest = read_manifest(layout.source_manifest)
+    _check_manifest(manifest, params)
+    days = window(manifest.last_day, params.window_days)
+    source = _open_source(layout.root, manifest, params, locales)
+    if not source.catalog.num_rows:
+        raise SourceError(f"the catalog of the source {params.source} is empty: it must name every product's type")
+    shutil.rmtree(layout.raw, ignore_errors=True)
+    counts = _write_days(source.batches, days, layout.raw)
+    if counts.rows == counts.without_date:
+        raise SourceError(
+            f"the source {params.source} holds no events from {days} ({counts.without_date:,} rows have no date, "
+            f"{counts.outside:,} lie outside): check the source, ingest.last_day and ingest.window_days"
+        )
+    write_table(_sorted(source.catalog, (*CATALOG_KEY, "product_type")), catalog_file(layout.raw))
+    write_window(days, window_file(layout.raw))
+    return _report(params, days, counts, source)
+
+
+def _check_manifest(manifest: SourceManifest, params: IngestParams) -> None:
+    if manifest.source != params.source:
+        raise SourceError(f"ingest.source is {params.source}, but {manifest.source} was resolved: {RESOLVE_AGAIN}")
+    synthetic_day = params.synthetic.last_day if params.source == "synthetic" else None
+    wanted = params.last_day or synthetic_day
+    if wanted and wanted != manifest.last_day:
+        raise SourceError(f"the window's last day is {wanted}, but {manifest.last_day} was resolved: {RESOLVE_AGAIN}")
+
+
+def _open_source(root: Path, manifest: SourceManifest, params: IngestParams, locales: tuple[Locale, ...]) -> _Source:
+    if params.source == "synthetic":
+        return _open_synthetic(params.synthetic, locales)
+    if params.source == "google_taxonomy":
+        return _open_google_taxonomy(root, manifest, params.google_taxonomy, locales)
+    return _open_events(root, manifest, params.events)
+
+
+def _open_synthetic(params: synthetic.SyntheticParams, locales: tuple[Locale, ...]) -> _Source:
+    batches = (table for _, table in synthetic.make_days(params, locales))
+    return _Source(synthetic.make_catalog(params, locales), batches)
+
+
+def _open_google_taxonomy(
+    root: Path, manifest: SourceManifest, params: google_taxonomy.TaxonomyParams, locales: tuple[Locale, ...]
+) -> _Source:
+    # Downloads in a fresh clone what `resolve` downloaded elsewhere; the manifest vouches for the bytes.
+    files = google_taxonomy.taxonomy_files(params, locales, root)
+    verified = {verify_file(file, root) for file in manifest.files}
+    _check_same_files(set(files.values()), verified)
+    catalog = google_taxonomy.make_catalog(files, locales, params.level)
+    return _Source(catalog, google_taxonomy.make_events(files, locales, params))
+
+
+def _open_events(root: Path, manifest: SourceManifest, params: events.EventsParams) -> _Source:
+    """The files that were resolved: one that came later belongs to the next run."""
+    verified = [verify_file(file, root) for file in manifest.files]
+    catalog = events.catalog_path(params, root)
+    logs = [file for file in verified if file != catalog]
+    log = locate(root, params.path)
+    _check_same_files({catalog, *(file for file in logs if file.is_relative_to(log))}, set(verified))
+    ignored = [
+        *(f"events.{name}" for name in events.ignored_columns(logs, EVENTS)),
+        *(f"catalog.{name}" for name in events.ignored_columns([catalog], CATALOG)),
+    ]
+    return _Source(events.read_catalog(catalog), events.read_events(logs), tuple(ignored))
+
+
+def _check_same_files(wanted: set[Path], resolved: set[Path]) -> None:
+    if differing := sorted(wanted ^ resolved):
+        raise SourceError(f"{differing[0]} is not among what params name and what was resolved: {RESOLVE_AGAIN}")
+
+
+def _report(params: IngestParams, days: Window, counts: _Counts, source: _Source) -> IngestReport:
+    return IngestReport(
+        source=params.source,
+        window=days,
+        days=counts.days,
+        rows=counts.rows,
+        rows_without_date=counts.without_date,
+        rows_outside=counts.outside,
+        products=source.catalog.num_rows,
+        ignored_columns=source.ignored_columns,
+    )
+
+
+def _write_days(batches: Iterable[pa.Table], days: Window, raw: Path) -> _Counts:
+    """Collects batches of any order by day on disk, then sorts one day after the other: memory is one batch or day."""
+    raw.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=raw, prefix=".unsorted-") as folder:
+        counts = _collect_days(batches, days, Path(folder))
+        unsorted = sorted(Path(folder).rglob("*.parquet"))
+        for file in unsorted:
+            table = pq.read_table(file, schema=EVENTS, partitioning=None)
+            write_table(_sorted(table, (*EVENT_KEY, *COUNTS)), raw / "events" / file.name)
+    return replace(counts, days=sum(file != day_file(Path(folder), None) for file in unsorted))
+
+
+def _collect_days(batches: Iterable[pa.Table], days: Window, folder: Path) -> _Counts:
+    counts = _Counts()
+    writers: dict[date | None, pq.ParquetWriter] = {}
+    with ExitStack() as open_files:
+        for batch in batches:
+            inside = batch.filter(_inside(batch["event_date"], days))
+            for day, rows in _by_day(inside):
+                if day not in writers:
+                    file = day_file(folder, day)
+                    file.parent.mkdir(exist_ok=True)
+                    writers[day] = open_files.enter_context(pq.ParquetWriter(file, EVENTS))
+                writers[day].write_table(rows)
+            counts = _Counts(
+                rows=counts.rows + inside.num_rows,
+                without_date=counts.without_date + inside["event_date"].null_count,
+                outside=counts.outside + batch.num_rows - inside.num_rows,
+            )
+    return counts
+
+
+def _inside(event_dates: pa.ChunkedArray, days: Window) -> pa.ChunkedArray:
+    """Which rows the window takes: its days, and rows without a date, which `validate` is to see."""
+    inside = pc.and_(pc.greater_equal(event_dates, days.first_day), pc.less_equal(event_dates, days.last_day))
+    return pc.fill_null(inside, True)
+
+
+def _by_day(table: pa.Table) -> Iterator[tuple[date | None, pa.Table]]:
+    for day in pc.unique(table["event_date"]):
+        is_day = pc.equal(table["event_date"], day) if day.is_valid else pc.is_null(table["event_date"])
+        yield day.as_py(), table.filter(is_day)
+
+
+def _sorted(table: pa.Table, columns: Iterable[str]) -> pa.Table:
+    return table.sort_by([(column, "ascending") for column in columns])

@@ -1,0 +1,129 @@
+"""`label`: valid clicks become labels, apart for the history and for the window's newest days."""
+
+import datetime
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import narwhals as nw
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from q2pt_tasks.data.labels import LabelRules, clicks_by_type, label_pairs, nest_labels
+from q2pt_tasks.data.queries import normalise_query
+from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.engine import Engine, collect, write_table
+from q2pt_tasks.layout import Layout, catalog_file
+from q2pt_tasks.params import Section, read_section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class LabelParams(Section):
+    """The section `label`."""
+
+    forward_days: Annotated[int, Field(ge=1)]
+    min_query_clicks: Annotated[int, Field(ge=1)]
+    min_pair_clicks: Annotated[int, Field(ge=1)]
+    forward_min_clicks: Annotated[int, Field(ge=1)]
+    min_share: Share
+    min_top_share: Share
+    min_queries: Annotated[int, Field(ge=1)]
+    min_product_types: Annotated[int, Field(ge=1)]
+
+    def rules(self) -> LabelRules:
+        return LabelRules(self.min_query_clicks, self.min_pair_clicks, self.min_share, self.min_top_share)
+
+    def forward_rules(self) -> LabelRules:
+        """One day holds too few clicks for the history's floors; the shares count just the same."""
+        return LabelRules(self.forward_min_clicks, 1, self.min_share, self.min_top_share)
+
+
+class TooFewLabelsError(ValueError):
+    """The log does not hold enough labels to train on."""
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """What came out: labelled queries of the history and of the forward days, and the history's product types."""
+
+    queries: int
+    forward_queries: int
+    product_types: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.queries:,} labelled queries with {self.product_types:,} product types, "
+            f"{self.forward_queries:,} queries on the forward days"
+        )
+
+
+def main(layout: Layout) -> LabelReport:
+    return run(
+        layout,
+        read_section(layout.params, "label", LabelParams),
+        read_section(layout.params, "locales", tuple[Locale, ...]),
+    )
+
+
+def run(layout: Layout, params: LabelParams, locales: Sequence[str]) -> LabelReport:
+    """Writes `data/labeled/{history,forward}/locale=XX.parquet` for every locale, empty where it has no labels.
+
+    Raises:
+        TooFewLabelsError: fewer queries or product types are left than the params' floors.
+    """
+    engine = Engine()
+    files = sorted((layout.valid / "events").glob("event_date=*.parquet"))
+    events = engine.scan(files)
+    first_forward_day = _last_day(layout) - datetime.timedelta(days=params.forward_days - 1)
+    catalog = engine.scan([catalog_file(layout.valid)])
+    forms = engine.frame(_normal_forms(events))
+    shutil.rmtree(layout.labeled, ignore_errors=True)
+
+    def write(period: str, rows: nw.LazyFrame, rules: LabelRules) -> list[pa.Table]:
+        pairs = label_pairs(clicks_by_type(rows, catalog, forms), rules)
+        table = collect(pairs, ("locale", "query", "product_type"))
+        return [_write_locale(layout.labeled / period, table, locale) for locale in locales]
+
+    is_forward = nw.col("event_date") >= nw.lit(first_forward_day)
+    history = write("history", events.filter(~is_forward), params.rules())
+    forward = write("forward", events.filter(is_forward), params.forward_rules())
+    report = LabelReport(
+        queries=sum(map(len, history)),
+        forward_queries=sum(map(len, forward)),
+        product_types=len({t for table in history for types in table["product_types"].to_pylist() for t in types}),
+    )
+    _check_floors(report, params)
+    return report
+
+
+def _last_day(layout: Layout) -> datetime.date:
+    window = json.loads((layout.raw / "window.json").read_text())
+    return datetime.date.fromisoformat(window["last_day"])
+
+
+def _normal_forms(events: nw.LazyFrame) -> pa.Table:
+    raw = collect(events.select("query").unique(), ("query",))["query"].to_pylist()
+    return pa.table({"raw_query": raw, "query": [normalise_query(query) for query in raw]})
+
+
+def _write_locale(folder: Path, pairs: pa.Table, locale: str) -> pa.Table:
+    own = nest_labels(pairs.filter(pc.equal(pairs["locale"], locale)))
+    write_table(own, folder / f"locale={locale}.parquet")
+    return own
+
+
+def _check_floors(report: LabelReport, params: LabelParams) -> None:
+    for found, floor, what in (
+        (report.queries, params.min_queries, "labelled queries"),
+        (report.product_types, params.min_product_types, "product types"),
+    ):
+        if found < floor:
+            raise TooFewLabelsError(
+                f"{found} {what} are left, at least {floor} are needed (label.min_{what.split()[-1]}): "
+                "lengthen ingest.window_days, or lower the floors of section label"
+            )

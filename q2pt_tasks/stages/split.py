@@ -1,0 +1,99 @@
+"""`split`: labelled queries become training, validation, test and forward sets, apart for every locale."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, model_validator
+
+from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.data.splits import SplitRules, check_no_leak, divide, label_space, mark_seen
+from q2pt_tasks.engine import write_table
+from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.params import Section, read_section
+
+
+class SplitParams(Section):
+    """The section `split`."""
+
+    salt: Annotated[str, Field(min_length=1)]
+    validation: Annotated[float, Field(gt=0, lt=1)]
+    test: Annotated[float, Field(gt=0, lt=1)]
+    min_train_queries: Annotated[int, Field(ge=1)]
+    keep_share: dict[Locale, Annotated[float, Field(gt=0, le=1)]]
+
+    @model_validator(mode="after")
+    def _leave_some_for_training(self) -> "SplitParams":
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation + test below 1, found {self.validation} + {self.test}: nothing is left to train on"
+            )
+        return self
+
+    def rules(self) -> SplitRules:
+        return SplitRules(self.salt, self.validation, self.test)
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """Rows per split over all locales, and the product types that the unified models will know."""
+
+    rows: Mapping[str, int]
+    product_types: int
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{split} {count:,}" for split, count in self.rows.items())
+        return f"{counts}; {self.product_types:,} product types"
+
+
+def main(layout: Layout) -> SplitReport:
+    return run(
+        layout,
+        read_section(layout.params, "split", SplitParams),
+        read_section(layout.params, "locales", tuple[Locale, ...]),
+    )
+
+
+def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitReport:
+    """Writes `data/splits/locale=XX/{train,validation,test,forward}.parquet` and the label spaces.
+
+    Raises:
+        SplitLeakError: a query would stand on both sides of a split.
+        ValueError: `keep_share` names a locale that the shop does not have.
+    """
+    if strangers := set(params.keep_share) - set(locales):
+        raise ValueError(f"split.keep_share names {sorted(strangers)}, not among locales {list(locales)}")
+    splits = {locale: _divide_locale(layout, params, locale) for locale in locales}
+    check_no_leak(splits)
+    shutil.rmtree(layout.splits, ignore_errors=True)
+    for locale, tables in splits.items():
+        for split, table in tables.items():
+            write_table(table, layout.split(locale, split))
+        own_types = label_space([tables["train"]], params.min_train_queries)
+        _write_label_space(layout.label_space(locale), own_types, params)
+    product_types = label_space([tables["train"] for tables in splits.values()], params.min_train_queries)
+    _write_label_space(layout.label_space(None), product_types, params)
+    rows = {split: sum(len(tables[split]) for tables in splits.values()) for split in SPLITS}
+    return SplitReport(rows, len(product_types))
+
+
+def _divide_locale(layout: Layout, params: SplitParams, locale: str) -> dict[str, pa.Table]:
+    tables = divide(_labeled(layout, "history", locale), params.rules(), params.keep_share.get(locale, 1.0))
+    return {**tables, "forward": mark_seen(_labeled(layout, "forward", locale), tables["train"])}
+
+
+def _labeled(layout: Layout, period: str, locale: str) -> pa.Table:
+    # A single file, not a data set: the `locale=` in its name must not become a column.
+    return pq.ParquetFile(layout.labeled / period / f"locale={locale}.parquet").read()
+
+
+def _write_label_space(path: Path, product_types: Sequence[str], params: SplitParams) -> None:
+    """The product types in the order of a model's outputs, and the division that they come from."""
+    division = {"salt": params.salt, "validation": params.validation, "test": params.test}
+    document = json.dumps({"split": division, "product_types": product_types}, indent=1, ensure_ascii=False)
+    path.write_text(document + "\n", encoding="utf-8")

@@ -1,0 +1,62 @@
+"""`train_unified`: one model for all locales, with or without being told the locale."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.model.encoder import EncoderParams
+from q2pt_tasks.model.fit import FitJob, FitReport, fit
+from q2pt_tasks.model.recipe import Recipes
+from q2pt_tasks.model.variants import UNIFIED_VARIANTS
+from q2pt_tasks.params import read_section
+
+
+class TrainUnifiedParams(Recipes):
+    """The section `train_unified`."""
+
+    locale_dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+def main(layout: Layout, variant: str) -> FitReport:
+    return run(
+        layout,
+        variant,
+        read_section(layout.params, "train_unified", TrainUnifiedParams),
+        read_section(layout.params, "encoder", EncoderParams),
+        locales=read_section(layout.params, "locales", tuple[Locale, ...]),
+        seed=read_section(layout.params, "seed", int),
+    )
+
+
+def run(
+    layout: Layout,
+    variant: str,
+    params: TrainUnifiedParams,
+    encoder: EncoderParams,
+    *,
+    locales: Sequence[str],
+    seed: int,
+) -> FitReport:
+    """Trains `models/<variant>/`.
+
+    Raises:
+        ValueError: `variant` is none of the unified ones.
+        TrainingDivergedError: the loss is not finite.
+    """
+    if variant not in UNIFIED_VARIANTS:
+        raise ValueError(f"variant {variant!r} is not unified; allowed are {', '.join(UNIFIED_VARIANTS)}")
+    job = FitJob(
+        variant=variant,
+        locales=locales,
+        tokens=layout.unified_tokens(),
+        label_space=layout.label_space(None),
+        encoder=encoder,
+        recipes=params,
+        locale_dropout=params.locale_dropout,
+        seed=seed,
+        params={"train_unified": params.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json")},
+    )
+    return fit(job, layout.unified_model(variant))

@@ -1,0 +1,340 @@
+"""Divides the raw tables into valid and quarantined rows, and refuses a log that is not fit to train on.
+
+Reads `data/raw/`; writes `data/valid/`, `data/quarantine/` (each row with its reason) and `reports/validation/`.
+Days are read, judged and written one after another, so memory holds one day of events, never all.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import narwhals as nw
+import narwhals.selectors as ncs
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+from q2pt_tasks.data import expectations as expect
+from q2pt_tasks.data import row_rules as rules
+from q2pt_tasks.data.expectations import Limits, Outcome, Volume
+from q2pt_tasks.data.great_expectations_runner import evaluate
+from q2pt_tasks.data.row_rules import REASON, Frame, Tally, Window
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, Locale
+from q2pt_tasks.engine import Engine, collect, write_table
+from q2pt_tasks.layout import Layout, catalog_file, day_file
+from q2pt_tasks.params import read_section
+from q2pt_tasks.report.validation_page import (
+    MAX_TEXT_CHARS,
+    RuleRows,
+    TableRows,
+    ValidationResult,
+    day_rows,
+    locale_rows,
+    render_page,
+    show_value,
+    summarise,
+)
+
+MAX_EXAMPLES = 5
+
+logger = logging.getLogger(__name__)
+
+
+class ValidationFailed(ValueError):  # noqa: N818 - it reads as what happened to the log
+    """The log is not fit to train on; the message names each expectation that failed with its figures."""
+
+
+class RawDataError(ValueError):
+    """What `ingest` writes is not there or not readable."""
+
+
+class ValidateParams(Limits):
+    """The section `validate` of params.yaml: the limits of the tables and those of a row."""
+
+    max_query_chars: Annotated[int, Field(ge=1)] = 200
+
+
+def _check_distinct(locales: tuple[str, ...]) -> tuple[str, ...]:
+    if repeated := sorted({locale for locale in locales if locales.count(locale) > 1}):
+        raise ValueError(f"each locale once; {', '.join(repeated)} stands there more than once")
+    return locales
+
+
+Locales = Annotated[tuple[Locale, ...], Field(min_length=1), AfterValidator(_check_distinct)]
+
+
+@dataclass(frozen=True)
+class ValidateReport:
+    """Where the rows went, and where to read why."""
+
+    events: TableRows
+    catalog: TableRows
+    warnings: tuple[str, ...]
+    page: Path
+
+    def __str__(self) -> str:
+        return (
+            f"validate: {self.events.valid:,} of {self.events.arrived:,} events and {self.catalog.valid:,} of"
+            f" {self.catalog.arrived:,} catalog rows are valid, {len(self.warnings)} warnings; see {self.page}"
+        )
+
+
+def main(layout: Layout) -> ValidateReport:
+    """Runs the stage with the params file of `layout`."""
+    params = read_section(layout.params, "validate", ValidateParams)
+    return run(layout, params, read_section(layout.params, "locales", Locales))
+
+
+def run(layout: Layout, params: ValidateParams, locales: Sequence[str]) -> ValidateReport:
+    """Judges the raw tables and writes what they are divided into.
+
+    Raises:
+        RawDataError: the window or the catalog is missing or unreadable.
+        ValidationFailed: an expectation does not hold. The report and the quarantine are written all the same;
+            `data/valid` is removed, so that no later stage can use a log that was refused.
+    """
+    _remove_earlier(layout)
+    result = _validate(layout, params, locales)
+    page = _publish(result, layout.validation_report)
+    for outcome in result.warnings:
+        logger.warning("%s", outcome)
+    if result.failures:
+        shutil.rmtree(layout.valid, ignore_errors=True)
+        raise ValidationFailed("\n- ".join([result.verdict, *map(str, result.failures)]) + f"\nSee {page}")
+    return ValidateReport(result.tables["events"], result.tables["catalog"], tuple(map(str, result.warnings)), page)
+
+
+def _remove_earlier(layout: Layout) -> None:
+    for folder in (layout.valid, layout.quarantine, layout.validation_report):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _validate(layout: Layout, params: ValidateParams, locales: Sequence[str]) -> ValidationResult:
+    window = read_window(layout.raw / "window.json")
+    engine = Engine()
+    columns = evaluate(expect.column_expectations(), _column_figures(engine, layout.raw))
+    if any(outcome.fails for outcome in columns):
+        return ValidationResult(str(window), columns, tables={})
+    return _Division(engine, layout, params, tuple(locales), window).run(columns)
+
+
+def read_window(path: Path) -> Window:
+    """The days that `ingest` was asked for.
+
+    Raises:
+        RawDataError: the file is missing, or does not say first_day and last_day in this order.
+    """
+    try:
+        return TypeAdapter(Window).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise RawDataError(f"{path} not found: run the stage ingest first") from None
+    except ValidationError as error:
+        raise RawDataError(f"{path} does not name the window's first_day and last_day: {error}") from None
+
+
+def _day_files(raw: Path) -> list[Path]:
+    return sorted((raw / "events").glob("event_date=*.parquet"))
+
+
+def _column_figures(engine: Engine, raw: Path) -> dict[str, expect.Figure]:
+    if not catalog_file(raw).exists():
+        raise RawDataError(f"{catalog_file(raw)} not found: run the stage ingest first")
+    return {
+        # One file with other columns is enough to make the descriptions differ from what is expected.
+        expect.EVENT_COLUMNS: " | ".join(sorted({_columns(engine, file) for file in _day_files(raw)})) or "no files",
+        expect.CATALOG_COLUMNS: _columns(engine, catalog_file(raw)),
+    }
+
+
+def _columns(engine: Engine, file: Path) -> str:
+    return expect.describe_columns(engine.scan([file]).collect_schema())
+
+
+class LostRowsError(AssertionError):
+    """The rows that arrived are not the valid and the quarantined ones together: a mistake of ours."""
+
+
+@dataclass(frozen=True)
+class _Division:
+    """One run over tables whose columns are right."""
+
+    engine: Engine
+    layout: Layout
+    params: ValidateParams
+    locales: tuple[str, ...]
+    window: Window
+
+    def run(self, columns: tuple[Outcome, ...]) -> ValidationResult:
+        """Writes the valid and the quarantined rows, and tells how many of which there were."""
+        catalog = self._divide_catalog()
+        tallies = self._divide_events({})
+        volume = expect.measure_volume(tallies, self.locales, self.window, self.params.min_locale_rows)
+        exclusions = self._exclusions(volume)
+        # How few rows a locale has is known only when all are judged: a second pass, on the rare night that needs one.
+        final_tallies = self._divide_events(exclusions) if exclusions else tallies
+        return ValidationResult(
+            window=str(self.window),
+            outcomes=columns + self._outcomes(tallies, volume, catalog),
+            tables={"events": self._count_events(), "catalog": catalog},
+            rules=self._rule_rows(exclusions),
+            locales=locale_rows(final_tallies, volume),
+            days=day_rows(final_tallies, volume),
+        )
+
+    def _divide_catalog(self) -> TableRows:
+        raw = self.engine.scan([catalog_file(self.layout.raw)])
+        judged = _collect(rules.judge_catalog(raw, rules.catalog_rules(self.locales)), CATALOG)
+        write_table(_valid(judged), self._valid_catalog)
+        write_table(_quarantined(judged), self._quarantined_catalog)
+        rows = TableRows(_count(raw), _written([self._valid_catalog]), _written([self._quarantined_catalog]))
+        return _check_none_lost("catalog", rows)
+
+    def _divide_events(self, exclusions: Mapping[str, str]) -> tuple[Tally, ...]:
+        """Writes the events, those of the locales in `exclusions` all to quarantine; replaces an earlier pass."""
+        shutil.rmtree(self.layout.valid / "events", ignore_errors=True)
+        schema = _with_reason(EVENTS)
+        tallies: list[Tally] = []
+        with pq.ParquetWriter(self._quarantined_events, schema, compression="zstd", store_schema=False) as writer:
+            for part in self._judged_parts(exclusions):
+                judged = _collect(part, EVENTS)
+                self._write_day(_valid(judged))
+                _append(writer, _quarantined(judged))
+                tallies += self._tally(judged)
+        return tuple(tallies)
+
+    def _tally(self, judged: pa.Table) -> list[Tally]:
+        return [Tally(**row) for row in _rows(rules.tally_rows(self.engine.frame(judged), self.locales, self.window))]
+
+    def _count_events(self) -> TableRows:
+        valid, quarantined = _written(_day_files(self.layout.valid)), _written([self._quarantined_events])
+        return _check_none_lost("events", TableRows(_count(self._events()), valid, quarantined))
+
+    def _write_day(self, table: pa.Table) -> None:
+        if table.num_rows:
+            write_table(table, day_file(self.layout.valid, table["event_date"][0].as_py()))
+
+    def _judged_parts(self, exclusions: Mapping[str, str]) -> Iterator[Frame]:
+        """The judged events of each day of the window, then all those without such a day."""
+        catalog = self.engine.scan([self._valid_catalog])
+        day = nw.col("event_date")
+        on_each_day = [day == each for each in self.window.days]
+        for condition in [*on_each_day, day.is_null() | ~self.window.contains("event_date")]:
+            judged = rules.judge_events(self._events().filter(condition), catalog, self._event_rules)
+            yield rules.exclude_locales(judged, exclusions)
+
+    def _exclusions(self, volume: Volume) -> dict[str, str]:
+        """Why each locale with too few rows is left out, if the params say so."""
+        if self.params.on_low_volume != "exclude":
+            return {}
+        minimum = self.params.min_locale_rows
+        return {locale: rules.exclusion_reason(volume.locales[locale], minimum) for locale in volume.low}
+
+    def _outcomes(self, tallies: Sequence[Tally], volume: Volume, catalog: TableRows) -> tuple[Outcome, ...]:
+        reasons = rules.reasons_by_name(self._event_rules, rules.DUPLICATE_EVENT)
+        dirty_catalog_share = expect.share(catalog.quarantined, catalog.arrived)
+        figures = expect.row_figures(tallies, reasons, volume, dirty_catalog_share)
+        return evaluate(expect.row_expectations(self.params, reasons, self.locales), figures)
+
+    def _rule_rows(self, exclusions: Mapping[str, str]) -> tuple[RuleRows, ...]:
+        event_reasons = rules.reasons_by_name(self._event_rules, rules.DUPLICATE_EVENT)
+        excluded = {f"excluded_{locale}": reason for locale, reason in exclusions.items()}
+        catalog_reasons = rules.reasons_by_name(rules.catalog_rules(self.locales), rules.DUPLICATE_PRODUCT)
+        return (
+            *_count_reasons("events", self.engine.scan([self._quarantined_events]), event_reasons | excluded),
+            *_count_reasons("catalog", self.engine.scan([self._quarantined_catalog]), catalog_reasons),
+        )
+
+    def _events(self) -> Frame:
+        return self.engine.scan(_day_files(self.layout.raw))
+
+    @property
+    def _event_rules(self) -> tuple[rules.Rule, ...]:
+        return rules.event_rules(self.locales, self.window, self.params.max_query_chars)
+
+    @property
+    def _valid_catalog(self) -> Path:
+        return catalog_file(self.layout.valid)
+
+    @property
+    def _quarantined_catalog(self) -> Path:
+        return self.layout.quarantine / "catalog.parquet"
+
+    @property
+    def _quarantined_events(self) -> Path:
+        return self.layout.quarantine / "events.parquet"
+
+
+def _with_reason(schema: pa.Schema) -> pa.Schema:
+    return schema.append(pa.field(REASON, pa.string()))
+
+
+def _collect(judged: Frame, schema: pa.Schema) -> pa.Table:
+    """The judged rows in one order whatever the engine does: rows that tie are equal."""
+    key = EVENT_KEY if schema is EVENTS else CATALOG_KEY
+    order = [*key, *(name for name in schema.names if name not in key), REASON]
+    return collect(judged, order).cast(_with_reason(schema))
+
+
+def _valid(judged: pa.Table) -> pa.Table:
+    return judged.filter(pc.is_null(judged[REASON])).drop_columns([REASON])
+
+
+def _quarantined(judged: pa.Table) -> pa.Table:
+    return judged.filter(pc.is_valid(judged[REASON]))
+
+
+def _append(writer: pq.ParquetWriter, table: pa.Table) -> None:
+    if table.num_rows:
+        writer.write_table(table.combine_chunks())
+
+
+def _rows(frame: Frame) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = frame.collect(backend="pyarrow").to_native().to_pylist()
+    return rows
+
+
+def _count(frame: Frame) -> int:
+    return int(_rows(frame.select(rows=nw.len()))[0]["rows"])
+
+
+def _written(files: Sequence[Path]) -> int:
+    return sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def _check_none_lost(table: str, rows: TableRows) -> TableRows:
+    if rows.arrived != rows.valid + rows.quarantined:
+        raise LostRowsError(
+            f"{table}: {rows.arrived} rows arrived, but {rows.valid} valid and {rows.quarantined} quarantined rows"
+            " were written; please report this with the raw tables"
+        )
+    return rows
+
+
+def _count_reasons(table: str, quarantined: Frame, reasons: Mapping[str, str]) -> tuple[RuleRows, ...]:
+    counts = {row[REASON]: row["rows"] for row in _rows(quarantined.group_by(REASON).agg(rows=nw.len()))}
+    return tuple(
+        RuleRows(table, name, reason, counts.get(reason, 0), _examples(quarantined, reason))
+        for name, reason in reasons.items()
+    )
+
+
+def _examples(quarantined: Frame, reason: str) -> tuple[dict[str, str], ...]:
+    """The first rows with `reason`, as text. Cut in the engine: a query may be of any length."""
+    rows = quarantined.filter(nw.col(REASON) == reason).drop(REASON)
+    beginning = ncs.string().str.slice(0, MAX_TEXT_CHARS + 1)
+    shown = rows.with_columns(beginning).sort(*rows.collect_schema().names(), nulls_last=True).head(MAX_EXAMPLES)
+    return tuple({column: show_value(value) for column, value in row.items()} for row in _rows(shown))
+
+
+def _publish(result: ValidationResult, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = json.dumps(summarise(result), indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "result.json").write_text(summary + "\n", encoding="utf-8")
+    page = folder / "index.html"
+    page.write_text(render_page(result), encoding="utf-8")
+    return page

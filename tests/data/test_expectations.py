@@ -1,0 +1,139 @@
+from datetime import date
+
+import pytest
+
+from q2pt_tasks.data import great_expectations_runner
+from q2pt_tasks.data.expectations import (
+    Expectation,
+    Figure,
+    Limits,
+    at_least,
+    at_most,
+    equal_to,
+    measure_volume,
+    row_expectations,
+    row_figures,
+    say,
+)
+from q2pt_tasks.data.great_expectations_runner import SuiteError, evaluate
+from q2pt_tasks.data.row_rules import Tally, Window
+
+DAY = date(2026, 5, 1)
+WINDOW = Window(DAY, date(2026, 5, 3))
+FIGURES: dict[str, Figure] = {"share": 0.05, "rows": 0, "columns": "a Int64"}
+
+
+@pytest.mark.parametrize(
+    ("expectation", "holds"),
+    [
+        (at_most("share", 0.05), True),
+        (at_most("share", 0.049), False),
+        (at_most("rows", 0), True),
+        (at_least("rows", 0), True),
+        (at_least("rows", 1), False),
+        (equal_to("columns", "a Int64"), True),
+        (equal_to("columns", "a String"), False),
+    ],
+)
+def test_expectation_holds_up_to_its_bound(expectation: Expectation, holds: bool) -> None:
+    assert [outcome.holds for outcome in evaluate([expectation], FIGURES)] == [holds]
+
+
+def test_outcomes_come_in_the_declared_order_with_their_figures() -> None:
+    outcomes = evaluate([at_least("rows", 1), at_most("share", 0.1)], FIGURES)
+    assert [str(outcome) for outcome in outcomes] == [
+        "rows: found 0, needed at least 1",
+        "share: found 5 %, needed at most 10 %",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("suite", "message"),
+    [
+        ([], "no expectations are declared"),
+        ([Expectation("rows", "ExpectColumnMaxToBeBetwen", {"max_value": 1}, "")], "no expectation 'ExpectColumnMaxTo"),
+        ([Expectation("rows", "Expectation", {"max_value": 1}, "")], "refuses"),
+        ([Expectation("rows", "ExpectColumnMaxToBeBetween", {"max_valeu": 1}, "")], "refuses"),
+        ([Expectation("rows", "ExpectColumnMaxToBeBetween", {}, "")], "have no bounds"),
+        ([at_most("rwos", 1)], "not measured: \\['rwos'\\]"),
+        ([at_most("rows", 1), at_least("rows", 0)], "more than one expectation"),
+        ([at_most("columns", 1)], "'columns' could not be evaluated"),
+    ],
+)
+def test_suite_that_would_check_nothing_is_refused(suite: list[Expectation], message: str) -> None:
+    with pytest.raises(SuiteError, match=message):
+        evaluate(suite, FIGURES)
+
+
+def test_undefined_figure_is_refused() -> None:
+    with pytest.raises(SuiteError, match="not numbers"):
+        evaluate([at_most("share", 1.0)], {"share": float("nan")})
+
+
+def test_expectation_that_the_library_passes_over_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forget_one(*_: object) -> dict[str, bool]:
+        return {"rows": True}
+
+    monkeypatch.setattr(great_expectations_runner, "_verdicts", forget_one)
+    with pytest.raises(SuiteError, match=r"1 of 2 expectations were evaluated; not: \['share'\]"):
+        evaluate([at_most("rows", 1), at_most("share", 1)], FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"), [(1234, "1,234"), (0.05, "5 %"), (0.0500011, "5.0001 %"), (1.0, "100 %"), ("a", "a")]
+)
+def test_figures_in_words(figure: Figure, text: str) -> None:
+    assert say(figure) == text
+
+
+TALLIES = (
+    Tally(None, "en-GB", DAY, 90, 900.0),
+    Tally("unknown product", "en-GB", DAY, 4, 40.0),
+    Tally("repeated", "de-DE", DAY, 1, 10.0),
+    Tally(None, "de-DE", DAY, 5, 50.0),
+    Tally("foreign", None, None, 0, 5000.0),
+)
+REASONS = {"product_unknown": "unknown product", "locale_unknown": "foreign", "duplicate": "repeated"}
+LOCALES = ("de-DE", "en-GB", "fr-FR")
+
+
+def test_volume_knows_locales_and_days_without_rows() -> None:
+    volume = measure_volume(TALLIES, LOCALES, WINDOW, min_locale_rows=6)
+    assert volume.locales == {"de-DE": 5, "en-GB": 90, "fr-FR": 0}
+    assert volume.low == ("de-DE", "fr-FR")
+    assert volume.missing_days == ("2026-05-02", "2026-05-03")
+
+
+def test_figures_of_a_tally() -> None:
+    volume = measure_volume(TALLIES, LOCALES, WINDOW, min_locale_rows=6)
+    figures = row_figures(TALLIES, REASONS, volume, dirty_catalog_share=0.25)
+    assert figures == {
+        "days with valid rows": 1,
+        "days without valid rows": 2,
+        "share of events quarantined": 0.05,
+        "share of events with product_unknown": 0.04,
+        "share of events with locale_unknown": 0.0,
+        "share of events with duplicate": 0.01,
+        "share of catalog rows quarantined": 0.25,
+        "share of sound events whose product is in the catalog": 0.96,
+        "share of locales with too few rows": 2 / 3,
+        "share of clicks in locales with too few rows": 0.06,
+        "valid rows of de-DE": 5,
+        "valid rows of en-GB": 90,
+        "valid rows of fr-FR": 0,
+    }
+    assert [each.figure for each in row_expectations(Limits(), REASONS, LOCALES)] == list(figures)
+
+
+def test_figures_of_an_empty_log_are_defined() -> None:
+    volume = measure_volume((), LOCALES, WINDOW, min_locale_rows=1)
+    assert all(value == value for value in row_figures((), REASONS, volume, 0.0).values())
+    assert volume.low == LOCALES
+
+
+@pytest.mark.parametrize(("setting", "severity"), [("warn", "warning"), ("exclude", "warning"), ("fail", "error")])
+def test_low_volume_setting_decides_what_a_small_locale_means(setting: str, severity: str) -> None:
+    limits = Limits.model_validate({"on_low_volume": setting})
+    by_figure = {each.figure: each.severity for each in row_expectations(limits, REASONS, LOCALES)}
+    assert by_figure["valid rows of de-DE"] == severity
+    assert by_figure["share of locales with too few rows"] == "error"

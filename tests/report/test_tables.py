@@ -1,0 +1,106 @@
+import pytest
+
+from q2pt_tasks.report.tables import (
+    Model,
+    Row,
+    Scores,
+    StoreRecall,
+    count,
+    coverage_rows,
+    figure,
+    headline_rows,
+    in_order,
+    locale_rows,
+    locales_in_order,
+    number,
+    span,
+    training_rows_of,
+    training_table,
+)
+
+
+def recall(variant: str, locale: str, value: float | None, n: int = 100) -> Row:
+    return Row(variant, locale, "test", "micro_recall", value, n)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.12345, "0.123"),
+        (1200, "1,200"),
+        (True, "yes"),
+        ("pl-PL", "pl-PL"),
+        ([0.5, 3], "0.500, 3"),
+        ([], "–"),
+        ({"a": 0.5, "b": None}, "a: 0.500, b: –"),
+    ],
+)
+def test_a_figure_reads_by_its_kind(value: object, text: str) -> None:
+    assert figure(value) == text
+
+
+def test_what_is_not_defined_is_a_dash() -> None:
+    assert (number(None), count(None)) == ("–", "–")
+
+
+def test_a_span_is_a_range_only_where_values_differ_as_shown() -> None:
+    assert span([120, None, 118], count) == "118 to 120"
+    assert span([0.50001, 0.50002], number) == "0.500"
+    assert span([None], number) == "–"
+
+
+def test_known_variants_come_first_and_in_their_order() -> None:
+    assert in_order(["zz", "champion", "aa", "non_unified", "champion"]) == ("non_unified", "champion", "aa", "zz")
+
+
+def test_a_figure_given_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="2 rows for 1 figures"):
+        Scores([recall("majority", "all", 0.1), recall("majority", "all", 0.2)])
+
+
+def test_the_champions_window_does_not_count_as_training_rows() -> None:
+    stores = [
+        StoreRecall("champion", "pl-PL", 0.1, 9_999),
+        StoreRecall("non_unified", "pl-PL", 0.1, 50),
+        StoreRecall("non_unified", "en-US", 0.1, 800),
+        StoreRecall("non_unified", "all", 0.1, 850),
+    ]
+    assert list(training_rows_of(stores).items()) == [("en-US", 800), ("pl-PL", 50)]
+
+
+def test_locales_without_a_count_come_last() -> None:
+    rows = [recall("majority", locale, 0.1) for locale in ("aa-AA", "all", "pl-PL", "en-US")]
+    assert locales_in_order(rows, {"pl-PL": 50, "en-US": 800}) == ("en-US", "pl-PL", "aa-AA")
+
+
+def test_all_that_share_the_highest_recall_shown_are_best() -> None:
+    scores = Scores([recall("a", "pl-PL", 0.5001), recall("b", "pl-PL", 0.5004), recall("c", "pl-PL", 0.1)])
+    (row,) = locale_rows(scores, ["a", "b", "c", "d"], {"pl-PL": None})
+    assert [cell.best for cell in row.cells] == [True, True, False, False]
+
+
+def test_no_variant_is_best_where_recall_is_not_defined() -> None:
+    (row,) = locale_rows(Scores([recall("a", "pl-PL", None)]), ["a", "b"], {"pl-PL": 3})
+    assert not any(cell.best for cell in row.cells)
+
+
+def test_the_headline_keeps_test_and_forward_apart() -> None:
+    forward = Row("a", "all", "forward_seen", "micro_recall", 0.9, 10)
+    (row,) = headline_rows(Scores([recall("a", "all", 0.4), forward]), ["a"])
+    assert (row.micro_recall, row.forward_seen, row.forward_unseen) == (0.4, 0.9, None)
+
+
+def test_training_is_summed_by_variant() -> None:
+    models = [
+        Model("non_unified", "en-US", "trained", "", 800, 4, 10.0),
+        Model("non_unified", "pl-PL", "degenerate", "one type for all queries", 50, 2, 1.5),
+    ]
+    (row,) = training_table(models)
+    assert (row.trained, row.models, row.training_rows, row.epochs, row.seconds) == (1, 2, 850, "2 to 4", 11.5)
+
+
+def test_coverage_leaves_out_locales_without_macro() -> None:
+    scores = Scores([recall("a", "pl-PL", 0.4), Row("a", "all", "test", "type_coverage", 0.8125, 192)])
+    (row,) = coverage_rows(scores, ["a"], ["all", "pl-PL"])
+    assert (row.locale, row.type_coverage, row.traffic_coverage) == ("all", "0.812", "–")

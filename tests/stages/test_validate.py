@@ -1,0 +1,354 @@
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import ValidationError
+
+from q2pt_tasks.data.schema import CATALOG, EVENTS
+from q2pt_tasks.engine import write_table
+from q2pt_tasks.layout import Layout, catalog_file, day_file
+from q2pt_tasks.params import ParamsError
+from q2pt_tasks.stages import validate
+from q2pt_tasks.stages.validate import LostRowsError, RawDataError, ValidateParams, ValidationFailed, main, run
+
+FIRST_DAY = date(2026, 5, 1)
+DAYS = tuple(FIRST_DAY + timedelta(days=offset) for offset in range(3))
+LOCALES = ("de-DE", "en-GB", "fr-FR", "tr-TR")
+LENIENT = ValidateParams(min_locale_rows=10)
+ANYTHING = ValidateParams(
+    min_locale_rows=1, max_dirty_share=1, min_known_product_share=0, max_low_volume_share=1, max_missing_days=9
+)
+
+Row = dict[str, Any]
+
+
+def event(**changes: object) -> Row:
+    good: Row = {"event_date": FIRST_DAY, "locale": "en-GB", "query": "shoes", "product_id": "P1"}
+    return {**good, "impressions": 10, "clicks": 2, "carts": 0, "purchases": 0, **changes}
+
+
+def good_events(locales: Iterable[str] = LOCALES, per_day: int = 10) -> list[Row]:
+    return [
+        event(event_date=day, locale=locale, query=f"shoes {number}")
+        for day in DAYS
+        for locale in locales
+        for number in range(per_day)
+    ]
+
+
+def good_catalog() -> list[Row]:
+    return [{"product_id": "P1", "locale": locale, "product_type": "shoe"} for locale in LOCALES]
+
+
+def write_raw(root: Path, events: list[Row], catalog: list[Row] | None = None) -> Layout:
+    layout = Layout(root)
+    for day in {row["event_date"] for row in events}:
+        rows = [row for row in events if row["event_date"] == day]
+        write_table(pa.Table.from_pylist(rows, EVENTS), day_file(layout.raw, day))
+    products = good_catalog() if catalog is None else catalog
+    write_table(pa.Table.from_pylist(products, CATALOG), catalog_file(layout.raw))
+    (layout.raw / "window.json").write_text(json.dumps({"first_day": str(DAYS[0]), "last_day": str(DAYS[-1])}))
+    return layout
+
+
+def quarantined(layout: Layout) -> Counter[str]:
+    return Counter(pq.read_table(layout.quarantine / "events.parquet")["reason"].to_pylist())
+
+
+def valid_rows(layout: Layout) -> list[Row]:
+    files = sorted((layout.valid / "events").iterdir())
+    return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
+
+
+def result_of(layout: Layout) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((layout.validation_report / "result.json").read_text(encoding="utf-8"))
+    return result
+
+
+def page_of(layout: Layout) -> str:
+    return (layout.validation_report / "index.html").read_text(encoding="utf-8")
+
+
+def all_outputs(layout: Layout) -> Mapping[str, bytes]:
+    folders = (layout.valid, layout.quarantine, layout.validation_report)
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return {str(file.relative_to(layout.root)): file.read_bytes() for file in files}
+
+
+def test_good_log_is_accepted_and_handed_on_unchanged(tmp_path: Path) -> None:
+    layout = write_raw(tmp_path, good_events())
+    report = run(layout, LENIENT, LOCALES)
+    assert (report.events.arrived, report.events.valid, report.events.quarantined) == (120, 120, 0)
+    assert report.warnings == ()
+    assert "120 of 120 events" in str(report)
+    assert [file.name for file in sorted((layout.valid / "events").iterdir())] == [
+        f"event_date={day}.parquet" for day in DAYS
+    ]
+    key = ("event_date", "locale", "query", "product_id")
+    assert valid_rows(layout) == sorted(good_events(), key=lambda row: [str(row[name]) for name in key])
+    assert pq.read_schema(day_file(layout.valid, FIRST_DAY)).equals(EVENTS)
+    assert pq.read_schema(layout.quarantine / "events.parquet").names == [*EVENTS.names, "reason"]
+    assert result_of(layout)["accepted"] is True
+    assert "is accepted: all" in page_of(layout)
+
+
+def test_few_bad_rows_go_to_quarantine_with_their_reasons_and_none_is_lost(tmp_path: Path) -> None:
+    bad = [
+        event(event_date=None),
+        event(event_date=date(2020, 1, 1)),
+        event(locale="../../etc"),
+        event(query="<script>alert(1)</script>", clicks=-3),
+        event(query="a\x00b\u202e"),
+        event(query="shoes 0"),
+    ]
+    layout = write_raw(tmp_path, good_events() + bad, [*good_catalog(), good_catalog()[0]])
+    report = run(layout, ValidateParams(min_locale_rows=10, max_dirty_share=0.25), LOCALES)
+    assert (report.events.arrived, report.events.valid, report.events.quarantined) == (126, 120, 6)
+    assert (report.catalog.arrived, report.catalog.valid, report.catalog.quarantined) == (5, 4, 1)
+    assert quarantined(layout) == {
+        "the date is missing": 1,
+        "the date lies outside the window 2026-05-01 to 2026-05-03": 1,
+        "the locale is not among the shop's locales": 1,
+        "a count is negative": 1,
+        "the query has control characters": 1,
+        "the row repeats a date, locale, query and product": 1,
+    }
+    rules = {(rule["table"], rule["name"]): rule["rows"] for rule in result_of(layout)["rules"]}
+    assert sum(rules.values()) == 7
+    assert rules["catalog", "duplicate"] == 1
+
+
+def test_page_shows_hostile_text_as_text(tmp_path: Path) -> None:
+    rows = [
+        event(query="<script>alert(1)</script>", clicks=-1),
+        event(query="a\x00b\x9bc\u202ed"),
+        event(query="q" * 1_000_000),
+    ]
+    layout = write_raw(tmp_path, good_events() + rows)
+    run(layout, ValidateParams(min_locale_rows=10), LOCALES)
+    page = page_of(layout)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
+    assert "a␀b⟨U+009B⟩c⟨U+202E⟩d" in page
+    assert "q" * 80 + "…" in page
+    assert "q" * 81 not in page
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", page)
+    assert "http" not in page
+
+
+def test_examples_are_few(tmp_path: Path) -> None:
+    layout = write_raw(tmp_path, good_events() + [event(query=f"bad {number}", clicks=-1) for number in range(9)])
+    run(layout, ANYTHING, LOCALES)
+    assert len(re.findall(r"<bdi>bad \d</bdi>", page_of(layout))) == 5
+
+
+def test_log_with_only_dirty_rows_is_refused_and_leaves_no_valid_data(tmp_path: Path) -> None:
+    layout = write_raw(tmp_path, [{**row, "clicks": 99} for row in good_events()])
+    with pytest.raises(ValidationFailed) as failure:
+        run(layout, LENIENT, LOCALES)
+    message = str(failure.value)
+    assert "share of events quarantined: found 100 %, needed at most 5 %" in message
+    assert "share of events with clicks_exceed: found 100 %" in message
+    assert "days with valid rows: found 0, needed at least 1" in message
+    assert not layout.valid.exists()
+    assert quarantined(layout).total() == 120
+    assert "is refused" in page_of(layout)
+    assert result_of(layout)["accepted"] is False
+
+
+def test_missing_days_are_named_and_limited(tmp_path: Path) -> None:
+    layout = write_raw(tmp_path, [row for row in good_events() if row["event_date"] == DAYS[1]])
+    run(layout, LENIENT, LOCALES)
+    remarks = {day["name"]: day["remark"] for day in result_of(layout)["days"]}
+    assert [day for day, remark in remarks.items() if remark] == ["2026-05-01", "2026-05-03"]
+    with pytest.raises(ValidationFailed, match="days without valid rows: found 2, needed at most 1"):
+        run(layout, LENIENT.model_copy(update={"max_missing_days": 1}), LOCALES)
+
+
+def test_catalog_that_lost_a_locale_is_refused(tmp_path: Path) -> None:
+    layout = write_raw(tmp_path, good_events(), good_catalog()[1:])
+    with pytest.raises(ValidationFailed, match="product is in the catalog: found 75 %, needed at least 95 %"):
+        run(layout, ValidateParams(min_locale_rows=1, max_dirty_share=1), LOCALES)
+
+
+def test_product_whose_catalog_row_is_quarantined_is_unknown(tmp_path: Path) -> None:
+    catalog = [{**row, "product_type": None if row["locale"] == "tr-TR" else "shoe"} for row in good_catalog()]
+    layout = write_raw(tmp_path, good_events(), catalog)
+    run(layout, ANYTHING, LOCALES)
+    assert quarantined(layout) == {"the product is not in the catalog of its locale": 30}
+
+
+ONE_SMALL = [*good_events(LOCALES[:3]), event(locale="tr-TR", query="ayakkabı")]
+
+
+def test_small_locale_is_said_in_report_and_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    layout = write_raw(tmp_path, ONE_SMALL)
+    with caplog.at_level(logging.WARNING, logger="q2pt_tasks"):
+        report = run(layout, LENIENT, LOCALES)
+    assert report.warnings == ("valid rows of tr-TR: found 1, needed at least 10",)
+    assert report.warnings[0] in caplog.text
+    assert report.warnings[0] in page_of(layout)
+    assert report.events.valid == 91
+
+
+def test_small_locale_is_excluded(tmp_path: Path) -> None:
+    layout = write_raw(tmp_path, ONE_SMALL)
+    report = run(layout, LENIENT.model_copy(update={"on_low_volume": "exclude"}), LOCALES)
+    assert quarantined(layout) == {"locale excluded: 1 rows, at least 10 needed": 1}
+    assert report.events.valid == 90
+    assert {row["locale"] for row in valid_rows(layout)} == set(LOCALES[:3])
+    assert "excluded_tr-TR" in {rule["name"] for rule in result_of(layout)["rules"] if rule["rows"] == 1}
+
+
+def test_day_that_only_an_excluded_locale_had_has_no_file(tmp_path: Path) -> None:
+    rows = [row for row in good_events(LOCALES[:3]) if row["event_date"] != DAYS[2]]
+    layout = write_raw(tmp_path, [*rows, event(locale="tr-TR", event_date=DAYS[2])])
+    report = run(layout, LENIENT.model_copy(update={"on_low_volume": "exclude"}), LOCALES)
+    assert (report.events.valid, report.events.quarantined) == (60, 1)
+    assert not day_file(layout.valid, DAYS[2]).exists()
+
+
+def test_small_locale_fails_where_params_say_so(tmp_path: Path) -> None:
+    with pytest.raises(ValidationFailed, match="valid rows of tr-TR: found 1, needed at least 10"):
+        run(write_raw(tmp_path, ONE_SMALL), LENIENT.model_copy(update={"on_low_volume": "fail"}), LOCALES)
+
+
+def test_locale_without_any_row_counts_as_small(tmp_path: Path) -> None:
+    report = run(write_raw(tmp_path, good_events(LOCALES[:3])), LENIENT, LOCALES)
+    assert report.warnings == ("valid rows of tr-TR: found 0, needed at least 10",)
+
+
+@pytest.mark.parametrize("setting", ["warn", "exclude"])
+def test_many_small_locales_fail_whatever_the_setting(tmp_path: Path, setting: str) -> None:
+    layout = write_raw(tmp_path, good_events(LOCALES[:2]))
+    with pytest.raises(ValidationFailed, match="locales with too few rows: found 50 %, needed at most 25 %"):
+        run(layout, LENIENT.model_copy(update={"on_low_volume": setting}), LOCALES)
+
+
+def test_small_locale_with_many_clicks_fails_though_its_rows_were_quarantined(tmp_path: Path) -> None:
+    large = [event(locale="tr-TR", query=f"x {number}\x00", impressions=900, clicks=900) for number in range(2)]
+    layout = write_raw(tmp_path, good_events(LOCALES[:3]) + large)
+    with pytest.raises(ValidationFailed, match=r"clicks in locales with too few rows: found 90\.9091 %"):
+        run(layout, LENIENT.model_copy(update={"on_low_volume": "exclude"}), LOCALES)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.table({"event_date": ["2026-05-02"], "locale": ["en-GB"]}),
+        pa.Table.from_pylist([event()], EVENTS).append_column("extra", pa.array([1])),
+        pa.Table.from_pylist([event()], EVENTS).drop_columns(["clicks"]).append_column("clicks", pa.array([1.5])),
+    ],
+    ids=["missing", "extra", "type"],
+)
+def test_one_day_with_other_columns_is_refused_before_rows_are_judged(tmp_path: Path, table: pa.Table) -> None:
+    layout = write_raw(tmp_path, good_events())
+    write_table(table, day_file(layout.raw, DAYS[1]))
+    with pytest.raises(ValidationFailed, match="columns of events: found event_date"):
+        run(layout, LENIENT, LOCALES)
+    assert not layout.valid.exists()
+    assert "No row was judged" in page_of(layout)
+
+
+def test_log_without_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationFailed, match="columns of events: found no files"):
+        run(write_raw(tmp_path, []), LENIENT, LOCALES)
+
+
+@pytest.mark.parametrize("text", ["{}", "not json", '{"first_day": "2026-05-02", "last_day": "2026-05-01"}'])
+def test_unusable_window_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    layout = write_raw(tmp_path, good_events())
+    (layout.raw / "window.json").write_text(text)
+    with pytest.raises(RawDataError, match=r"window\.json"):
+        run(layout, LENIENT, LOCALES)
+
+
+@pytest.mark.parametrize("name", ["window.json", "catalog.parquet"])
+def test_missing_input_says_what_to_do(tmp_path: Path, name: str) -> None:
+    layout = write_raw(tmp_path, good_events())
+    (layout.raw / name).unlink()
+    with pytest.raises(RawDataError, match=f"{name} not found: run the stage ingest first"):
+        run(layout, LENIENT, LOCALES)
+
+
+def test_lost_row_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = write_raw(tmp_path, [*good_events(), event(clicks=-1)])
+    monkeypatch.setattr(validate, "_append", lambda *_: None)
+    with pytest.raises(LostRowsError, match="events: 121 rows arrived, but 120 valid and 0 quarantined"):
+        run(layout, LENIENT, LOCALES)
+
+
+def test_outputs_have_the_same_bytes_whatever_the_order_of_arrival_and_replace_earlier_ones(tmp_path: Path) -> None:
+    repeated = [event(query="shoes 0", carts=carts) for carts in range(4)]
+    rows = [*good_events(), *repeated, event(event_date=None, locale=None)]
+    layout = write_raw(tmp_path / "one", rows)
+    run(layout, LENIENT, LOCALES)
+    first = all_outputs(layout)
+    day_file(layout.valid, "2020-01-01").write_bytes(b"left by an earlier run")
+    run(layout, LENIENT, LOCALES)
+    assert all_outputs(layout) == first
+    other = write_raw(tmp_path / "two", rows[::-1])
+    run(other, LENIENT, LOCALES)
+    assert all_outputs(other) == first
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_dirty_share": 1.5},
+        {"max_query_chars": 0},
+        {"min_locale_rows": 0},
+        {"max_missing_days": -1},
+        {"on_low_volume": "ignore"},
+        {"max_dirty_shar": 0.1},
+        {"min_known_product_share": "0.9"},
+    ],
+)
+def test_params_out_of_range_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        ValidateParams.model_validate(wrong)
+
+
+def test_main_reads_its_sections(tmp_path: Path) -> None:
+    layout = write_raw(tmp_path, good_events())
+    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\n")
+    assert main(layout).events.valid == 120
+    layout.params.write_text("locales: [en-GB, en-GB]\nvalidate: {}\n")
+    with pytest.raises(ParamsError, match="en-GB stands there more than once"):
+        main(layout)
+
+
+OFFLINE_RUN = """
+import socket, sys
+from pathlib import Path
+def refuse(*_, **__): raise SystemExit("a socket was opened")
+socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.stages.validate import main
+main(Layout(Path(sys.argv[1])))
+"""
+
+
+def test_nothing_is_sent_printed_or_written_at_home(tmp_path: Path) -> None:
+    layout = write_raw(tmp_path / "work", good_events())
+    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\n")
+    folders = {name: tmp_path / name for name in ("HOME", "TMPDIR")}
+    for folder in folders.values():
+        folder.mkdir()
+    folders["HOME"].chmod(0o500)
+    environment = {**os.environ, **{name: str(folder) for name, folder in folders.items()}, "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, "-c", OFFLINE_RUN, str(layout.root)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [list(folder.iterdir()) for folder in folders.values()] == [[], []]
