@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import STAGE_SECTIONS
@@ -34,10 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="q2pt", description="Query-to-product-type prediction: the pipeline's stages.")
+    parser = argparse.ArgumentParser(
+        prog="q2pt", description="Query-to-product-type prediction: the pipeline's stages."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("resolve", help="before the graph: what lies outside the repository -> data/source.json")
     commands.add_parser("summary", help="print the last evaluation as a table, and the gate's decision")
+    studies = commands.add_parser(
+        "study", help="a question, its pipeline and its page in docs/results/"
+    ).add_subparsers(dest="study", required=True, metavar="NAME")
+    taxonomy = studies.add_parser("google_taxonomy", help="real text: does sharing lift small stores?")
+    taxonomy.add_argument("--taxonomy", help="directory with Google's files; downloaded where not given")
+    taxonomy.add_argument("--encoder", help="name or directory of an encoder; that of params.yaml where not given")
+    seeds = studies.add_parser("synthetic_seeds", help="small stores and words that differ by store, over seeds")
+    seeds.add_argument("--seeds", type=int, nargs="+", required=True)
     for stage in STAGE_SECTIONS:
         command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")
         if target := _TARGETS.get(stage):
@@ -51,10 +62,20 @@ def _run(options: argparse.Namespace) -> object:
         return importlib.import_module("q2pt_tasks.sources.resolve").resolve(layout)
     if options.command == "summary":
         return _summary(layout)
+    if options.command == "study":
+        return _study(options)
     stage = importlib.import_module(f"q2pt_tasks.stages.{options.command}")
     target = _TARGETS.get(options.command)
     report = stage.main(layout, getattr(options, target)) if target else stage.main(layout)
     return f"{options.command}: {report}"
+
+
+def _study(options: argparse.Namespace) -> object:
+    study = importlib.import_module(f"q2pt_tasks.studies.{options.study}").study
+    root = Path.cwd()
+    if options.study == "google_taxonomy":
+        return study(root, options.taxonomy, options.encoder)
+    return study(root, options.seeds)
 
 
 def _summary(layout: Layout) -> str:

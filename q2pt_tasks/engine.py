@@ -5,6 +5,7 @@ The rooms in `data/` see narwhals frames only, so that another engine can take D
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import narwhals as nw
@@ -18,16 +19,16 @@ class Engine:
     def __init__(self) -> None:
         self._connection = duckdb.connect()
 
-    def scan(self, files: Iterable[Path]) -> nw.LazyFrame:
+    def scan(self, files: Iterable[Path]) -> nw.LazyFrame[Any]:
         """The rows of Parquet `files`, in no particular order."""
         return nw.from_native(self._connection.read_parquet([str(file) for file in files]))
 
-    def frame(self, table: pa.Table) -> nw.LazyFrame:
+    def frame(self, table: pa.Table) -> nw.LazyFrame[Any]:
         """A table in memory as a frame of this engine."""
         return nw.from_native(self._connection.from_arrow(table))
 
 
-def collect(frame: nw.LazyFrame, order: Iterable[str]) -> pa.Table:
+def collect(frame: nw.LazyFrame[Any], order: Iterable[str]) -> pa.Table:
     """The rows of `frame` in memory, sorted by the columns `order`, which must make the order complete."""
     return frame.sort(*order, nulls_last=True).collect(backend="pyarrow").to_native()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -73,17 +74,18 @@ def _read_document(path: Path) -> dict[str, Any]:
 
 
 def _sentences(section: str, error: ValidationError) -> list[str]:
-    return [_sentence(section, **problem) for problem in error.errors(include_url=False)]
+    return [_sentence(section, problem) for problem in error.errors(include_url=False)]
 
 
-def _sentence(section: str, *, type: str, loc: tuple[int | str, ...], msg: str, input: object, **_: object) -> str:
+def _sentence(section: str, problem: ErrorDetails) -> str:
+    loc, kind, found = problem["loc"], problem["type"], problem["input"]
     key = ".".join([section, *map(str, loc)])
-    if type == "extra_forbidden":
-        return f"unknown key '{key}' (found {input!r}); remove it or correct its spelling"
-    if type == "missing":
+    if kind == "extra_forbidden":
+        return f"unknown key '{key}' (found {found!r}); remove it or correct its spelling"
+    if kind == "missing":
         return f"the key '{key}' is missing"
-    allowed = msg.removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"'{key}' is {input!r} ({_kind(input)}); allowed: {allowed}"
+    allowed = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"'{key}' is {found!r} ({_kind(found)}); allowed: {allowed}"
 
 
 def _kind(value: object) -> str:

@@ -6,6 +6,7 @@ of clicks for a pair of query and type (eBay 2019).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -38,7 +39,9 @@ class LabelRules:
     min_top_share: float
 
 
-def clicks_by_type(events: nw.LazyFrame, catalog: nw.LazyFrame, normal_forms: nw.LazyFrame) -> nw.LazyFrame:
+def clicks_by_type(
+    events: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]
+) -> nw.LazyFrame[Any]:
     """Clicks per locale, normalised query and product type.
 
     Args:
@@ -56,7 +59,7 @@ def clicks_by_type(events: nw.LazyFrame, catalog: nw.LazyFrame, normal_forms: nw
     )
 
 
-def label_pairs(clicks: nw.LazyFrame, rules: LabelRules) -> nw.LazyFrame:
+def label_pairs(clicks: nw.LazyFrame[Any], rules: LabelRules) -> nw.LazyFrame[Any]:
     """The pairs of query and product type that `rules` accept, with `share` and the query's `query_clicks`."""
     query = ("locale", "query")
     shares = clicks.with_columns(query_clicks=nw.col("clicks").sum().over(*query).cast(nw.Int64)).with_columns(

@@ -68,7 +68,7 @@ class TfidfUnified:
 
 def _fit_linear(queries: Sequence[str], indicators: np.ndarray) -> Pipeline:
     features = make_union(
-        TfidfVectorizer(analyzer="word", token_pattern=r"\S+", sublinear_tf=True, dtype=np.float32),
+        TfidfVectorizer(analyzer="word", token_pattern=r"\S+", sublinear_tf=True, dtype=np.float32),  # noqa: S106
         TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True, dtype=np.float32),
     )
     # One column alone would be read as a two-class problem, whose decisions have another shape.
@@ -82,7 +82,8 @@ def _fit_linear(queries: Sequence[str], indicators: np.ndarray) -> Pipeline:
 def _indicators(rows: LabeledQueries, types: Sequence[str]) -> np.ndarray:
     """Shape (queries, types): 1 where the query means the type."""
     column = {name: index for index, name in enumerate(types)}
-    indicators = np.zeros((len(rows.queries), len(types)), dtype=np.int8)
+    # Of 64 bits: scikit-learn 1.9 learns nonsense from labels of 8, and says nothing.
+    indicators = np.zeros((len(rows.queries), len(types)), dtype=np.int64)
     for row, names in enumerate(rows.product_types):
         indicators[row, [column[name] for name in names]] = 1
     return indicators

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerFast
 
 from q2pt_tasks.data.queries import NORMALISATION
-from q2pt_tasks.model.network import compute_head_in_float32
+from q2pt_tasks.model.network import compute_head_in_float32, embeddings_of, quiet_transformers
 from q2pt_tasks.model.tokenizer import load_tokenizer
 from q2pt_tasks.model.variants import UNIFIED_AWARE, locale_tokens
 
@@ -85,7 +85,8 @@ class Checkpoint:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes weights, tokenizer and, last, the metadata: a directory without it is not a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint.network.to(torch.device("cpu")).save_pretrained(folder)
+    quiet_transformers()
+    checkpoint.network.save_pretrained(folder)
     checkpoint.tokenizer.save_pretrained(folder)
     save_metadata(folder, checkpoint.metadata)
 
@@ -125,8 +126,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if metadata.status == "untrained":
         raise CheckpointError(f"{folder} holds no weights: {metadata.reason}")
     _refuse_if(folder, "query normalisation", metadata.normalisation, NORMALISATION)
+    quiet_transformers()
     try:
-        network = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+        network: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
         tokenizer = load_tokenizer(folder)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
@@ -137,9 +139,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 def _check(folder: Path, checkpoint: Checkpoint) -> None:
     metadata, network, tokenizer = checkpoint.metadata, checkpoint.network, checkpoint.tokenizer
-    outputs = [network.config.id2label[index] for index in range(network.config.num_labels)]
-    _refuse_if(folder, "product types", outputs, list(metadata.product_types))
-    rows = network.get_input_embeddings().num_embeddings
+    _refuse_if(folder, "product types", network.config.id2label, dict(enumerate(metadata.product_types)))
+    rows = embeddings_of(network).num_embeddings
     if len(tokenizer) > rows:
         raise CheckpointError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the network {rows}")
     if metadata.is_aware:

@@ -25,7 +25,7 @@ from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.examples import Examples, examples_from_tokens
 from q2pt_tasks.model.inference import FloatMatrix, score
 from q2pt_tasks.model.locale_dropout import LocaleTokens
-from q2pt_tasks.model.network import build_network, start_from_priors
+from q2pt_tasks.model.network import build_network, move, start_from_priors
 from q2pt_tasks.model.precision import detect_hardware
 from q2pt_tasks.model.recipe import Recipes
 from q2pt_tasks.model.tokenizer import load_tokenizer
@@ -74,8 +74,11 @@ class FitReport:
 
     def __str__(self) -> str:
         name = f"{self.variant} of {self.locales[0]}" if len(self.locales) == 1 else self.variant
-        quality = "" if self.average_precision is None else f", validation average precision {self.average_precision:.3f}"
-        return f"{name}: {self.status} on {self.training_rows:,} queries, {self.epochs} epochs{quality}, {self.seconds:.0f} s"
+        quality = (
+            "" if self.average_precision is None else f", validation average precision {self.average_precision:.3f}"
+        )
+        done = f"{self.status} on {self.training_rows:,} queries, {self.epochs} epochs"
+        return f"{name}: {done}{quality}, {self.seconds:.0f} s"
 
 
 @dataclass(frozen=True)
@@ -167,9 +170,7 @@ def _train(job: FitJob, data: _Data, metadata: Metadata) -> tuple[Checkpoint, li
     pad_token = int(tokenizer.pad_token_id)
     trainer = _trainer(job, data, tokens, pad_token)
     log.info("%s: batches of %d, %s", job.variant, trainer.batch_size, trainer.hardware)
-    candidates = [
-        _fit_candidate(job, data, tokenizer, trainer, rate) for rate in trainer.recipe.learning_rates
-    ]
+    candidates = [_fit_candidate(job, data, tokenizer, trainer, rate) for rate in trainer.recipe.learning_rates]
     best = max(candidates, key=lambda candidate: best_epoch(candidate.epochs).average_precision)
     return Checkpoint(_completed(metadata, job, data, trainer, best), best.network, tokenizer), best.epochs
 
@@ -179,8 +180,8 @@ def _add_locale_tokens(job: FitJob, tokenizer: PreTrainedTokenizerFast) -> Local
     if job.variant != UNIFIED_AWARE:
         return LocaleTokens.none()
     tokenizer.add_tokens(locale_tokens(job.locales), special_tokens=True)
-    ids = tokenizer.convert_tokens_to_ids([locale_token(locale) for locale in job.locales])
-    return LocaleTokens(np.array(ids), tokenizer.convert_tokens_to_ids(UNKNOWN_LOCALE_TOKEN), job.locale_dropout)
+    ids = np.array([tokenizer.vocab[locale_token(locale)] for locale in job.locales])
+    return LocaleTokens(ids, int(tokenizer.vocab[UNKNOWN_LOCALE_TOKEN]), job.locale_dropout)
 
 
 def _trainer(job: FitJob, data: _Data, tokens: LocaleTokens, pad_token: int) -> Trainer:
@@ -221,7 +222,7 @@ def _fit_candidate(
     full_table = trim_embeddings(network, trainer.occurring)
     epochs = trainer.fit(network, learning_rate)
     scores = score(network, trainer.validation.tokens, trainer.pad_token, trainer.hardware)
-    network.to(torch.device("cpu"))
+    move(network, torch.device("cpu"))
     restore_embeddings(network, trainer.occurring, full_table)
     return _Candidate(learning_rate, network, epochs, scores)
 
@@ -252,8 +253,6 @@ def _completed(metadata: Metadata, job: FitJob, data: _Data, trainer: Trainer, b
     )
 
 
-def _scored(
-    examples: Examples, locales: Sequence[str], product_types: tuple[str, ...], scores: FloatMatrix
-) -> Scored:
+def _scored(examples: Examples, locales: Sequence[str], product_types: tuple[str, ...], scores: FloatMatrix) -> Scored:
     targets = targets_of(examples.labels, np.arange(len(examples)), len(product_types)).numpy() > 0
     return Scored(product_types, tuple(locales), examples.locales, scores, targets, np.ones(len(examples)))

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel
 
 from q2pt_tasks.model.batching import micro_batches, pad
 from q2pt_tasks.model.examples import Packed
+from q2pt_tasks.model.network import head_of
 from q2pt_tasks.model.precision import Hardware
 
 _BATCH = 256
@@ -18,7 +19,7 @@ FloatMatrix = npt.NDArray[np.float32]
 def score(network: PreTrainedModel, tokens: Packed, pad_token: int, hardware: Hardware) -> FloatMatrix:
     """Probability of every product type for every query, shape (queries, product types)."""
     network.eval()
-    scores = np.zeros((len(tokens), network.config.num_labels), dtype=np.float32)
+    scores = np.zeros((len(tokens), head_of(network).out_features), dtype=np.float32)
     with hardware.autocast():
         for rows in micro_batches(np.arange(len(tokens)), tokens.lengths, _BATCH):
             token_ids, mask = pad(tokens, rows, pad_token)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -38,18 +39,16 @@ def build_network(
         "problem_type": "multi_label_classification",
     }
     network = (
-        _scratch(encoder, tokenizer, dropout, labels)
-        if encoder.is_scratch
-        else _pretrained(encoder, dropout, labels)
+        _scratch(encoder, tokenizer, dropout, labels) if encoder.is_scratch else _pretrained(encoder, dropout, labels)
     )
-    if len(tokenizer) > network.get_input_embeddings().num_embeddings:
+    if len(tokenizer) > embeddings_of(network).num_embeddings:
         network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     compute_head_in_float32(network)
     return network
 
 
 def _scratch(
-    encoder: EncoderParams, tokenizer: PreTrainedTokenizerFast, dropout: float, labels: dict[str, object]
+    encoder: EncoderParams, tokenizer: PreTrainedTokenizerFast, dropout: float, labels: dict[str, Any]
 ) -> PreTrainedModel:
     """A small DistilBERT: the production encoder's architecture."""
     sizes = encoder.scratch
@@ -68,10 +67,8 @@ def _scratch(
     return DistilBertForSequenceClassification(config)
 
 
-def _pretrained(encoder: EncoderParams, dropout: float, labels: dict[str, object]) -> PreTrainedModel:
-    # The new head is reported as missing from the checkpoint, which it is meant to be.
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+def _pretrained(encoder: EncoderParams, dropout: float, labels: dict[str, Any]) -> PreTrainedModel:
+    quiet_transformers()
     try:
         config = AutoConfig.from_pretrained(encoder.name, revision=encoder.revision, **labels)
         _set_dropout(config, dropout)
@@ -81,6 +78,22 @@ def _pretrained(encoder: EncoderParams, dropout: float, labels: dict[str, object
     except (OSError, ValueError) as error:
         raise EncoderNotFoundError(encoder_not_found(encoder, error)) from error
     return network
+
+
+def quiet_transformers() -> None:
+    """No progress bars of the library's own, and no report that a new head is missing from an encoder's checkpoint."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+def move(network: PreTrainedModel, device: torch.device) -> None:
+    """Moves the network's weights to `device`, in place."""
+    nn.Module.to(network, device)
+
+
+def embeddings_of(network: PreTrainedModel) -> nn.Embedding:
+    """The table of token embeddings."""
+    return cast(nn.Embedding, network.get_input_embeddings())
 
 
 def _set_dropout(config: PretrainedConfig, dropout: float) -> None:
@@ -111,8 +124,16 @@ def head_of(network: PreTrainedModel) -> nn.Linear:
     heads = [module for module in network.modules() if isinstance(module, nn.Linear)]
     head = heads[-1]
     if head.out_features != network.config.num_labels:
-        raise ValueError(f"{type(network).__name__}: its last linear layer has {head.out_features} outputs, not one per product type")
+        raise ValueError(
+            f"{type(network).__name__}: its last linear layer has {head.out_features} outputs, not one per product type"
+        )
     return head
+
+
+def new_parameters(network: PreTrainedModel) -> list[nn.Parameter]:
+    """The parameters between the encoder and the scores: the head, and the layer before it where there is one."""
+    new = {"classifier", "pre_classifier", "pooler"}
+    return [parameter for name, parameter in network.named_parameters() if new & set(name.split("."))]
 
 
 def start_from_priors(network: PreTrainedModel, priors: torch.Tensor) -> None:

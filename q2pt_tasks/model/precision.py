@@ -30,6 +30,6 @@ def detect_hardware() -> Hardware:
             return Hardware(device, torch.bfloat16, "the GPU has bf16 units")
         return Hardware(device, torch.float32, "the GPU has no bf16 units")
     device = torch.device("cpu")
-    if torch.cpu._is_amx_tile_supported():  # type: ignore[no-untyped-call]
+    if torch.cpu._is_amx_tile_supported():
         return Hardware(device, torch.bfloat16, "the CPU has AMX tiles")
     return Hardware(device, torch.float32, "the CPU has no bf16 units")

@@ -13,6 +13,7 @@ from q2pt_tasks.model.batching import insert_locale_tokens
 from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint
 from q2pt_tasks.model.examples import Packed
 from q2pt_tasks.model.inference import FloatMatrix, score
+from q2pt_tasks.model.network import move
 from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.tokenizer import encode_queries
 from q2pt_tasks.model.variants import UNKNOWN_LOCALE_TOKEN, locale_token
@@ -33,7 +34,8 @@ class Predictor:
     """A checkpoint that answers."""
 
     def __init__(self, checkpoint: Checkpoint, hardware: Hardware) -> None:
-        self._network = checkpoint.network.to(hardware.device)
+        self._network = checkpoint.network
+        move(self._network, hardware.device)
         self._tokenizer = checkpoint.tokenizer
         self._hardware = hardware
         self.metadata = checkpoint.metadata
@@ -75,7 +77,8 @@ class Predictor:
         unknown = self.uses_unknown_locale(locale)
         return [
             Prediction(
-                tuple((types[i], float(row[i])) for i in np.argsort(-row, kind="stable") if row[i] >= limits[i]), unknown
+                tuple((types[i], float(row[i])) for i in np.argsort(-row, kind="stable") if row[i] >= limits[i]),
+                unknown,
             )
             for row in scores
         ]

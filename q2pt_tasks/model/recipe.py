@@ -15,6 +15,7 @@ class Recipe(Section):
     """
 
     learning_rates: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)]
+    head_factor: Annotated[float, Field(ge=1, le=100)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     batch_size: Annotated[int, Field(ge=1)]
     micro_batch: Annotated[int, Field(ge=1)]

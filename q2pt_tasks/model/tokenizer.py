@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -27,8 +28,10 @@ def load_pretrained_tokenizer(encoder: EncoderParams) -> PreTrainedTokenizerFast
     except (OSError, ValueError) as error:
         raise EncoderNotFoundError(encoder_not_found(encoder, error)) from error
     if not tokenizer.is_fast:
-        raise EncoderNotFoundError(f"encoder.name {encoder.name!r}: it has no fast tokenizer; choose an encoder with one")
-    return tokenizer
+        raise EncoderNotFoundError(
+            f"encoder.name {encoder.name!r}: it has no fast tokenizer; choose an encoder with one"
+        )
+    return cast(PreTrainedTokenizerFast, tokenizer)
 
 
 def encoder_not_found(encoder: EncoderParams, error: Exception) -> str:
@@ -68,12 +71,10 @@ def train_tokenizer(queries: Sequence[str], vocabulary: int) -> PreTrainedTokeni
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """The tokenizer that a stage of this pipeline saved."""
-    return AutoTokenizer.from_pretrained(folder)
+    return cast(PreTrainedTokenizerFast, AutoTokenizer.from_pretrained(folder))
 
 
-def encode_queries(
-    tokenizer: PreTrainedTokenizerFast, queries: Sequence[str], max_tokens: int
-) -> list[list[int]]:
+def encode_queries(tokenizer: PreTrainedTokenizerFast, queries: Sequence[str], max_tokens: int) -> list[list[int]]:
     """Token ids of normalised queries with the tokenizer's first and last token, at most `max_tokens` each."""
     if not queries:
         return []

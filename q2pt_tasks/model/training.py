@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from q2pt_tasks.model.batching import batch_size_for, make_batch, micro_batches,
 from q2pt_tasks.model.examples import Examples
 from q2pt_tasks.model.inference import FloatMatrix, score
 from q2pt_tasks.model.locale_dropout import LocaleTokens
+from q2pt_tasks.model.network import move, new_parameters
 from q2pt_tasks.model.precision import Hardware
 from q2pt_tasks.model.progress import track
 from q2pt_tasks.model.recipe import Recipe
@@ -68,8 +70,8 @@ class Trainer:
             TrainingDivergedError: the loss is not finite.
         """
         torch.manual_seed(self.seed)
-        network.to(self.hardware.device)
-        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+        move(network, self.hardware.device)
+        optimizer = torch.optim.Adam(self._parameter_groups(network, learning_rate), fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_share)
         epochs: list[Epoch] = []
         best_weights: dict[str, torch.Tensor] = {}
@@ -91,6 +93,15 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         return math.ceil(len(self.train) / self.batch_size)
+
+    def _parameter_groups(self, network: PreTrainedModel, learning_rate: float) -> list[dict[str, Any]]:
+        """The encoder at `learning_rate`, the layers above it faster: they start from nothing, it does not."""
+        new = new_parameters(network)
+        encoder = [parameter for parameter in network.parameters() if id(parameter) not in set(map(id, new))]
+        return [
+            {"params": encoder, "lr": learning_rate},
+            {"params": new, "lr": learning_rate * self.recipe.head_factor},
+        ]
 
     def _learning_rate_share(self, step: int) -> float:
         """Linear warm-up from nothing, then linear decay to nothing at the end of `max_epochs`."""
@@ -138,9 +149,7 @@ class Trainer:
                 logits = network(
                     input_ids=batch.token_ids.to(device), attention_mask=batch.attention_mask.to(device)
                 ).logits
-            yield functional.binary_cross_entropy_with_logits(
-                logits.float(), batch.targets.to(device), reduction="sum"
-            )
+            yield functional.binary_cross_entropy_with_logits(logits.float(), batch.targets.to(device), reduction="sum")
 
     def _average_precision(self, network: PreTrainedModel) -> float:
         scores = score(network, self.validation.tokens, self.pad_token, self.hardware)

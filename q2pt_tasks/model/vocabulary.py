@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from q2pt_tasks.model.examples import Int64Array, Packed
+from q2pt_tasks.model.network import embeddings_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class OccurringTokens:
 
 def trim_embeddings(network: PreTrainedModel, occurring: OccurringTokens) -> torch.Tensor:
     """Leaves the network with the embedding rows that occur; returns the whole table, shape (tokens, width)."""
-    full = _embeddings(network)
+    full = embeddings_of(network)
     rows = full.weight.detach()[torch.from_numpy(occurring.token_ids)].clone()
     padding = None if full.padding_idx is None else int(occurring.trimmed_ids(np.array([full.padding_idx]))[0])
     network.set_input_embeddings(nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=padding))
@@ -45,12 +46,6 @@ def trim_embeddings(network: PreTrainedModel, occurring: OccurringTokens) -> tor
 def restore_embeddings(network: PreTrainedModel, occurring: OccurringTokens, full_table: torch.Tensor) -> None:
     """Gives the network the whole table back, with the trained rows in their places."""
     table = full_table.clone()
-    table[torch.from_numpy(occurring.token_ids)] = _embeddings(network).weight.detach().to(table)
+    table[torch.from_numpy(occurring.token_ids)] = embeddings_of(network).weight.detach().to(table)
     padding = network.config.pad_token_id
     network.set_input_embeddings(nn.Embedding.from_pretrained(table, freeze=False, padding_idx=padding))
-
-
-def _embeddings(network: PreTrainedModel) -> nn.Embedding:
-    embeddings = network.get_input_embeddings()
-    assert isinstance(embeddings, nn.Embedding)
-    return embeddings

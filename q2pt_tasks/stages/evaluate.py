@@ -1,4 +1,4 @@
-"""`evaluate`: every variant, the baselines and the champion on the same queries, at thresholds that validation chose."""
+"""`evaluate`: every variant, the baselines and the champion on the same queries, at validation's thresholds."""
 
 import json
 import logging
@@ -72,7 +72,9 @@ class _Truth:
             for split in SPLITS
         }
         occurring = [pc.list_flatten(table["product_types"]) for of in self.tables.values() for table in of.values()]
-        self.types = tuple(sorted(set(pa.chunked_array([c for o in occurring for c in o.chunks], pa.string()).to_pylist())))
+        self.types = tuple(
+            sorted(set(pa.chunked_array([c for o in occurring for c in o.chunks], pa.string()).to_pylist()))
+        )
 
     def labeled(self, split: str) -> dict[str, LabeledQueries]:
         return {
@@ -120,9 +122,7 @@ def main(layout: Layout) -> EvaluateReport:
     )
 
 
-def run(
-    layout: Layout, params: EvaluateParams, *, locales: Sequence[str], variants: Sequence[str]
-) -> EvaluateReport:
+def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], variants: Sequence[str]) -> EvaluateReport:
     """Writes `metrics/summary.json`, `metrics/precision_recall.json` and `metrics/locales.json`.
 
     Raises:
@@ -134,13 +134,13 @@ def run(
     truth = _Truth(layout, locales)
     champion = read_champion(layout.champion)
     evaluated = {
-        name: _evaluate(name, scorer, truth, params)
-        for name, scorer in _scorers(layout, truth, variants, champion)
+        name: _evaluate(name, scorer, truth, params) for name, scorer in _scorers(layout, truth, variants, champion)
     }
     rows = [row for variant in evaluated.values() for row in variant.rows]
+    headline = _headline(rows)
     summary = {
         "precision": PRECISION,
-        "headline": _headline(rows),
+        "headline": headline,
         "rows": rows,
         "models": _models(layout, locales, variants),
         "champion": None if champion is None else {"version": champion.version, "hash": champion.hash},
@@ -148,7 +148,7 @@ def run(
     _write(layout.summary, summary)
     _write(layout.precision_recall, [point for variant in evaluated.values() for point in variant.points])
     _write(layout.locales, _locale_rows(rows, truth))
-    return EvaluateReport({name: figures["micro_recall"] for name, figures in summary["headline"].items()})
+    return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
 
 
 def _check_models(layout: Layout, locales: Sequence[str], variants: Sequence[str]) -> None:
@@ -212,7 +212,11 @@ def _headline(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | 
     """What `dvc metrics show` prints: recall at precision 0.8 on test over all locales, per variant."""
     headline: dict[str, dict[str, float | None]] = {}
     for row in rows:
-        if row["locale"] == ALL_LOCALES and row["split"] == "test" and row["metric"] in ("micro_recall", "macro_recall"):
+        if (
+            row["locale"] == ALL_LOCALES
+            and row["split"] == "test"
+            and row["metric"] in ("micro_recall", "macro_recall")
+        ):
             headline.setdefault(row["variant"], {})[row["metric"]] = row["value"]
     return headline
 

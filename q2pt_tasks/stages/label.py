@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import narwhals as nw
 import pyarrow as pa
@@ -84,7 +84,7 @@ def run(layout: Layout, params: LabelParams, locales: Sequence[str]) -> LabelRep
     forms = engine.frame(_normal_forms(events))
     shutil.rmtree(layout.labeled, ignore_errors=True)
 
-    def write(period: str, rows: nw.LazyFrame, rules: LabelRules) -> list[pa.Table]:
+    def write(period: str, rows: nw.LazyFrame[Any], rules: LabelRules) -> list[pa.Table]:
         pairs = label_pairs(clicks_by_type(rows, catalog, forms), rules)
         table = collect(pairs, ("locale", "query", "product_type"))
         return [_write_locale(layout.labeled / period, table, locale) for locale in locales]
@@ -106,7 +106,7 @@ def _last_day(layout: Layout) -> datetime.date:
     return datetime.date.fromisoformat(window["last_day"])
 
 
-def _normal_forms(events: nw.LazyFrame) -> pa.Table:
+def _normal_forms(events: nw.LazyFrame[Any]) -> pa.Table:
     raw = collect(events.select("query").unique(), ("query",))["query"].to_pylist()
     return pa.table({"raw_query": raw, "query": [normalise_query(query) for query in raw]})
 

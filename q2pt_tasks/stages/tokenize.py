@@ -1,4 +1,4 @@
-"""`tokenize`: training and validation queries become packed token ids, for the unified models and for every locale's."""
+"""`tokenize`: training and validation queries become packed token ids, for unified and per-locale models."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -62,9 +62,7 @@ def main(layout: Layout) -> TokenizeReport:
     )
 
 
-def run(
-    layout: Layout, params: TokenizeParams, encoder: EncoderParams, locales: Sequence[str]
-) -> TokenizeReport:
+def run(layout: Layout, params: TokenizeParams, encoder: EncoderParams, locales: Sequence[str]) -> TokenizeReport:
     """Writes `data/tokens/unified/` and `data/tokens/non_unified/<locale>/`: two splits and the tokenizer each.
 
     Raises:
@@ -86,9 +84,7 @@ def run(
     return report
 
 
-def _tokenize(
-    folder: Path, queries: Queries, tokenizer: PreTrainedTokenizerFast, max_tokens: int
-) -> TokenizeReport:
+def _tokenize(folder: Path, queries: Queries, tokenizer: PreTrainedTokenizerFast, max_tokens: int) -> TokenizeReport:
     unknown: dict[str, float] = {}
     lengths: list[int] = []
     for split, tables in queries.items():

@@ -79,7 +79,7 @@ class ValidateReport:
 
     def __str__(self) -> str:
         return (
-            f"validate: {self.events.valid:,} of {self.events.arrived:,} events and {self.catalog.valid:,} of"
+            f"{self.events.valid:,} of {self.events.arrived:,} events and {self.catalog.valid:,} of"
             f" {self.catalog.arrived:,} catalog rows are valid, {len(self.warnings)} warnings; see {self.page}"
         )
 

@@ -1,0 +1,60 @@
+# Everything that a person or CI runs. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Stages call `python`: it must be the environment's own.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Nothing of Airflow's or of the libraries' goes to the home directory.
+export AIRFLOW_HOME ?= $(CURDIR)/build/airflow
+export HF_HUB_DISABLE_TELEMETRY := 1
+export TOKENIZERS_PARALLELISM := false
+
+INSTALLED := $(VENV)/installed
+TAXONOMY ?=
+ENCODER ?=
+SEEDS ?= 1 2 3
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo taxonomy seeds test test-all lint format clean constraints
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+install: $(INSTALLED) ## make the environment in .venv with the pinned versions
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: install ## synthetic log -> trained, evaluated and judged models: the whole pipeline
+	python -m q2pt_tasks resolve
+	dvc repro
+	python -m q2pt_tasks summary
+
+taxonomy: install ## the pipeline on Google's product taxonomy: TAXONOMY=folder ENCODER=folder or name
+	python -m q2pt_tasks study google_taxonomy $(if $(TAXONOMY),--taxonomy "$(abspath $(TAXONOMY))") $(if $(ENCODER),--encoder "$(if $(wildcard $(ENCODER)),$(abspath $(ENCODER)),$(ENCODER))")
+
+seeds: install ## the pipeline on three synthetic logs: small stores, words that differ by store
+	python -m q2pt_tasks study synthetic_seeds --seeds $(SEEDS)
+
+test: install ## the fast tests: under five minutes, no network
+	pytest -n 2 -m "not slow" --disable-socket --allow-unix-socket
+
+test-all: install ## all tests, the slow and the integration ones too
+	pytest -n 2 --disable-socket --allow-unix-socket
+
+lint: install ## ruff and mypy strict
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: install ## mend what ruff can mend
+	ruff check --fix .
+	ruff format .
+
+constraints: install ## write the installed versions to constraints.txt
+	python scripts/write_constraints.py
+
+clean: ## remove what was made, but not the data
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache

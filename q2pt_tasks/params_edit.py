@@ -1,0 +1,34 @@
+"""Changes keys of a params file and keeps its comments."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from q2pt_tasks.params import ParamsError
+
+
+def edit_params(path: Path, changes: Mapping[str, Any]) -> None:
+    """Sets keys such as `encoder.name` to new values.
+
+    Raises:
+        ParamsError: a key does not exist in the file.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    document = yaml.load(path.read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        _set(path, document, key, value)
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+
+
+def _set(path: Path, document: Any, key: str, value: Any) -> None:  # noqa: ANN401 - YAML is what it is
+    *sections, last = key.split(".")
+    for section in sections:
+        document = document.get(section) if isinstance(document, dict) else None
+    if not isinstance(document, dict) or last not in document:
+        raise ParamsError(f"{path}: there is no key '{key}' to change")
+    document[last] = value

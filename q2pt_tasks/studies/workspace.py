@@ -1,0 +1,80 @@
+"""A private copy of the project in which a study runs the pipeline with other params.
+
+The user's own `data/`, `models/` and `dvc.lock` stay as they are; the DVC cache is shared, so that what ran once is
+restored the next time.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.params_edit import edit_params
+
+
+class StudyError(RuntimeError):
+    """A study's pipeline failed."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The copy below `folder`."""
+
+    folder: Path
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.folder)
+
+    def run_pipeline(self, targets: Sequence[str] = ()) -> None:
+        """Resolves the source and reproduces `targets`, or everything.
+
+        Raises:
+            StudyError: a stage failed; its own words are on standard error.
+        """
+        self._call("q2pt_tasks", "resolve")
+        self._call("dvc", "repro", *targets)
+
+    def _call(self, module: str, *arguments: str) -> None:
+        # The stages call `python`; it must be this one.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        command = [sys.executable, "-m", module, *arguments]
+        done = subprocess.run(command, cwd=self.folder, env={**os.environ, "PATH": path}, check=False)  # noqa: S603
+        if done.returncode:
+            raise StudyError(f"`{module} {' '.join(arguments)}` failed in {self.folder} (exit code {done.returncode})")
+
+
+def prepare_workspace(root: Path, name: str, changes: Mapping[str, Any]) -> Workspace:
+    """Copies the project's files, as they are now, to `build/studies/<name>` and changes its params.
+
+    What an earlier run of the study made there stays, so that a study goes on where it stopped.
+    """
+    root = root.resolve()
+    folder = root / "build/studies" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in _project_files(root):
+        target = folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / file, target)
+    _share_cache(root, folder)
+    edit_params(folder / "params.yaml", changes)
+    return Workspace(folder)
+
+
+def _project_files(root: Path) -> list[str]:
+    """Tracked files and new ones, without what git ignores, as git lists them."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
+    files = [file for file in listed.stdout.split("\0") if file and (root / file).is_file()]
+    return [file for file in files if file != "dvc.lock"]
+
+
+def _share_cache(root: Path, folder: Path) -> None:
+    # Without git: the copy lies inside the project's own repository, whose commits are not its business.
+    config = f"[core]\n    no_scm = true\n[cache]\n    dir = {root / '.dvc/cache'}\n"
+    (folder / ".dvc/config.local").write_text(config, encoding="utf-8")

@@ -1,0 +1,70 @@
+import narwhals as nw
+import pyarrow as pa
+import pytest
+
+from q2pt_tasks.data.labels import LabelRules, clicks_by_type, label_pairs, nest_labels
+from q2pt_tasks.engine import Engine, collect
+
+RULES = LabelRules(min_query_clicks=3, min_pair_clicks=2, min_share=0.1, min_top_share=0.4)
+
+
+def _labels(clicks: list[tuple[str, str, str, int]], rules: LabelRules = RULES) -> list[tuple[object, ...]]:
+    """(locale, query, type, clicks) -> (query, types, clicks) of what the rules accept."""
+    columns = dict(zip(("locale", "query", "product_type", "clicks"), map(list, zip(*clicks, strict=True)), strict=True))
+    pairs = collect(label_pairs(Engine().frame(pa.table(columns)), rules), ("locale", "query", "product_type"))
+    nested = nest_labels(pairs)
+    return list(
+        zip(
+            nested["query"].to_pylist(),
+            nested["product_types"].to_pylist(),
+            nested["clicks"].to_pylist(),
+            strict=True,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("clicks", "labels"),
+    [
+        pytest.param([("TROUSERS", 10)], [["TROUSERS"]], id="one type"),
+        pytest.param([("A", 6), ("B", 4)], [["A", "B"]], id="two types, best first"),
+        pytest.param([("B", 5), ("A", 5)], [["A", "B"]], id="equal shares by name"),
+        pytest.param([("A", 19), ("B", 1)], [["A"]], id="a click too few for the pair"),
+        pytest.param([("A", 97), ("B", 3)], [["A"]], id="a share too small"),
+        pytest.param([("A", 3), ("B", 3), ("C", 3)], [], id="no type stands out"),
+        pytest.param([("A", 2)], [], id="too few clicks on the query"),
+        pytest.param([("A", 3)], [["A"]], id="just enough clicks"),
+    ],
+)
+def test_a_query_is_labelled_with_the_types_that_its_clicks_support(
+    clicks: list[tuple[str, int]], labels: list[list[str]]
+) -> None:
+    rows = [("en-US", "pants", product_type, count) for product_type, count in clicks]
+    assert [types for _, types, _ in _labels(rows)] == labels
+
+
+def test_clicks_of_one_locale_do_not_count_in_another() -> None:
+    rows = [("en-US", "pants", "TROUSERS", 2), ("en-GB", "pants", "TROUSERS", 2)]
+    assert _labels(rows) == []
+    assert len(_labels([*rows, ("en-US", "pants", "SKIRT", 2)])) == 1
+
+
+def test_the_clicks_of_a_query_are_all_its_clicks_not_only_the_labelled_ones() -> None:
+    assert _labels([("en-US", "pants", "TROUSERS", 19), ("en-US", "pants", "SKIRT", 1)]) == [("pants", ["TROUSERS"], 20)]
+
+
+def test_spellings_of_one_query_are_counted_together() -> None:
+    engine = Engine()
+    events = pa.table(
+        {"locale": ["de-DE"] * 3, "query": ["Hose", "HOSE", "rock"], "product_id": ["1", "1", "2"], "clicks": [2, 3, 0]}
+    )
+    catalog = pa.table({"product_id": ["1", "2"], "locale": ["de-DE"] * 2, "product_type": ["TROUSERS", "SKIRT"]})
+    forms = pa.table({"raw_query": ["Hose", "HOSE", "rock"], "query": ["hose", "hose", "rock"]})
+    clicks = clicks_by_type(engine.frame(events), engine.frame(catalog), engine.frame(forms))
+    assert clicks.select(nw.all()).collect(backend="pyarrow").to_native().to_pylist() == [
+        {"locale": "de-DE", "query": "hose", "product_type": "TROUSERS", "clicks": 5}
+    ]
+
+
+def test_no_pairs_give_no_queries() -> None:
+    assert _labels([("en-US", "pants", "TROUSERS", 1)]) == []

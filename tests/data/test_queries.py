@@ -1,0 +1,51 @@
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from q2pt_tasks.data.queries import normalise_query, query_hash, query_position
+
+
+@pytest.mark.parametrize(
+    ("typed", "normal"),
+    [
+        ("  Red   Shoes\t42 ", "red shoes 42"),
+        ("STRASSE", "strasse"),
+        ("Straße", "strasse"),
+        ("ﬁlter", "filter"),
+        ("ＡＢＣ　１２", "abc 12"),
+        ("cafe\u0301", "café"),
+        ("\u200fشاحن\u200e", "شاحن"),
+        ("👟 42", "👟 42"),
+        ("ｶﾒﾗ", "カメラ"),
+        ("", ""),
+    ],
+)
+def test_a_query_has_one_normal_form(typed: str, normal: str) -> None:
+    assert normalise_query(typed) == normal
+
+
+def test_the_dotted_i_of_turkish_keeps_its_dot_apart() -> None:
+    assert normalise_query("İPHONE") == normalise_query("i\u0307phone")
+
+
+@given(st.text())
+def test_the_normal_form_is_its_own_normal_form(text: str) -> None:
+    normal = normalise_query(text)
+    assert normalise_query(normal) == normal
+
+
+def test_the_hash_is_the_first_eight_bytes_of_md5() -> None:
+    assert query_hash("pants") == int(hashlib.md5(b"pants", usedforsecurity=False).hexdigest()[:16], 16)
+
+
+@given(st.text(), st.text(min_size=1))
+def test_a_position_is_between_zero_and_one(query: str, salt: str) -> None:
+    assert 0 <= query_position(query, salt) < 1
+
+
+def test_positions_of_another_salt_are_independent() -> None:
+    queries = [f"query {number}" for number in range(2000)]
+    both = sum(query_position(query, "a") < 0.5 and query_position(query, "b") < 0.5 for query in queries)
+    assert 400 < both < 600

@@ -1,0 +1,94 @@
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from q2pt_tasks.data.labels import LABELS
+from q2pt_tasks.data.splits import (
+    HISTORY_SPLITS,
+    SplitLeakError,
+    SplitRules,
+    check_no_leak,
+    divide,
+    label_space,
+    mark_seen,
+    with_seen,
+)
+
+RULES = SplitRules(salt="test", validation=0.1, test=0.2)
+
+
+def _labeled(queries: list[str], product_type: str = "A") -> pa.Table:
+    return pa.table(
+        {
+            "query": queries,
+            "product_types": [[product_type]] * len(queries),
+            "shares": [[1.0]] * len(queries),
+            "clicks": [5] * len(queries),
+        },
+        schema=LABELS,
+    )
+
+
+def _queries(table: pa.Table) -> set[str]:
+    return set(table["query"].to_pylist())
+
+
+MANY = [f"query {number}" for number in range(3000)]
+
+
+def test_every_query_is_on_exactly_one_side() -> None:
+    sides = divide(_labeled(MANY), RULES, keep_share=1.0)
+    assert sum(len(sides[split]) for split in HISTORY_SPLITS) == len(MANY)
+    assert set.union(*map(_queries, sides.values())) == set(MANY)
+
+
+def test_the_sides_have_about_their_shares() -> None:
+    sides = divide(_labeled(MANY), RULES, keep_share=1.0)
+    assert len(sides["test"]) / len(MANY) == pytest.approx(0.2, abs=0.03)
+    assert len(sides["validation"]) / len(MANY) == pytest.approx(0.1, abs=0.02)
+
+
+@given(st.sets(st.text(min_size=1)), st.sets(st.text(min_size=1)))
+def test_a_query_stays_on_its_side_as_the_log_grows(first: set[str], more: set[str]) -> None:
+    before = divide(_labeled(sorted(first)), RULES, keep_share=1.0)
+    after = divide(_labeled(sorted(first | more)), RULES, keep_share=1.0)
+    assert all(_queries(before[split]) <= _queries(after[split]) for split in HISTORY_SPLITS)
+
+
+def test_thinning_keeps_the_test_set_and_nests() -> None:
+    whole, half, tenth = (divide(_labeled(MANY), RULES, share) for share in (1.0, 0.5, 0.1))
+    assert _queries(tenth["test"]) == _queries(half["test"]) == _queries(whole["test"])
+    assert _queries(tenth["train"]) < _queries(half["train"]) < _queries(whole["train"])
+    assert len(tenth["train"]) / len(whole["train"]) == pytest.approx(0.1, abs=0.03)
+
+
+def test_another_salt_is_another_division() -> None:
+    other = divide(_labeled(MANY), SplitRules("other", 0.1, 0.2), keep_share=1.0)
+    assert _queries(other["test"]) != _queries(divide(_labeled(MANY), RULES, keep_share=1.0)["test"])
+
+
+def test_forward_queries_are_seen_where_their_text_is_trained_on() -> None:
+    forward = mark_seen(_labeled(["a", "b"]), with_seen(_labeled(["b", "c"]), seen=True))
+    assert forward.select(["query", "seen"]).to_pylist() == [{"query": "a", "seen": False}, {"query": "b", "seen": True}]
+
+
+def test_a_leak_between_locales_is_found_and_named() -> None:
+    own = {split: with_seen(_labeled([]), seen=False) for split in HISTORY_SPLITS}
+    splits = {
+        "en-US": {**own, "train": with_seen(_labeled(["pants"]), seen=True)},
+        "en-GB": {**own, "test": with_seen(_labeled(["pants"]), seen=False)},
+    }
+    with pytest.raises(SplitLeakError, match="en-GB: a query is in train and in test; its text is 'pants'"):
+        check_no_leak(splits)
+
+
+def test_the_division_itself_never_leaks() -> None:
+    check_no_leak({locale: divide(_labeled(MANY), RULES, 1.0) for locale in ("en-US", "en-GB")})
+
+
+def test_the_label_space_is_sorted_and_needs_enough_training_queries() -> None:
+    tables = [_labeled(["a", "b"], "SHOES"), _labeled(["c"], "HATS"), _labeled(["d"], "SHOES")]
+    assert label_space(tables, 1) == ["HATS", "SHOES"]
+    assert label_space(tables, 2) == ["SHOES"]
+    assert label_space([_labeled([])], 1) == []

@@ -1,0 +1,53 @@
+"""Imports run one way through the house."""
+
+from pathlib import Path
+
+import pytest
+from imports import direct_imports
+
+ROOT = Path.cwd()
+PACKAGE = Path("q2pt_tasks")
+# A room and the rooms that it may import from, beside `params`, `layout` and `engine`, which any may use.
+ALLOWED = {
+    "data": {"data"},
+    "metrics": {"metrics"},
+    "registry": {"registry", "metrics"},
+    "report": {"report", "data", "metrics"},
+    "sources": {"sources", "data", "model/encoder.py", "stages/ingest.py"},
+    "model": {"model", "data", "metrics"},
+    "stages": {"stages", "sources", "data", "model", "metrics", "registry", "report"},
+    "studies": {"studies", "stages", "sources", "data", "model", "metrics", "report"},
+}
+ANYWHERE = {"params.py", "layout.py", "engine.py", "params_edit.py"}
+PURE = ("data", "metrics", "registry")
+INPUT_OUTPUT = ("open(", ".read_text(", ".write_text(", ".read_bytes(", "subprocess", "pq.read", "pq.write")
+
+
+def _modules(room: str) -> list[Path]:
+    return [path.relative_to(ROOT) for path in sorted((ROOT / PACKAGE / room).rglob("*.py"))]
+
+
+def _direct(module: Path) -> set[str]:
+    """What `module` imports of the package, as paths below it."""
+    return {str(path.relative_to(PACKAGE)) for path in direct_imports(ROOT, module)}
+
+
+@pytest.mark.parametrize("room", list(ALLOWED))
+def test_a_room_imports_only_from_the_rooms_below_it(room: str) -> None:
+    for module in _modules(room):
+        for imported in _direct(module):
+            allowed = imported in ANYWHERE | ALLOWED[room] or imported.split("/")[0] in ALLOWED[room]
+            assert allowed, f"{module} must not import {imported}"
+
+
+def test_stages_do_not_import_each_other() -> None:
+    for module in _modules("stages"):
+        others = {path for path in _direct(module) if path.startswith("stages/")}
+        assert others == set(), f"{module} imports {others}"
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_a_pure_room_reads_and_writes_nothing(room: str) -> None:
+    for module in _modules(room):
+        text = (ROOT / module).read_text()
+        assert not [word for word in INPUT_OUTPUT if word in text], f"{module} does input or output"
