@@ -18,6 +18,7 @@ def edit_params(path: Path, changes: Mapping[str, Any]) -> None:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(path.read_text(encoding="utf-8"))
     for key, value in changes.items():
         _set(path, document, key, value)

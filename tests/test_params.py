@@ -50,7 +50,7 @@ def test_every_key_of_the_file_has_a_comment_once() -> None:
         is_key = ":" in line and not line.strip().startswith(("#", "-"))
         if is_key and previous.strip().startswith("#"):
             explained.add(key)
-        # A section's own explanation is that of its keys; a store's size needs none.
+        # A section's own explanation is that of its keys; a store's size needs none, nor a key explained further up.
         if is_key and not line.rstrip().endswith(":") and not key[:1].isupper() and "-" not in key:
             assert key in explained, f"{key} has no comment above it, nowhere in the file"
         previous = line

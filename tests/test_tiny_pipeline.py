@@ -1,0 +1,206 @@
+"""One tiny pipeline from the log to the report: what every stage leaves."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tiny import LOCALES
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from q2pt_tasks.data.queries import normalise_query
+from q2pt_tasks.data.splits import HISTORY_SPLITS
+from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.model.checkpoint import CheckpointError, load_checkpoint, load_metadata
+from q2pt_tasks.model.prediction import Predictor
+from q2pt_tasks.stages import tokenize, train_unified
+from q2pt_tasks.stages.evaluate import StrayModelError
+from q2pt_tasks.stages.evaluate import main as evaluate
+
+
+def _rows(layout: Layout, **where: str) -> list[dict[str, object]]:
+    rows = json.loads(layout.summary.read_text())["rows"]
+    return [row for row in rows if all(row[key] == value for key, value in where.items())]
+
+
+def _value(layout: Layout, variant: str, metric: str = "micro_recall", locale: str = "all") -> float:
+    (row,) = _rows(layout, variant=variant, metric=metric, locale=locale, split="test")
+    return float(str(row["value"]))
+
+
+def test_no_query_is_in_two_of_the_history_splits_of_any_locale(finished: Layout) -> None:
+    sides: dict[str, str] = {}
+    for locale in LOCALES:
+        for split in HISTORY_SPLITS:
+            for query in pq.ParquetFile(finished.split(locale, split)).read()["query"].to_pylist():
+                assert sides.setdefault(query, split) == split
+    assert set(sides.values()) == set(HISTORY_SPLITS)
+
+
+def test_all_queries_are_in_their_normal_form(finished: Layout) -> None:
+    for locale in LOCALES:
+        for split in SPLITS:
+            for query in pq.ParquetFile(finished.split(locale, split)).read()["query"].to_pylist():
+                assert normalise_query(query) == query
+
+
+def test_the_forward_days_are_kept_out_of_the_history(finished: Layout) -> None:
+    forward = pq.ParquetFile(finished.split("en-US", "forward")).read()
+    assert {True, False} == set(forward["seen"].to_pylist())
+    train = set(pq.ParquetFile(finished.split("en-US", "train")).read()["query"].to_pylist())
+    assert all((row["query"] in train) == row["seen"] for row in forward.to_pylist())
+
+
+def test_the_unified_models_learn(finished: Layout) -> None:
+    for variant in ("unified_agnostic", "unified_aware"):
+        precision, chance = (_value(finished, name, "micro_average_precision") for name in (variant, "majority"))
+        assert precision > 10 * chance
+        assert load_metadata(finished.unified_model(variant)).status == "trained"
+
+
+def test_the_linear_baseline_learns_and_the_majority_class_reaches_no_precision(finished: Layout) -> None:
+    assert _value(finished, "tfidf_unified") > 0.2
+    assert _value(finished, "tfidf_per_locale") > 0.1
+    assert _value(finished, "majority") == 0
+
+
+def test_a_checkpoint_opens_as_a_plain_hugging_face_model(finished: Layout) -> None:
+    folder = finished.unified_model("unified_aware")
+    network = AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    types = json.loads(finished.label_space(None).read_text())["product_types"]
+    assert [network.config.id2label[index] for index in range(len(types))] == types
+    assert {"[en-US]", "[unknown-locale]"} <= set(tokenizer.get_vocab())
+
+
+def test_the_predictor_and_plain_hugging_face_agree(finished: Layout) -> None:
+    folder = finished.unified_model("unified_aware")
+    network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    encoded = AutoTokenizer.from_pretrained(folder)("[en-GB] pants", return_tensors="pt")
+    plain = network(input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"]).logits.sigmoid()
+    ours = Predictor.load(folder).scores(["  Pants "], "en-GB")
+    np.testing.assert_allclose(ours[0], plain[0].detach().numpy(), atol=0.02)
+
+
+def test_a_query_has_the_same_scores_alone_and_among_others(finished: Layout) -> None:
+    predictor = Predictor.load(finished.unified_model("unified_agnostic"))
+    queries = ["shoes", "red shoes for women", "x", "a much longer query about a coffee machine"]
+    together = predictor.scores(queries, "en-US")
+    alone = np.concatenate([predictor.scores([query], "en-US") for query in queries])
+    np.testing.assert_allclose(together, alone, atol=0.02)
+
+
+def test_the_predictor_says_when_it_does_not_know_the_store(finished: Layout) -> None:
+    aware = Predictor.load(finished.unified_model("unified_aware"))
+    assert aware.predict(["pants"], "en-IE")[0].used_unknown_locale
+    assert not aware.predict(["pants"], "en-GB")[0].used_unknown_locale
+    queries = pq.ParquetFile(finished.split("en-GB", "test")).read()["query"].to_pylist()
+    assert not np.array_equal(aware.scores(queries, "en-IE"), aware.scores(queries, "en-GB"))
+    assert not Predictor.load(finished.unified_model("unified_agnostic")).uses_unknown_locale("en-IE")
+
+
+def test_predictions_are_above_the_stored_thresholds_and_best_first(finished: Layout) -> None:
+    predictor = Predictor.load(finished.unified_model("unified_aware"))
+    queries = pq.ParquetFile(finished.split("en-US", "test")).read()["query"].to_pylist()
+    predictions = predictor.predict(queries, "en-US")
+    assert any(prediction.product_types for prediction in predictions)
+    for prediction in predictions:
+        scores = [score for _, score in prediction.product_types]
+        assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("query", ["", " ", "\u200f", "👟👟", "a" * 100_000, "\x00", "日本語の検索", "<script>"])
+def test_any_text_gets_scores_that_are_probabilities(finished: Layout, query: str) -> None:
+    scores = Predictor.load(finished.unified_model("unified_aware")).scores([query], "en-US")
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_no_queries_get_no_scores(finished: Layout) -> None:
+    predictor = Predictor.load(finished.unified_model("unified_aware"))
+    assert predictor.scores([], "en-US").shape == (0, len(predictor.metadata.product_types))
+
+
+def test_the_summary_has_every_variant_baseline_and_split(finished: Layout) -> None:
+    rows = _rows(finished, metric="micro_recall", locale="all")
+    assert {row["variant"] for row in rows} == {
+        "non_unified",
+        "unified_agnostic",
+        "unified_aware",
+        "majority",
+        "tfidf_per_locale",
+        "tfidf_unified",
+    }
+    assert {row["split"] for row in rows} == {"validation", "test", "forward", "forward_seen", "forward_unseen"}
+
+
+def test_the_decision_and_the_page_are_written(finished: Layout) -> None:
+    decision = json.loads(finished.decision.read_text())
+    assert decision["candidate"] in ("non_unified", "unified_agnostic", "unified_aware")
+    assert decision["sentence"] in finished.report_page.read_text()
+
+
+def test_metadata_names_what_the_model_was_made_from(finished: Layout) -> None:
+    metadata = load_metadata(finished.unified_model("unified_aware"))
+    assert metadata.locales == LOCALES
+    assert metadata.split == {"salt": "q2pt-1", "validation": 0.1, "test": 0.2}
+    assert set(metadata.data_hashes) == {"train.parquet", "validation.parquet", "label_space.json"}
+    assert metadata.metrics["average_precision"] == max(epoch["average_precision"] for epoch in metadata.history)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("schema_version", 99, "schema version do not fit: the checkpoint has 99, expected 1"),
+        ("normalisation", "lower", "query normalisation do not fit"),
+        ("product_types", ["A"], "product types do not fit"),
+        ("locales", ["en-US", "xx-XX"], r"missing locale tokens do not fit: the checkpoint has \['\[xx-XX\]'\]"),
+        ("surprise", 1, "metadata keys do not fit"),
+    ],
+)
+def test_a_checkpoint_that_breaks_its_contract_is_refused(
+    finished: Layout, tmp_path: Path, key: str, value: object, words: str
+) -> None:
+    folder = _copy(finished.unified_model("unified_aware"), tmp_path / "model")
+    metadata = json.loads((folder / "metadata.json").read_text())
+    (folder / "metadata.json").write_text(json.dumps({**metadata, key: value}))
+    with pytest.raises(CheckpointError, match=words):
+        load_checkpoint(folder)
+
+
+def test_a_directory_without_metadata_is_not_a_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a finished checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+def test_same_seed_same_weights(finished: Layout, tmp_path: Path) -> None:
+    first = _project_copy(finished, tmp_path)
+    tokenize.main(first)
+    train_unified.main(first, "unified_aware")
+    weights = [layout.unified_model("unified_aware") / "model.safetensors" for layout in (finished, first)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_model_of_a_removed_locale_stops_the_evaluation(finished: Layout, tmp_path: Path) -> None:
+    layout = _project_copy(finished, tmp_path)
+    _copy(finished.models, layout.models)
+    (layout.models / "non_unified/de-DE").mkdir()
+    with pytest.raises(StrayModelError, match="de-DE"):
+        evaluate(layout)
+
+
+def _copy(source: Path, target: Path) -> Path:
+    for file in source.rglob("*"):
+        if file.is_file():
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    return target
+
+
+def _project_copy(finished: Layout, folder: Path) -> Layout:
+    """The finished project's params and data, without its models."""
+    for name in ("params.yaml", "champion.json"):
+        (folder / name).write_bytes((finished.root / name).read_bytes())
+    _copy(finished.root / "data", folder / "data")
+    return Layout(folder)
