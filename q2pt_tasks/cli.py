@@ -17,6 +17,10 @@ _TARGETS = {"train_unified": "variant", "train_non_unified": "locale"}
 _PACKAGE = __name__.partition(".")[0]
 
 
+class NotEvaluatedError(ValueError):
+    """There is no evaluation to print yet."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -81,6 +85,8 @@ def _study(options: argparse.Namespace) -> object:
 def _summary(layout: Layout) -> str:
     from q2pt_tasks.report.summary_table import summary_table
 
+    if not layout.decision.is_file():
+        raise NotEvaluatedError(f"{layout.decision} not found: run `dvc repro` first, in the root of the repository")
     summary = json.loads(layout.summary.read_text(encoding="utf-8"))
     decision = json.loads(layout.decision.read_text(encoding="utf-8"))
     return f"{summary_table(summary)}\n\n{decision['sentence']}\nReport: {layout.report_page.resolve()}"

@@ -5,8 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from q2pt_tasks.params import ParamsError
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes an empty value as `null`, as the file has it, and not as nothing."""
+
+
+def _represent_null(representer: RoundTripRepresenter, _: None) -> ScalarNode:
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_Representer.add_representer(type(None), _represent_null)
 
 
 def edit_params(path: Path, changes: Mapping[str, Any]) -> None:
@@ -16,6 +29,7 @@ def edit_params(path: Path, changes: Mapping[str, Any]) -> None:
         ParamsError: a key does not exist in the file.
     """
     yaml = YAML()
+    yaml.Representer = _Representer
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)

@@ -133,7 +133,7 @@ def test_an_edit_keeps_comments_and_refuses_keys_that_do_not_exist(tmp_path: Pat
     file = tmp_path / "params.yaml"
     file.write_text(PARAMS.read_text())
     edit_params(file, {"gate.floor": 0.45})
-    changed = [pair for pair in zip(PARAMS.read_text().splitlines(), file.read_text().splitlines(), strict=True)]
+    changed = zip(PARAMS.read_text().splitlines(), file.read_text().splitlines(), strict=True)
     assert [(old, new) for old, new in changed if old != new] == [("  floor: 0.3", "  floor: 0.45")]
     with pytest.raises(ParamsError, match=r"no key 'gate.flor'"):
         edit_params(file, {"gate.flor": 1})

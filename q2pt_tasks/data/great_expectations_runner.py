@@ -66,6 +66,8 @@ def _import_library() -> Any:  # noqa: ANN401 - the library has no types of its 
     # Its import sends all Python warnings of the process to a log; the stage's own must stay visible.
     logging.captureWarnings(False)
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    # This one has a level of its own, and tells of a folder that is gone when the stage ends.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.ERROR)
     return great_expectations
 
 

@@ -29,14 +29,18 @@ CATALOG_KEY = ("locale", "product_id")
 LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?-([A-Z]{2}|[0-9]{3})$"
 
 
+class LocaleError(ValueError):
+    """A name is not that of a locale."""
+
+
 def check_locale(locale: str) -> str:
     """`locale` itself, where it is a language and a region such as `en-GB`.
 
     Raises:
-        ValueError: it is anything else.
+        LocaleError: it is anything else.
     """
     if not re.fullmatch(LOCALE_PATTERN, locale):
-        raise ValueError(f"a locale is a language and a region such as en-GB, found {locale!r}")
+        raise LocaleError(f"a locale is a language and a region such as en-GB, found {locale!r}")
     return locale
 
 

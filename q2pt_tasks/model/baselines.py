@@ -27,7 +27,9 @@ class MajorityClass:
     """Scores every query of a locale alike: by the share of the locale's training queries that mean the type."""
 
     def __init__(self, train: Mapping[str, LabeledQueries], types: Sequence[str]) -> None:
-        self._shares = {locale: _indicators(rows, types).mean(axis=0) for locale, rows in train.items()}
+        self._shares = {
+            locale: _indicators(rows, types).sum(axis=0) / max(len(rows.queries), 1) for locale, rows in train.items()
+        }
 
     def scores(self, queries: Sequence[str], locale: str) -> FloatMatrix:
         """Shape (queries, types)."""

@@ -15,7 +15,7 @@ from q2pt_tasks.data.schema import Locale
 from q2pt_tasks.data.splits import SplitRules, check_no_leak, divide, label_space, mark_seen
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import SPLITS, Layout
-from q2pt_tasks.params import Section, read_section
+from q2pt_tasks.params import ParamsError, Section, read_section
 
 
 class SplitParams(Section):
@@ -64,10 +64,10 @@ def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitRep
 
     Raises:
         SplitLeakError: a query would stand on both sides of a split.
-        ValueError: `keep_share` names a locale that the shop does not have.
+        ParamsError: `keep_share` names a locale that the shop does not have.
     """
     if strangers := set(params.keep_share) - set(locales):
-        raise ValueError(f"split.keep_share names {sorted(strangers)}, not among locales {list(locales)}")
+        raise ParamsError(f"split.keep_share names {sorted(strangers)}, not among locales {list(locales)}")
     splits = {locale: _divide_locale(layout, params, locale) for locale in locales}
     check_no_leak(splits)
     shutil.rmtree(layout.splits, ignore_errors=True)

@@ -20,6 +20,10 @@ class TrainUnifiedParams(Recipes):
     locale_dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
+class VariantError(ValueError):
+    """The variant is not one that this stage trains."""
+
+
 def main(layout: Layout, variant: str) -> FitReport:
     return run(
         layout,
@@ -43,11 +47,11 @@ def run(
     """Trains `models/<variant>/`.
 
     Raises:
-        ValueError: `variant` is none of the unified ones.
+        VariantError: `variant` is none of the unified ones.
         TrainingDivergedError: the loss is not finite.
     """
     if variant not in UNIFIED_VARIANTS:
-        raise ValueError(f"variant {variant!r} is not unified; allowed are {', '.join(UNIFIED_VARIANTS)}")
+        raise VariantError(f"variant {variant!r} is not unified; allowed are {', '.join(UNIFIED_VARIANTS)}")
     job = FitJob(
         variant=variant,
         locales=locales,

@@ -10,7 +10,9 @@ RULES = LabelRules(min_query_clicks=3, min_pair_clicks=2, min_share=0.1, min_top
 
 def _labels(clicks: list[tuple[str, str, str, int]], rules: LabelRules = RULES) -> list[tuple[object, ...]]:
     """(locale, query, type, clicks) -> (query, types, clicks) of what the rules accept."""
-    columns = dict(zip(("locale", "query", "product_type", "clicks"), map(list, zip(*clicks, strict=True)), strict=True))
+    columns = dict(
+        zip(("locale", "query", "product_type", "clicks"), map(list, zip(*clicks, strict=True)), strict=True)
+    )
     pairs = collect(label_pairs(Engine().frame(pa.table(columns)), rules), ("locale", "query", "product_type"))
     nested = nest_labels(pairs)
     return list(
@@ -50,7 +52,9 @@ def test_clicks_of_one_locale_do_not_count_in_another() -> None:
 
 
 def test_the_clicks_of_a_query_are_all_its_clicks_not_only_the_labelled_ones() -> None:
-    assert _labels([("en-US", "pants", "TROUSERS", 19), ("en-US", "pants", "SKIRT", 1)]) == [("pants", ["TROUSERS"], 20)]
+    assert _labels([("en-US", "pants", "TROUSERS", 19), ("en-US", "pants", "SKIRT", 1)]) == [
+        ("pants", ["TROUSERS"], 20)
+    ]
 
 
 def test_spellings_of_one_query_are_counted_together() -> None:

@@ -70,7 +70,10 @@ def test_another_salt_is_another_division() -> None:
 
 def test_forward_queries_are_seen_where_their_text_is_trained_on() -> None:
     forward = mark_seen(_labeled(["a", "b"]), with_seen(_labeled(["b", "c"]), seen=True))
-    assert forward.select(["query", "seen"]).to_pylist() == [{"query": "a", "seen": False}, {"query": "b", "seen": True}]
+    assert forward.select(["query", "seen"]).to_pylist() == [
+        {"query": "a", "seen": False},
+        {"query": "b", "seen": True},
+    ]
 
 
 def test_a_leak_between_locales_is_found_and_named() -> None:

@@ -1,0 +1,209 @@
+"""The training loop does what a plain loop does: pieces of a batch, a trimmed vocabulary, dropout of locales."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+from transformers import DistilBertConfig, DistilBertForSequenceClassification, PreTrainedModel
+
+from q2pt_tasks.model.batching import make_batch
+from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
+from q2pt_tasks.model.examples import Examples, Packed
+from q2pt_tasks.model.locale_dropout import LocaleTokens
+from q2pt_tasks.model.network import build_network, head_of, new_parameters, start_from_priors
+from q2pt_tasks.model.precision import Hardware, detect_hardware
+from q2pt_tasks.model.recipe import Recipe
+from q2pt_tasks.model.tokenizer import EncoderNotFoundError, load_pretrained_tokenizer, train_tokenizer
+from q2pt_tasks.model.training import Trainer, TrainingDivergedError, best_epoch
+from q2pt_tasks.model.vocabulary import OccurringTokens, restore_embeddings, trim_embeddings
+
+FLOAT32 = Hardware(torch.device("cpu"), torch.float32, "a test")
+TYPES = 3
+VOCABULARY = 50
+RECIPE = Recipe(
+    learning_rates=(1e-2,),
+    head_factor=1,
+    dropout=0.0,
+    batch_size=8,
+    micro_batch=3,
+    min_steps_per_epoch=1,
+    warmup_share=0.0,
+    max_epochs=2,
+    patience=2,
+)
+
+
+def _network() -> PreTrainedModel:
+    torch.manual_seed(0)
+    config = DistilBertConfig(
+        vocab_size=VOCABULARY,
+        max_position_embeddings=40,
+        n_layers=1,
+        n_heads=2,
+        dim=16,
+        hidden_dim=32,
+        num_labels=TYPES,
+    )
+    config.dropout = config.attention_dropout = config.seq_classif_dropout = 0.0
+    return DistilBertForSequenceClassification(config)
+
+
+def _examples(rows: int = 24, seed: int = 0) -> Examples:
+    """Queries of different length whose second token decides the type; one is long, one has no type."""
+    generator = np.random.default_rng(seed)
+    types = generator.integers(0, TYPES, rows)
+    lengths = np.append(generator.integers(1, 4, rows - 1), 30)
+    tokens = [
+        [1, 10 + kind, *generator.integers(20, 30, length), 2] for kind, length in zip(types, lengths, strict=True)
+    ]
+    labels = [[int(kind)] for kind in types]
+    labels[3] = []
+    return Examples(Packed.pack(tokens), Packed.pack(labels), np.zeros(rows, dtype=np.int64))
+
+
+def _trainer(examples: Examples, recipe: Recipe = RECIPE) -> Trainer:
+    return Trainer(
+        occurring=OccurringTokens.of(examples.tokens.values, np.array([0])),
+        train=examples,
+        validation=_examples(seed=1),
+        locale_tokens=LocaleTokens.none(),
+        product_types=TYPES,
+        pad_token=0,
+        recipe=recipe,
+        hardware=FLOAT32,
+        seed=5,
+    )
+
+
+def _gradients(network: PreTrainedModel) -> list[torch.Tensor]:
+    return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+
+
+def test_gradients_of_a_batch_in_pieces_are_those_of_the_whole_batch() -> None:
+    examples, rows = _examples(), np.arange(20)
+    in_pieces, plain = _network(), _network()
+    _trainer(examples)._accumulate_gradients(in_pieces, examples, rows)
+    batch = make_batch(examples, rows, 0, TYPES)
+    logits = plain(input_ids=batch.token_ids, attention_mask=batch.attention_mask).logits
+    (functional.binary_cross_entropy_with_logits(logits, batch.targets, reduction="sum") / len(rows)).backward()
+    for ours, theirs in zip(_gradients(in_pieces), _gradients(plain), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_training_only_the_tokens_that_occur_gives_the_same_model() -> None:
+    examples = _examples()
+    whole, trimmed = _network(), _network()
+    _trainer(examples).fit(whole, 1e-2)
+    trainer = _trainer(examples)
+    full_table = trim_embeddings(trimmed, trainer.occurring)
+    trainer = replace(
+        trainer,
+        train=replace(examples, tokens=trainer.occurring.trimmed(examples.tokens)),
+        validation=replace(trainer.validation, tokens=trainer.occurring.trimmed(trainer.validation.tokens)),
+    )
+    trainer.fit(trimmed, 1e-2)
+    restore_embeddings(trimmed, trainer.occurring, full_table)
+    for (name, ours), (_, theirs) in zip(trimmed.named_parameters(), whole.named_parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_training_twice_gives_equal_weights_and_another_seed_gives_others() -> None:
+    first, second, other = _network(), _network(), _network()
+    _trainer(_examples()).fit(first, 1e-2)
+    _trainer(_examples()).fit(second, 1e-2)
+    replace(_trainer(_examples()), seed=6).fit(other, 1e-2)
+    weights = [torch.cat([p.flatten() for p in network.parameters()]) for network in (first, second, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_separable_signal_is_learnt_and_the_best_epoch_is_kept() -> None:
+    recipe = RECIPE.model_copy(update={"max_epochs": 15, "patience": 15})
+    network = _network()
+    trainer = _trainer(_examples(120), recipe)
+    epochs = trainer.fit(network, 1e-2)
+    assert best_epoch(epochs).average_precision > 0.9
+    assert trainer._average_precision(network) == pytest.approx(best_epoch(epochs).average_precision)
+
+
+def test_training_stops_when_validation_does_not_improve() -> None:
+    recipe = RECIPE.model_copy(update={"max_epochs": 50, "patience": 3})
+    epochs = _trainer(_examples(120), recipe).fit(_network(), 1e-2)
+    assert len(epochs) == min(50, best_epoch(epochs).number + 3)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training() -> None:
+    network = _network()
+    with torch.no_grad():
+        head_of(network).bias.fill_(float("nan"))
+    with pytest.raises(TrainingDivergedError, match=r"the loss is nan .* lower the learning rate"):
+        _trainer(_examples()).fit(network, 1e-2)
+
+
+def test_locale_dropout_replaces_about_its_share_and_changes_every_epoch() -> None:
+    examples = Examples(Packed.pack([[1, 5, 2]] * 1000), Packed.pack([[0]] * 1000), np.tile([0, 1], 500))
+    tokens = LocaleTokens(np.array([7, 8]), unknown=9, dropout=0.2)
+    generator = np.random.default_rng(0)
+    first, second = (tokens.put_before(examples, generator).tokens.values.reshape(-1, 4) for _ in range(2))
+    assert first[:, 1].tolist() != second[:, 1].tolist()
+    assert (first[:, 1] == 9).mean() == pytest.approx(0.2, abs=0.05)
+    kept = first[:, 1] != 9
+    assert (first[kept, 1] == np.where(examples.locales == 0, 7, 8)[kept]).all()
+    assert set(tokens.put_before_all(examples).tokens.values.reshape(-1, 4)[:, 1]) == {7, 8}
+
+
+def test_the_untrained_network_gives_each_type_its_share() -> None:
+    network = _network()
+    start_from_priors(network, torch.tensor([0.5, 0.1, 0.0]))
+    batch = make_batch(_examples(), np.arange(5), 0, TYPES)
+    scores = network(input_ids=batch.token_ids, attention_mask=batch.attention_mask).logits.sigmoid()
+    torch.testing.assert_close(scores[:, 0], torch.full((5,), 0.5), atol=0.05, rtol=0)
+    torch.testing.assert_close(scores[:, 1], torch.full((5,), 0.1), atol=0.03, rtol=0)
+
+
+def test_the_layers_above_the_encoder_are_told_from_it() -> None:
+    names = {id(parameter): name for name, parameter in _network().named_parameters()}
+    network = _network()
+    new = {
+        name for name, parameter in network.named_parameters() if any(parameter is p for p in new_parameters(network))
+    }
+    assert new == {"pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias"}
+    assert new < set(names.values())
+
+
+def test_the_precision_is_chosen_by_the_hardware_and_said() -> None:
+    hardware = detect_hardware()
+    assert hardware.dtype in (torch.float32, torch.bfloat16)
+    assert str(hardware.device) in str(hardware)
+    assert hardware.reason in str(hardware)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; none is here")
+def test_training_on_a_gpu_learns_the_same_signal() -> None:
+    recipe = RECIPE.model_copy(update={"max_epochs": 15, "patience": 15})
+    epochs = replace(_trainer(_examples(120), recipe), hardware=detect_hardware()).fit(_network(), 1e-2)
+    assert best_epoch(epochs).average_precision > 0.9
+
+
+SIZES = ScratchParams(layers=1, width=16, heads=2, unified_vocabulary=120, non_unified_vocabulary=120)
+
+
+def test_an_encoder_that_does_not_exist_is_named_with_what_to_do(tmp_path: Path) -> None:
+    encoder = EncoderParams(name=str(tmp_path / "missing"), revision="main", max_tokens=8, scratch=SIZES)
+    with pytest.raises(EncoderNotFoundError, match=r"encoder.name '.*missing'.* cannot be loaded: .* Give 'scratch'"):
+        load_pretrained_tokenizer(encoder)
+    tokenizer = train_tokenizer(["a", "b"], 120)
+    with pytest.raises(EncoderNotFoundError, match="missing"):
+        build_network(encoder, tokenizer, ["A"], 0.0)
+
+
+def test_a_trained_tokenizer_is_the_same_every_time_and_needs_no_spaces() -> None:
+    queries = ["赤い靴", "青い靴", "red shoes", "blue shoes", "shoe rack"] * 3
+    first, second = (train_tokenizer(queries, 120) for _ in range(2))
+    assert first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
+    pieces = first.tokenize("赤い靴")
+    assert first.unk_token not in pieces
+    assert first("red shoes")["input_ids"][0] == first.cls_token_id
