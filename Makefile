@@ -53,8 +53,11 @@ format: install ## mend what ruff can mend
 	ruff check --fix .
 	ruff format .
 
-constraints: install ## write the installed versions to constraints.txt
-	python scripts/write_constraints.py
+constraints: install ## write the installed versions to constraints.txt; take a pin out first to renew it
+	mkdir -p build
+	(grep '^#' constraints.txt; python -m pip freeze --exclude-editable \
+		| grep -viE '^(nvidia|cuda|triton|pip|setuptools)' | sed -E 's/^(torch==[^+]*)\+.*/\1/') > build/constraints.txt
+	mv build/constraints.txt constraints.txt
 
 clean: ## remove what was made, but not the data
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache

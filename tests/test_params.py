@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.params import SHARED_SECTIONS, STAGE_SECTIONS, ParamsError, read_section
 from q2pt_tasks.params_edit import edit_params
@@ -20,7 +20,7 @@ from q2pt_tasks.stages.validate import ValidateParams
 PARAMS = Path("params.yaml")
 SECTIONS = {
     "seed": int,
-    "locales": tuple[Locale, ...],
+    "locales": Locales,
     "variants": tuple[str, ...],
     "encoder": EncoderParams,
     "ingest": IngestParams,
@@ -126,7 +126,7 @@ def test_a_locale_cannot_leave_its_folder(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(PARAMS.read_text().replace("  - cs-CZ", "  - ../../etc"))
     with pytest.raises(ParamsError, match=r"'locales.19' is '../../etc'"):
-        read_section(file, "locales", tuple[Locale, ...])
+        read_section(file, "locales", Locales)
 
 
 def test_an_edit_keeps_comments_and_refuses_keys_that_do_not_exist(tmp_path: Path) -> None:

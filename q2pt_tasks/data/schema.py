@@ -4,7 +4,7 @@ import re
 from typing import Annotated
 
 import pyarrow as pa
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 # One row per day, locale, query and product.
 EVENTS = pa.schema(
@@ -45,3 +45,13 @@ def check_locale(locale: str) -> str:
 
 
 Locale = Annotated[str, AfterValidator(check_locale)]
+
+
+def _check_distinct(locales: tuple[str, ...]) -> tuple[str, ...]:
+    if repeated := sorted({locale for locale in locales if locales.count(locale) > 1}):
+        raise LocaleError(f"each locale once; {', '.join(repeated)} stands there more than once")
+    return locales
+
+
+# The section `locales` of params.yaml.
+Locales = Annotated[tuple[Locale, ...], Field(min_length=1), AfterValidator(_check_distinct)]

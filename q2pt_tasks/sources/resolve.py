@@ -3,10 +3,11 @@
 No stage: it may read the clock and the network. What it finds is written down and committed with the run.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.params import read_section
@@ -29,13 +30,13 @@ def resolve(layout: Layout, today: date | None = None) -> str:
     """
     params = read_section(layout.params, "ingest", IngestParams)
     encoder = read_section(layout.params, "encoder", EncoderParams)
-    locales = read_section(layout.params, "locales", tuple[Locale, ...])
+    locales = read_section(layout.params, "locales", Locales)
     manifest = _manifest(params, locales, layout.root, today or datetime.now(UTC).date())
     write_manifest(manifest, layout.source_manifest)
     return f"{_sentence(manifest)} {write_encoder_manifest(encoder, layout.root, layout.encoder_manifest)}"
 
 
-def _manifest(params: IngestParams, locales: tuple[Locale, ...], root: Path, today: date) -> SourceManifest:
+def _manifest(params: IngestParams, locales: Sequence[str], root: Path, today: date) -> SourceManifest:
     if params.source == "synthetic":
         return SourceManifest("synthetic", params.last_day or params.synthetic.last_day, ())
     if params.source == "google_taxonomy":

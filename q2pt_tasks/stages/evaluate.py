@@ -7,22 +7,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.metrics.measurements import ALL_LOCALES, Measurement, measure
 from q2pt_tasks.metrics.recall_at_precision import precision_recall_points
-from q2pt_tasks.metrics.scored import Scored, concatenate
+from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
-from q2pt_tasks.model.baselines import LabeledQueries, MajorityClass, TfidfPerLocale, TfidfUnified
+from q2pt_tasks.model.baselines import MajorityClass, TfidfPerLocale, TfidfUnified
 from q2pt_tasks.model.champion import Champion, champion_folder, read_champion
 from q2pt_tasks.model.checkpoint import load_metadata
 from q2pt_tasks.model.scorers import CheckpointScorer, Scorer
+from q2pt_tasks.model.truth import FORWARD, Truth
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
 from q2pt_tasks.params import Section, read_section
 
@@ -62,62 +60,11 @@ class _Evaluated:
     points: list[dict[str, Any]]
 
 
-class _Truth:
-    """The queries and labels of all locales and splits, and the product types that occur in any of them."""
-
-    def __init__(self, layout: Layout, locales: Sequence[str]) -> None:
-        self.locales = tuple(locales)
-        self.tables = {
-            split: {locale: pq.ParquetFile(layout.split(locale, split)).read() for locale in locales}
-            for split in SPLITS
-        }
-        occurring = [pc.list_flatten(table["product_types"]) for of in self.tables.values() for table in of.values()]
-        self.types = tuple(
-            sorted(set(pa.chunked_array([c for o in occurring for c in o.chunks], pa.string()).to_pylist()))
-        )
-
-    def labeled(self, split: str) -> dict[str, LabeledQueries]:
-        return {
-            locale: LabeledQueries(table["query"].to_pylist(), table["product_types"].to_pylist())
-            for locale, table in self.tables[split].items()
-        }
-
-    def scored(self, split: str, scorer: Scorer) -> Scored:
-        """The scorer's scores of a split, locale by locale."""
-        return concatenate([self._scored_locale(split, index, scorer) for index in range(len(self.locales))])
-
-    def seen(self, split: str) -> np.ndarray:
-        """(n,) whether each query of a split is among its locale's training queries, in the order of `scored`."""
-        return np.concatenate([np.asarray(self.tables[split][locale]["seen"], dtype=bool) for locale in self.locales])
-
-    def _scored_locale(self, split: str, index: int, scorer: Scorer) -> Scored:
-        locale = self.locales[index]
-        table = self.tables[split][locale]
-        # Test and validation weigh queries alike; the forward days count them as often as shoppers meet them.
-        weights = table["clicks"].to_numpy() if split == "forward" else np.ones(len(table))
-        return Scored(
-            types=self.types,
-            locales=self.locales,
-            locale=np.full(len(table), index),
-            scores=scorer.scores(table["query"].to_pylist(), locale),
-            targets=self._targets(table),
-            weights=weights.astype(np.float64),
-        )
-
-    def _targets(self, table: pa.Table) -> np.ndarray:
-        targets = np.zeros((len(table), len(self.types)), dtype=bool)
-        lists = table["product_types"].combine_chunks()
-        rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
-        columns = pc.index_in(lists.flatten(), pa.array(self.types, pa.string())).to_numpy(zero_copy_only=False)
-        targets[rows, columns.astype(np.int64)] = True
-        return targets
-
-
 def main(layout: Layout) -> EvaluateReport:
     return run(
         layout,
         read_section(layout.params, "evaluate", EvaluateParams),
-        locales=read_section(layout.params, "locales", tuple[Locale, ...]),
+        locales=read_section(layout.params, "locales", Locales),
         variants=read_section(layout.params, "variants", tuple[str, ...]),
     )
 
@@ -131,7 +78,7 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
         CheckpointError: a checkpoint does not keep its contract.
     """
     _check_models(layout, locales, variants)
-    truth = _Truth(layout, locales)
+    truth = _read_truth(layout, locales)
     champion = read_champion(layout.champion)
     evaluated = {
         name: _evaluate(name, scorer, truth, params) for name, scorer in _scorers(layout, truth, variants, champion)
@@ -151,6 +98,13 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
 
 
+def _read_truth(layout: Layout, locales: Sequence[str]) -> Truth:
+    tables = {
+        split: {locale: pq.ParquetFile(layout.split(locale, split)).read() for locale in locales} for split in SPLITS
+    }
+    return Truth(tables, locales)
+
+
 def _check_models(layout: Layout, locales: Sequence[str], variants: Sequence[str]) -> None:
     """A locale that was removed leaves its model on a laptop's disk; it must not be counted, nor one be missing."""
     own = layout.non_unified_model("any").parent
@@ -164,7 +118,7 @@ def _check_models(layout: Layout, locales: Sequence[str], variants: Sequence[str
 
 
 def _scorers(
-    layout: Layout, truth: _Truth, variants: Sequence[str], champion: Champion | None
+    layout: Layout, truth: Truth, variants: Sequence[str], champion: Champion | None
 ) -> Iterator[tuple[str, Scorer]]:
     """One after the other, so that the models of only one variant are in memory."""
     yield NON_UNIFIED, CheckpointScorer(layout.non_unified_model, truth.types)
@@ -180,7 +134,7 @@ def _scorers(
     yield "tfidf_unified", TfidfUnified(train, truth.types)
 
 
-def _evaluate(name: str, scorer: Scorer, truth: _Truth, params: EvaluateParams) -> _Evaluated:
+def _evaluate(name: str, scorer: Scorer, truth: Truth, params: EvaluateParams) -> _Evaluated:
     log.info("evaluating %s", name)
     validation = truth.scored("validation", scorer)
     thresholds = choose_thresholds(validation, PRECISION, params.min_positives)
@@ -189,9 +143,9 @@ def _evaluate(name: str, scorer: Scorer, truth: _Truth, params: EvaluateParams) 
         *_rows(name, "validation", validation, thresholds, params),
         *_rows(name, "test", test, thresholds, params),
     ]
-    forward, seen = truth.scored("forward", scorer), truth.seen("forward")
+    forward, seen = truth.scored(FORWARD, scorer), truth.seen(FORWARD)
     for split, part in (
-        ("forward", forward),
+        (FORWARD, forward),
         ("forward_seen", forward.where(seen)),
         ("forward_unseen", forward.where(~seen)),
     ):
@@ -240,14 +194,14 @@ def _model(variant: str, locale: str | None, folder: Path) -> dict[str, Any]:
     }
 
 
-def _locale_rows(rows: Sequence[Mapping[str, Any]], truth: _Truth) -> list[dict[str, Any]]:
+def _locale_rows(rows: Sequence[Mapping[str, Any]], truth: Truth) -> list[dict[str, Any]]:
     """One entry per variant and locale, for plots."""
     return [
         {
             "variant": row["variant"],
             "locale": row["locale"],
             "micro_recall": row["value"],
-            "training_rows": len(truth.tables["train"][row["locale"]]),
+            "training_rows": truth.training_rows(row["locale"]),
         }
         for row in rows
         if row["split"] == "test" and row["metric"] == "micro_recall" and row["locale"] != ALL_LOCALES

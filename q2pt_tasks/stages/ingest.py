@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS, Locale
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS, Locales
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.params import Section, read_section
@@ -87,10 +87,10 @@ class _Counts:
 def main(layout: Layout) -> IngestReport:
     """Runs the stage with the params of `layout`."""
     params = read_section(layout.params, "ingest", IngestParams)
-    return run(layout, params, read_section(layout.params, "locales", tuple[Locale, ...]))
+    return run(layout, params, read_section(layout.params, "locales", Locales))
 
 
-def run(layout: Layout, params: IngestParams, locales: tuple[Locale, ...]) -> IngestReport:
+def run(layout: Layout, params: IngestParams, locales: Sequence[str]) -> IngestReport:
     """Writes the window's events by day, the catalog and the window itself below `layout.raw`.
 
     Raises:
@@ -123,7 +123,7 @@ def _check_manifest(manifest: SourceManifest, params: IngestParams) -> None:
         raise SourceError(f"the window's last day is {wanted}, but {manifest.last_day} was resolved: {RESOLVE_AGAIN}")
 
 
-def _open_source(root: Path, manifest: SourceManifest, params: IngestParams, locales: tuple[Locale, ...]) -> _Source:
+def _open_source(root: Path, manifest: SourceManifest, params: IngestParams, locales: Sequence[str]) -> _Source:
     if params.source == "synthetic":
         return _open_synthetic(params.synthetic, locales)
     if params.source == "google_taxonomy":
@@ -131,13 +131,13 @@ def _open_source(root: Path, manifest: SourceManifest, params: IngestParams, loc
     return _open_events(root, manifest, params.events)
 
 
-def _open_synthetic(params: synthetic.SyntheticParams, locales: tuple[Locale, ...]) -> _Source:
+def _open_synthetic(params: synthetic.SyntheticParams, locales: Sequence[str]) -> _Source:
     batches = (table for _, table in synthetic.make_days(params, locales))
     return _Source(synthetic.make_catalog(params, locales), batches)
 
 
 def _open_google_taxonomy(
-    root: Path, manifest: SourceManifest, params: google_taxonomy.TaxonomyParams, locales: tuple[Locale, ...]
+    root: Path, manifest: SourceManifest, params: google_taxonomy.TaxonomyParams, locales: Sequence[str]
 ) -> _Source:
     # Downloads in a fresh clone what `resolve` downloaded elsewhere; the manifest vouches for the bytes.
     files = google_taxonomy.taxonomy_files(params, locales, root)

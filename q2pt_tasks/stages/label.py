@@ -15,7 +15,7 @@ from pydantic import Field
 
 from q2pt_tasks.data.labels import LabelRules, clicks_by_type, label_pairs, nest_labels
 from q2pt_tasks.data.queries import normalise_query
-from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.engine import Engine, collect, write_table
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.params import Section, read_section
@@ -66,7 +66,7 @@ def main(layout: Layout) -> LabelReport:
     return run(
         layout,
         read_section(layout.params, "label", LabelParams),
-        read_section(layout.params, "locales", tuple[Locale, ...]),
+        read_section(layout.params, "locales", Locales),
     )
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
-from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.data.schema import Locale, Locales
 from q2pt_tasks.data.splits import SplitRules, check_no_leak, divide, label_space, mark_seen
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import SPLITS, Layout
@@ -55,7 +55,7 @@ def main(layout: Layout) -> SplitReport:
     return run(
         layout,
         read_section(layout.params, "split", SplitParams),
-        read_section(layout.params, "locales", tuple[Locale, ...]),
+        read_section(layout.params, "locales", Locales),
     )
 
 

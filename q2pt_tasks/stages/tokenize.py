@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 from transformers import PreTrainedTokenizerFast
 
-from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
@@ -58,7 +58,7 @@ def main(layout: Layout) -> TokenizeReport:
         layout,
         read_section(layout.params, "tokenize", TokenizeParams),
         read_section(layout.params, "encoder", EncoderParams),
-        read_section(layout.params, "locales", tuple[Locale, ...]),
+        read_section(layout.params, "locales", Locales),
     )
 
 

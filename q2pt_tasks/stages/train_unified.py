@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from q2pt_tasks.data.schema import Locale
+from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.fit import FitJob, FitReport, fit
@@ -30,7 +30,7 @@ def main(layout: Layout, variant: str) -> FitReport:
         variant,
         read_section(layout.params, "train_unified", TrainUnifiedParams),
         read_section(layout.params, "encoder", EncoderParams),
-        locales=read_section(layout.params, "locales", tuple[Locale, ...]),
+        locales=read_section(layout.params, "locales", Locales),
         seed=read_section(layout.params, "seed", int),
     )
 

@@ -17,14 +17,14 @@ import narwhals.selectors as ncs
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from q2pt_tasks.data import expectations as expect
 from q2pt_tasks.data import row_rules as rules
 from q2pt_tasks.data.expectations import Limits, Outcome, Volume
 from q2pt_tasks.data.great_expectations_runner import evaluate
 from q2pt_tasks.data.row_rules import REASON, Frame, Tally, Window
-from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, Locale
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, Locales
 from q2pt_tasks.engine import Engine, collect, write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.params import read_section
@@ -57,15 +57,6 @@ class ValidateParams(Limits):
     """The section `validate` of params.yaml: the limits of the tables and those of a row."""
 
     max_query_chars: Annotated[int, Field(ge=1)] = 200
-
-
-def _check_distinct(locales: tuple[str, ...]) -> tuple[str, ...]:
-    if repeated := sorted({locale for locale in locales if locales.count(locale) > 1}):
-        raise ValueError(f"each locale once; {', '.join(repeated)} stands there more than once")
-    return locales
-
-
-Locales = Annotated[tuple[Locale, ...], Field(min_length=1), AfterValidator(_check_distinct)]
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ def _network() -> PreTrainedModel:
         n_heads=2,
         dim=16,
         hidden_dim=32,
-        num_labels=TYPES,
     )
+    config.num_labels = TYPES
     config.dropout = config.attention_dropout = config.seq_classif_dropout = 0.0
     return DistilBertForSequenceClassification(config)
 
