@@ -6,9 +6,9 @@ other. A key that no class knows, a value of the wrong type or out of range is r
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -29,6 +29,9 @@ STAGE_SECTIONS = (
 )
 
 T = TypeVar("T")
+
+# The section `seed`.
+Seed = Annotated[int, Field(ge=0)]
 
 
 class ParamsError(ValueError):
@@ -52,7 +55,7 @@ def read_section(path: Path, name: str, kind: type[T]) -> T:
         raise ParamsError(f"{path}: the section '{name}' is missing; found {sorted(document)}")
     try:
         # JSON, because strict validation then still accepts what YAML can say: a list for a tuple, text for a date.
-        return TypeAdapter(kind).validate_json(json.dumps(document[name], default=str))
+        return TypeAdapter(kind).validate_json(json.dumps(document[name], default=str), strict=True)
     except ValidationError as error:
         raise ParamsError(f"{path}: " + "; ".join(_sentences(name, error))) from None
 

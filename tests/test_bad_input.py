@@ -200,7 +200,6 @@ def test_a_locale_of_three_rows_and_one_of_none_do_not_stop_the_others(finished:
             "ingest.source": "events",
             "ingest.events.path": str(tmp_path / "log"),
             "ingest.events.catalog": str(tmp_path / "catalog.parquet"),
-            "validate.max_low_volume_share": 0.5,
             "train_unified.scratch.max_epochs": 1,
             "train_non_unified.scratch.max_epochs": 1,
         },

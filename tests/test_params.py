@@ -4,7 +4,8 @@ import pytest
 
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.model.encoder import EncoderParams
-from q2pt_tasks.params import SHARED_SECTIONS, STAGE_SECTIONS, ParamsError, read_section
+from q2pt_tasks.model.variants import Variants
+from q2pt_tasks.params import SHARED_SECTIONS, STAGE_SECTIONS, ParamsError, Seed, read_section
 from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.stages.evaluate import EvaluateParams
 from q2pt_tasks.stages.gate import GateParams
@@ -19,9 +20,9 @@ from q2pt_tasks.stages.validate import ValidateParams
 
 PARAMS = Path("params.yaml")
 SECTIONS = {
-    "seed": int,
+    "seed": Seed,
     "locales": Locales,
-    "variants": tuple[str, ...],
+    "variants": Variants,
     "encoder": EncoderParams,
     "ingest": IngestParams,
     "validate": ValidateParams,
@@ -137,3 +138,20 @@ def test_an_edit_keeps_comments_and_refuses_keys_that_do_not_exist(tmp_path: Pat
     assert [(old, new) for old, new in changed if old != new] == [("  floor: 0.3", "  floor: 0.45")]
     with pytest.raises(ParamsError, match=r"no key 'gate.flor'"):
         edit_params(file, {"gate.flor": 1})
+
+
+@pytest.mark.parametrize("value", ["thirteen", True, 1.5, -1])
+def test_a_seed_is_a_whole_number_from_zero_on(tmp_path: Path, value: object) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(PARAMS.read_text())
+    edit_params(file, {"seed": value})
+    with pytest.raises(ParamsError, match="'seed' is"):
+        read_section(file, "seed", Seed)
+
+
+def test_a_misspelt_variant_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(PARAMS.read_text())
+    edit_params(file, {"variants": ["unified_awre"]})
+    with pytest.raises(ParamsError, match=r"'variants.0' is 'unified_awre' .*unified_aware"):
+        read_section(file, "variants", Variants)

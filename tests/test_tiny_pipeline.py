@@ -1,6 +1,7 @@
 """One tiny pipeline from the log to the report: what every stage leaves."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.splits import HISTORY_SPLITS
 from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.model.champion import ChampionError, hash_folder
 from q2pt_tasks.model.checkpoint import CheckpointError, load_checkpoint, load_metadata
 from q2pt_tasks.model.prediction import Predictor
-from q2pt_tasks.stages import tokenize, train_unified
+from q2pt_tasks.stages import gate, report, tokenize, train_unified
 from q2pt_tasks.stages.evaluate import StrayModelError
 from q2pt_tasks.stages.evaluate import main as evaluate
 
@@ -187,6 +189,79 @@ def test_a_model_of_a_removed_locale_stops_the_evaluation(finished: Layout, tmp_
     (layout.models / "non_unified/de-DE").mkdir()
     with pytest.raises(StrayModelError, match="de-DE"):
         evaluate(layout)
+
+
+def _champion(finished: Layout, folder: Path, model: Path) -> Layout:
+    """The finished project with its models, judged against a champion that is a copy of `model`."""
+    layout = _project_copy(finished, folder)
+    _copy(finished.models, layout.models)
+    _copy(finished.reports, layout.reports)
+    champion = _copy(model, folder / "champion")
+    named = {"version": "v1", "hash": hash_folder(champion), "path": "champion"}
+    layout.champion.write_text(json.dumps(named))
+    return layout
+
+
+def test_a_champion_is_scored_beside_the_candidates_and_an_equal_one_is_not_replaced(
+    finished: Layout, tmp_path: Path
+) -> None:
+    layout = _champion(finished, tmp_path, finished.unified_model("unified_aware"))
+    evaluate(layout)
+    gate.main(layout)
+    assert _value(layout, "champion") == _value(layout, "unified_aware")
+    decision = json.loads(layout.decision.read_text())
+    assert decision["champion"]["version"] == "v1"
+    rules = {rule["name"]: rule["passed"] for rule in decision["rules"]}
+    assert rules["better"] == (_value(layout, decision["candidate"]) >= _value(layout, "champion") + 0.005)
+
+
+def test_a_champion_without_a_model_for_a_new_store_finds_nothing_there(finished: Layout, tmp_path: Path) -> None:
+    layout = _champion(finished, tmp_path, finished.models)
+    for folder in ("unified_agnostic", "unified_aware", "non_unified/fr-BE"):
+        shutil.rmtree(tmp_path / "champion" / folder)
+    named = json.loads(layout.champion.read_text())
+    layout.champion.write_text(json.dumps({**named, "hash": hash_folder(tmp_path / "champion")}))
+    evaluate(layout)
+    assert _value(layout, "champion", locale="fr-BE") == 0
+    assert _value(layout, "champion", "micro_average_precision", "en-US") == pytest.approx(
+        _value(layout, "non_unified", "micro_average_precision", "en-US")
+    )
+
+
+def test_a_champion_with_other_bytes_than_resolved_is_refused(finished: Layout, tmp_path: Path) -> None:
+    layout = _champion(finished, tmp_path, finished.unified_model("unified_aware"))
+    (tmp_path / "champion/config.json").write_text("{}")
+    with pytest.raises(ChampionError, match="version v1 has"):
+        evaluate(layout)
+
+
+def test_a_champion_of_another_split_is_refused(finished: Layout, tmp_path: Path) -> None:
+    layout = _champion(finished, tmp_path, finished.unified_model("unified_aware"))
+    label_space = json.loads(layout.label_space(None).read_text())
+    label_space["split"]["salt"] = "another"
+    layout.label_space(None).write_text(json.dumps(label_space))
+    with pytest.raises(ChampionError, match="may have seen the test queries"):
+        evaluate(layout)
+
+
+def test_a_night_without_an_eligible_model_is_refused_and_reported(finished: Layout, tmp_path: Path) -> None:
+    layout = _project_copy(finished, tmp_path)
+    _copy(finished.metrics, layout.metrics)
+    _copy(finished.reports, layout.reports)
+    summary = json.loads(layout.summary.read_text())
+    for model in summary["models"]:
+        model.update(status="degenerate", reason="no better than the majority class")
+    layout.summary.write_text(json.dumps(summary))
+    gate.main(layout)
+    report.main(layout)
+    decision = json.loads(layout.decision.read_text())
+    assert (decision["promote"], decision["candidate"]) == (False, None)
+    assert "degenerate" in layout.report_page.read_text()
+
+
+def test_the_report_shows_where_the_rows_went(finished: Layout) -> None:
+    result = json.loads((finished.validation_report / "result.json").read_text())
+    assert f"valid: {result['tables']['events']['valid']:,}" in finished.report_page.read_text()
 
 
 def _copy(source: Path, target: Path) -> Path:

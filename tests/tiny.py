@@ -32,7 +32,6 @@ CHANGES: Mapping[str, Any] = {
     "encoder.scratch.heads": 2,
     "encoder.scratch.unified_vocabulary": 1000,
     "encoder.scratch.non_unified_vocabulary": 600,
-    "tokenize.max_unknown_share": 0.5,
     "train_unified.scratch.max_epochs": 25,
     "train_unified.scratch.batch_size": 32,
     "train_non_unified.scratch.max_epochs": 5,

@@ -32,6 +32,9 @@ LOW_VOLUME_LOCALES = "share of locales with too few rows"
 LOW_VOLUME_CLICKS = "share of clicks in locales with too few rows"
 
 
+MOST_LOCALES = 0.5
+
+
 class Limits(Section):
     """How bad the tables may be before the run stops."""
 
@@ -139,8 +142,9 @@ def row_expectations(limits: Limits, rule_names: Iterable[str], locales: Sequenc
         *(at_most(rule_figure(name), limits.max_dirty_share) for name in rule_names),
         at_most(DIRTY_CATALOG, limits.max_dirty_share),
         at_least(KNOWN_PRODUCTS, limits.min_known_product_share),
-        # Whatever a single small store may do: many of them, or a large one, are no small store's trouble.
-        at_most(LOW_VOLUME_LOCALES, limits.max_low_volume_share),
+        # Whatever a single small store may do: most of them, or much of the traffic, are no small store's trouble. A
+        # store without rows has no traffic to be missed by, so the number of stores is looked at as well.
+        at_most(LOW_VOLUME_LOCALES, MOST_LOCALES),
         at_most(LOW_VOLUME_CLICKS, limits.max_low_volume_share),
         *(_volume_expectation(locale, limits) for locale in locales),
     )

@@ -1,24 +1,37 @@
 """What a query is to the pipeline: one normal form, one hash."""
 
 import hashlib
+import sys
 import unicodedata
 
 # The name under which checkpoints record the normal form: a model must not be asked in another one.
 NORMALISATION = "nfkc-casefold-1"
 
-# Left-to-right and right-to-left marks, embeddings, overrides and isolates: they turn text around and mean nothing.
-_DIRECTION_MARKS = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+# What cannot be seen and means nothing: format characters (direction marks, soft hyphens, zero-width spaces, byte order
+# marks) and variation selectors. The joiners stay: they make one sign of several in emoji and in Persian.
+_JOINERS = {0x200C, 0x200D}
+_INVISIBLE = dict.fromkeys(
+    [
+        *(
+            code
+            for code in range(sys.maxunicode + 1)
+            if unicodedata.category(chr(code)) == "Cf" and code not in _JOINERS
+        ),
+        *range(0xFE00, 0xFE10),
+    ]
+)
 
 
 def normalise_query(query: str) -> str:
-    """The normal form of a query: compatibility characters folded, no case, no direction marks, single spaces.
+    """The normal form of a query: compatibility characters folded, no case, nothing invisible, single spaces.
 
-    Follows Unicode's NFKC_Casefold (UAX 44), which folds case on the decomposed text and composes again, so that
-    the result is its own normal form.
+    Close to Unicode's NFKC_Casefold (UAX 44), which folds case on the decomposed text and composes last, so that the
+    result is its own normal form; that one removes joiners as well.
     """
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", query).casefold())
+    visible = query.translate(_INVISIBLE)
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", visible).casefold())
     folded = unicodedata.normalize("NFKC", decomposed.casefold())
-    return " ".join(folded.translate(_DIRECTION_MARKS).split())
+    return " ".join(folded.split())
 
 
 def query_hash(text: str) -> int:

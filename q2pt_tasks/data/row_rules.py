@@ -16,11 +16,18 @@ from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVEN
 Frame = nw.LazyFrame[Any]
 
 REASON = "reason"
+_IS_CLEAN = "is_clean"
 
 # A letter, digit, sign or emoji: anything but white space (Unicode's Z, ASCII's \s) and invisible format marks (Cf),
 # so that a query of nothing but right-to-left marks counts as blank while one that contains them does not.
 _VISIBLE = r"[^\s\p{Z}\p{Cf}]"
 _CONTROL = r"\p{Cc}"
+_PADDED = r"^[\s\p{Z}]|[\s\p{Z}]\z"
+
+# Far above what a product can reach in a day, and far enough below 2**63 that sums of counts still fit into 64 bits.
+MAX_COUNT = 10**12
+
+LOCALE_UNKNOWN = "the locale is not among the shop's locales"
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ def event_rules(locales: Sequence[str], window: Window, max_query_chars: int) ->
         Rule("product_missing", "the product is missing or blank", _is_blank("product_id")),
         Rule("count_missing", "a count is missing", _any(count.is_null() for count in counts)),
         Rule("count_negative", "a count is negative", _any(count < 0 for count in counts)),
+        Rule("count_too_large", f"a count is above {MAX_COUNT:,}", _any(count > MAX_COUNT for count in counts)),
         Rule("clicks_exceed", "there are more clicks than impressions", nw.col("clicks") > nw.col("impressions")),
         Rule("product_unknown", "the product is not in the catalog of its locale", nw.col("in_catalog").is_null()),
     )
@@ -85,10 +93,13 @@ def event_rules(locales: Sequence[str], window: Window, max_query_chars: int) ->
 
 def catalog_rules(locales: Sequence[str]) -> tuple[Rule, ...]:
     """The rules of a catalog row in the order in which they apply."""
+    product_type = nw.col("product_type")
     return (
         *_locale_rules(locales),
         Rule("product_missing", "the product is missing or blank", _is_blank("product_id")),
         Rule("product_type_missing", "the product type is missing or blank", _is_blank("product_type")),
+        Rule("product_type_padded", "the product type has surrounding white space", product_type.str.contains(_PADDED)),
+        Rule("product_type_control", "the product type has control characters", product_type.str.contains(_CONTROL)),
     )
 
 
@@ -98,16 +109,22 @@ def reasons_by_name(rules: Sequence[Rule], duplicate: tuple[str, str]) -> dict[s
 
 
 def judge_events(events: Frame, catalog: Frame, rules: Sequence[Rule]) -> Frame:
-    """`events` with `reason`. `catalog` holds valid products only: one row per locale and product."""
+    """`events` with `reason`. `catalog` holds valid products only: one row per locale and product.
+
+    Of valid rows with one key that with the largest counts stays, compared in the order of `COUNTS`: a late file
+    restates a row with counts that have grown.
+    """
     known = catalog.select(*CATALOG_KEY, in_catalog=nw.lit(True))
     judged = events.join(known, on=list(CATALOG_KEY), how="left").with_columns(_first_reason(rules))
-    return _mark_duplicates(judged, EVENT_KEY, EVENTS.names, DUPLICATE_EVENT[1])
+    largest = nw.col(EVENT_KEY[-1]).is_last_distinct().over(*EVENT_KEY, _IS_CLEAN, order_by=COUNTS)
+    return _mark_duplicates(judged, largest, EVENTS.names, DUPLICATE_EVENT[1])
 
 
 def judge_catalog(catalog: Frame, rules: Sequence[Rule]) -> Frame:
-    """`catalog` with `reason`."""
+    """`catalog` with `reason`. Of valid rows with one key that with the first type in order stays."""
     judged = catalog.with_columns(_first_reason(rules))
-    return _mark_duplicates(judged, CATALOG_KEY, CATALOG.names, DUPLICATE_PRODUCT[1])
+    first = nw.col(CATALOG_KEY[-1]).is_first_distinct().over(*CATALOG_KEY, _IS_CLEAN, order_by="product_type")
+    return _mark_duplicates(judged, first, CATALOG.names, DUPLICATE_PRODUCT[1])
 
 
 def exclusion_reason(rows: int, minimum: int) -> str:
@@ -126,7 +143,7 @@ def exclude_locales(judged: Frame, reasons: Mapping[str, str]) -> Frame:
 def _locale_rules(locales: Sequence[str]) -> tuple[Rule, Rule]:
     return (
         Rule("locale_missing", "the locale is missing or blank", _is_blank("locale")),
-        Rule("locale_unknown", "the locale is not among the shop's locales", ~nw.col("locale").is_in(list(locales))),
+        Rule("locale_unknown", LOCALE_UNKNOWN, ~nw.col("locale").is_in(list(locales))),
     )
 
 
@@ -151,15 +168,13 @@ def _first_reason(rules: Sequence[Rule]) -> nw.Expr:
     return nw.coalesce(*[_when(rule.broken, rule.reason) for rule in rules]).alias(REASON)
 
 
-def _mark_duplicates(judged: Frame, key: Sequence[str], columns: Sequence[str], reason: str) -> Frame:
-    """Keeps the first valid row of each key. Ordered by all other columns, so that ties are equal rows."""
-    others = [name for name in columns if name not in key]
+def _mark_duplicates(judged: Frame, stays: nw.Expr, columns: Sequence[str], reason: str) -> Frame:
+    """Gives `reason` to every valid row except where `stays`, which orders a key's rows by all other columns."""
     # A row already judged unfit must not take the place of a valid one: the two are told apart before they are ranked.
-    is_first = nw.col(key[-1]).is_first_distinct().over(*key, "is_clean", order_by=others)
     return (
-        judged.with_columns(is_clean=nw.col(REASON).is_null())
-        .with_columns(is_first=is_first)
-        .with_columns(nw.coalesce(nw.col(REASON), _when(~nw.col("is_first"), reason)).alias(REASON))
+        judged.with_columns(nw.col(REASON).is_null().alias(_IS_CLEAN))
+        .with_columns(stays=stays)
+        .with_columns(nw.coalesce(nw.col(REASON), _when(~nw.col("stays"), reason)).alias(REASON))
         .select(*columns, REASON)
     )
 
@@ -181,7 +196,7 @@ class Tally:
 def tally_rows(judged: Frame, locales: Sequence[str], window: Window) -> Frame:
     """One row per reason, locale and day, with the columns of `Tally`."""
     clicks = nw.col("clicks")
-    possible = (clicks > 0) & (clicks <= nw.col("impressions"))
+    possible = (clicks > 0) & (clicks <= nw.col("impressions")) & (clicks <= MAX_COUNT)
     return (
         judged.select(
             REASON,

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from q2pt_tasks.model.checkpoint import METADATA
+from q2pt_tasks.model.checkpoint import METADATA, load_metadata
 from q2pt_tasks.model.variants import NON_UNIFIED
 
 
@@ -45,8 +46,8 @@ def read_champion(file: Path) -> Champion | None:
     return Champion(**document)
 
 
-def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path]:
-    """The champion's checkpoint of each locale.
+def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path | None]:
+    """The champion's checkpoint of each locale; None for a locale that it does not serve.
 
     Raises:
         ChampionError: the files are not those that were resolved.
@@ -57,7 +58,27 @@ def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path]:
         raise ChampionError(f"{folder} has the hash {found}, version {champion.version} has {champion.hash}")
     if (folder / METADATA).is_file():
         return lambda _: folder
-    return lambda locale: folder / NON_UNIFIED / locale
+
+    def own_folder(locale: str) -> Path | None:
+        own = folder / NON_UNIFIED / locale
+        return own if own.is_dir() else None
+
+    return own_folder
+
+
+def check_champion_split(root: Path, champion: Champion, split: Mapping[str, Any]) -> None:
+    """Checks that the champion was trained on the other side of this run's split.
+
+    Raises:
+        ChampionError: its salt or fractions differ: it may have been trained on what it would be tested on.
+    """
+    for metadata in sorted((root / champion.path).rglob(METADATA)):
+        found = load_metadata(metadata.parent).split
+        if dict(found) != dict(split):
+            raise ChampionError(
+                f"version {champion.version} ({metadata.parent.name}) was trained on the split {dict(found)}, this run "
+                f"has {dict(split)}: it may have seen the test queries; restore section split, or set no champion"
+            )
 
 
 def hash_folder(folder: Path) -> str:

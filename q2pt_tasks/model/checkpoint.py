@@ -33,7 +33,7 @@ class Metadata:
     """What a checkpoint is.
 
     Attributes:
-        variant: one of `model.variants.VARIANTS`.
+        variant: `non_unified`, `unified_agnostic` or `unified_aware`.
         locales: the locales that it was trained on, in the order of their indices.
         product_types: the label space, in the order of the outputs.
         status: `degenerate`: no better than always naming the most frequent types; `untrained`: too little data, then

@@ -17,7 +17,6 @@ TOKENS = pa.schema(
     ]
 )
 
-Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 
 

@@ -41,7 +41,7 @@ class FitJob:
     """One model to train.
 
     Attributes:
-        variant: one of `model.variants.VARIANTS`.
+        variant: `non_unified`, `unified_agnostic` or `unified_aware`.
         locales: the locales of its data.
         tokens: directory that stage `tokenize` wrote for it.
         label_space: file with the product types that it shall know.

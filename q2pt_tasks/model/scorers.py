@@ -22,20 +22,21 @@ class CheckpointScorer:
     """Scores with the checkpoint that serves the query's locale.
 
     Args:
-        folder_of: the checkpoint's directory of a locale: always the same one for a unified variant.
+        folder_of: the checkpoint's directory of a locale, always the same one for a unified variant; None where there
+            is no checkpoint for it.
         types: the product types of the columns.
     """
 
-    def __init__(self, folder_of: Callable[[str], Path], types: Sequence[str]) -> None:
+    def __init__(self, folder_of: Callable[[str], Path | None], types: Sequence[str]) -> None:
         self._folder_of = folder_of
         self._column = {name: index for index, name in enumerate(types)}
         self._loaded: tuple[Path, Predictor] | None = None
 
     def scores(self, queries: Sequence[str], locale: str) -> FloatMatrix:
-        """Shape (queries, types); -inf for a type that the checkpoint does not know, and for all if it is untrained."""
+        """Shape (queries, types); -inf where the checkpoint does not know the type, and where there is none."""
         scores = np.full((len(queries), len(self._column)), -np.inf, dtype=np.float32)
         folder = self._folder_of(locale)
-        if not queries or load_metadata(folder).status == "untrained":
+        if not queries or folder is None or load_metadata(folder).status == "untrained":
             return scores
         predictor = self._predictor(folder)
         known = [(index, name) for index, name in enumerate(predictor.metadata.product_types) if name in self._column]

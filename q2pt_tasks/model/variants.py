@@ -5,12 +5,15 @@ vocabulary. Here it is an entry of its own, a special token after the sequence's
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 NON_UNIFIED = "non_unified"
 UNIFIED_AGNOSTIC = "unified_agnostic"
 UNIFIED_AWARE = "unified_aware"
 UNIFIED_VARIANTS = (UNIFIED_AGNOSTIC, UNIFIED_AWARE)
-VARIANTS = (NON_UNIFIED, *UNIFIED_VARIANTS)
+
+# The section `variants` of params.yaml.
+Variants = tuple[Literal["unified_agnostic", "unified_aware"], ...]
 
 # Stands for a locale that the model was not trained on; trained by locale dropout.
 UNKNOWN_LOCALE_TOKEN = "[unknown-locale]"  # noqa: S105 - a token of text, not a secret

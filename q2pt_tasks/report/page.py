@@ -36,20 +36,27 @@ class Decision:
     """`reports/decision.json`."""
 
     promote: bool
-    candidate: str
+    candidate: str | None
     champion: Mapping[str, Any] | None
     sentence: str
     rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True)
+class TableRows:
+    """Where the rows of one table went."""
+
+    arrived: int
+    valid: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
 class Validation:
     """What the report says of `reports/validation/result.json`."""
 
-    rows_in: int | None = None
-    rows_valid: int | None = None
-    rows_quarantined: int | None = None
-    sentence: str | None = None
+    verdict: str
+    tables: Mapping[str, TableRows]
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,14 @@ def read_batches(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    below = [path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()]
-    return [folder / path for path in sorted(below) if not any(part.startswith((".", "_")) for part in path.parts)]
+    below = [path.relative_to(folder) for path in folder.rglob("*")]
+    shown = [folder / path for path in sorted(below) if not any(part.startswith((".", "_")) for part in path.parts)]
+    for path in shown:
+        if path.is_symlink() and path.is_dir():
+            raise SourceError(
+                f"{path} is a symbolic link to a folder, which is not followed: put the files themselves there"
+            )
+    return [path for path in shown if not path.is_dir()]
 
 
 def _is_parquet(file: Path) -> bool:
@@ -161,16 +167,59 @@ def _broken_parquet(file: Path, error: Exception) -> SourceError:
 
 
 def _csv_columns(file: Path) -> list[str]:
-    with _reads_to_the_end(file), _open_bytes(file) as stream:
-        header = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace").readline()
+    header = _header(file)
     if not header.strip():
         raise SourceError(f"{file} has no header: write the names of the columns into its first line")
     return next(csv.reader([header]))
 
 
+def _header(file: Path) -> str:
+    with _reads_to_the_end(file), _open_bytes(file) as stream:
+        return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace").readline()
+
+
 def _read_csv(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    if not _header(file).endswith("\n"):
+        return  # Arrow takes a header without a line's end for an empty file
+    expected, found = _quoted_rows(file), 0
+    for batch in _parse_csv(file, names):
+        found += batch.num_rows
+        yield batch
+    if expected is not None and found != expected:
+        raise SourceError(f"{file}: {found} rows were read, but its quotes make {expected}: correct or write it again")
+
+
+def _quoted_rows(file: Path) -> int | None:
+    """The number of rows below the header, counted by a strict reader; `None` for a file without quotes.
+
+    Arrow takes everything between two quotes for one cell, with all the rows that lie there.
+    """
+    if not _has_quotes(file):
+        return None
+    csv.field_size_limit(_BLOCK_BYTES)
+    rows, line = -1, 1
+    with _reads_to_the_end(file), _open_bytes(file) as stream:
+        reader = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), strict=True)
+        try:
+            for row in reader:
+                rows += bool(row)  # an empty line is no row
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise SourceError(
+                f"{file}: the row that starts in line {line} is not readable CSV ({error}): a cell with a quote at its "
+                'start must end with one, and quotes inside it must be doubled, as in "5"" pants"'
+            ) from error
+    return rows
+
+
+def _has_quotes(file: Path) -> bool:
+    with _reads_to_the_end(file), _open_bytes(file) as stream:
+        return any(b'"' in chunk for chunk in iter(lambda: stream.read(2**20), b""))
+
+
+def _parse_csv(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
     try:
-        with pa.input_stream(str(file), compression="detect") as stream:
+        with pa.input_stream(str(file), compression="gzip" if _is_gzip(file) else None) as stream:
             yield from pa.csv.open_csv(
                 stream,
                 read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES),
@@ -211,7 +260,11 @@ def _reads_to_the_end(file: Path) -> Iterator[None]:
 
 
 def _open_bytes(file: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(file)) if file.name.lower().endswith(".gz") else file.open("rb")
+    return cast(BinaryIO, gzip.open(file)) if _is_gzip(file) else file.open("rb")
+
+
+def _is_gzip(file: Path) -> bool:
+    return file.name.lower().endswith(".gz")
 
 
 def _check_columns(file: Path, found: list[str], schema: pa.Schema) -> None:
@@ -262,6 +315,8 @@ def _first_refused(column: pa.Array, kind: pa.DataType, convert: Callable[[pa.Ar
         return repr(column[0].as_py())[:80]
     except UnicodeDecodeError as error:
         return repr(error.object)[:80]
+    except OverflowError:  # a date that Python's calendar does not have
+        return str(column.cast(pa.string())[0])[:80]
 
 
 def _from_typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -289,13 +344,20 @@ def _as_date(column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(column.type):
         # Midnight counts where the shop is: the instant's date in UTC may be the day before.
         return _date_at_midnight(pc.local_timestamp(column) if column.type.tz else column)
-    return column.cast(pa.date32())
+    return _in_calendar(column.cast(pa.date32()))
 
 
 def _date_at_midnight(moment: pa.Array) -> pa.Array:
     day = moment.cast(pa.date32())
     if pc.any(pc.not_equal(day.cast(moment.type), moment)).as_py():
         raise pa.ArrowInvalid("a time of day would be lost")
+    return _in_calendar(day)
+
+
+def _in_calendar(day: pa.Array) -> pa.Array:
+    inside = pc.and_(pc.greater_equal(day, pa.scalar(date.min)), pc.less_equal(day, pa.scalar(date.max)))
+    if pc.any(pc.invert(inside)).as_py():
+        raise pa.ArrowInvalid("a date outside the years 1 to 9999")
     return day
 
 
@@ -321,8 +383,11 @@ def _date_from_text(column: pa.Array) -> pa.Array:
 
 
 def _count_from_text(column: pa.Array) -> pa.Array:
-    # pandas writes whole numbers as 3.0 where the column has gaps
-    return pc.replace_substring_regex(_empty_as_null(column), r"\.0+$", "").cast(pa.int64())
+    column = _empty_as_null(column)
+    # pandas writes whole numbers as 3.0 where the column has gaps; Arrow alone would read 0x10 as 16
+    if pc.any(pc.invert(pc.match_substring_regex(column, r"^[+-]?[0-9]+(\.0+)?$"))).as_py():
+        raise pa.ArrowInvalid("no whole number in decimal digits")
+    return pc.replace_substring_regex(column, r"^\+|\.0+$", "").cast(pa.int64())
 
 
 def _empty_as_null(column: pa.Array) -> pa.Array:

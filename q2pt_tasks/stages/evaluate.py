@@ -17,11 +17,11 @@ from q2pt_tasks.metrics.recall_at_precision import precision_recall_points
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
 from q2pt_tasks.model.baselines import MajorityClass, TfidfPerLocale, TfidfUnified
-from q2pt_tasks.model.champion import Champion, champion_folder, read_champion
+from q2pt_tasks.model.champion import Champion, champion_folder, check_champion_split, read_champion
 from q2pt_tasks.model.checkpoint import load_metadata
 from q2pt_tasks.model.scorers import CheckpointScorer, Scorer
 from q2pt_tasks.model.truth import FORWARD, Truth
-from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
+from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS, Variants
 from q2pt_tasks.params import Section, read_section
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def main(layout: Layout) -> EvaluateReport:
         layout,
         read_section(layout.params, "evaluate", EvaluateParams),
         locales=read_section(layout.params, "locales", Locales),
-        variants=read_section(layout.params, "variants", tuple[str, ...]),
+        variants=read_section(layout.params, "variants", Variants),
     )
 
 
@@ -80,6 +80,9 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     _check_models(layout, locales, variants)
     truth = _read_truth(layout, locales)
     champion = read_champion(layout.champion)
+    if champion is not None:
+        split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
+        check_champion_split(layout.root, champion, split)
     evaluated = {
         name: _evaluate(name, scorer, truth, params) for name, scorer in _scorers(layout, truth, variants, champion)
     }

@@ -119,11 +119,11 @@ def _write_locale(folder: Path, pairs: pa.Table, locale: str) -> pa.Table:
 
 def _check_floors(report: LabelReport, params: LabelParams) -> None:
     for found, floor, what in (
-        (report.queries, params.min_queries, "labelled queries"),
-        (report.product_types, params.min_product_types, "product types"),
+        (report.queries, params.min_queries, "queries"),
+        (report.product_types, params.min_product_types, "product_types"),
     ):
         if found < floor:
             raise TooFewLabelsError(
-                f"{found} {what} are left, at least {floor} are needed (label.min_{what.split()[-1]}): "
-                "lengthen ingest.window_days, or lower the floors of section label"
+                f"{found} labelled {what.replace('_', ' ')} are left, at least {floor} are needed (label.min_{what}): "
+                "lengthen ingest.window_days, shorten label.forward_days, or lower the floors of section label"
             )

@@ -6,7 +6,7 @@ from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.fit import FitJob, FitReport, fit
 from q2pt_tasks.model.recipe import Recipes
 from q2pt_tasks.model.variants import NON_UNIFIED
-from q2pt_tasks.params import read_section
+from q2pt_tasks.params import Seed, read_section
 
 
 class TrainNonUnifiedParams(Recipes):
@@ -22,7 +22,7 @@ def main(layout: Layout, locale: str) -> FitReport:
         name,
         read_section(layout.params, "train_non_unified", TrainNonUnifiedParams),
         read_section(layout.params, "encoder", EncoderParams),
-        seed=read_section(layout.params, "seed", int),
+        seed=read_section(layout.params, "seed", Seed),
     )
 
 

@@ -11,7 +11,7 @@ from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.fit import FitJob, FitReport, fit
 from q2pt_tasks.model.recipe import Recipes
 from q2pt_tasks.model.variants import UNIFIED_VARIANTS
-from q2pt_tasks.params import read_section
+from q2pt_tasks.params import Seed, read_section
 
 
 class TrainUnifiedParams(Recipes):
@@ -31,7 +31,7 @@ def main(layout: Layout, variant: str) -> FitReport:
         read_section(layout.params, "train_unified", TrainUnifiedParams),
         read_section(layout.params, "encoder", EncoderParams),
         locales=read_section(layout.params, "locales", Locales),
-        seed=read_section(layout.params, "seed", int),
+        seed=read_section(layout.params, "seed", Seed),
     )
 
 

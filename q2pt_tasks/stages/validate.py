@@ -41,6 +41,8 @@ from q2pt_tasks.report.validation_page import (
 )
 
 MAX_EXAMPLES = 5
+MAX_LOCALES = 5
+MAX_LOCALE_CHARS = 40
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +98,8 @@ def run(layout: Layout, params: ValidateParams, locales: Sequence[str]) -> Valid
         logger.warning("%s", outcome)
     if result.failures:
         shutil.rmtree(layout.valid, ignore_errors=True)
-        raise ValidationFailed("\n- ".join([result.verdict, *map(str, result.failures)]) + f"\nSee {page}")
+        findings = [*map(str, result.failures), *_unlisted_locales(layout.quarantine)]
+        raise ValidationFailed("\n- ".join([result.verdict, *findings]) + f"\nSee {page}")
     return ValidateReport(result.tables["events"], result.tables["catalog"], tuple(map(str, result.warnings)), page)
 
 
@@ -320,6 +323,32 @@ def _examples(quarantined: Frame, reason: str) -> tuple[dict[str, str], ...]:
     beginning = ncs.string().str.slice(0, MAX_TEXT_CHARS + 1)
     shown = rows.with_columns(beginning).sort(*rows.collect_schema().names(), nulls_last=True).head(MAX_EXAMPLES)
     return tuple({column: show_value(value) for column, value in row.items()} for row in _rows(shown))
+
+
+def _unlisted_locales(quarantine: Path) -> list[str]:
+    """A line for each table with rows of unlisted locales, mostly misspelt or forgotten in the params."""
+    lines = []
+    for table in ("events", "catalog"):
+        file = quarantine / f"{table}.parquet"
+        # Where the columns are wrong no row is judged, and there is no quarantine.
+        shown = _commonest_unlisted(file) if file.exists() else []
+        if shown:
+            lines.append(f"commonest unlisted locales of {table}, with their rows: {', '.join(shown)}")
+    return lines
+
+
+def _commonest_unlisted(file: Path) -> list[str]:
+    unlisted = Engine().scan([file]).filter(nw.col(REASON) == rules.LOCALE_UNKNOWN)
+    counts = unlisted.group_by("locale").agg(rows=nw.len())
+    commonest = counts.sort("rows", "locale", descending=[True, False]).head(MAX_LOCALES)
+    # `head` of an ordered lazy table keeps its rows, not always their order.
+    rows = sorted(_rows(commonest), key=lambda row: (-row["rows"], row["locale"]))
+    return [f"{_escape(row['locale'])} ({row['rows']:,})" for row in rows]
+
+
+def _escape(locale: str) -> str:
+    text = repr(locale)
+    return text if len(text) <= MAX_LOCALE_CHARS else text[: MAX_LOCALE_CHARS - 1] + "…"
 
 
 def _publish(result: ValidationResult, folder: Path) -> Path:

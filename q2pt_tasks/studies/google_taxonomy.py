@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from q2pt_tasks.layout import Layout
+from q2pt_tasks.params import Seed, read_section
 from q2pt_tasks.report.plots import recall_bars
 from q2pt_tasks.report.tables import ALL, Scores, Summary, in_order
 from q2pt_tasks.studies.machine import describe_machine
@@ -37,6 +38,7 @@ class Findings:
     summary: Summary
     training_rows: Mapping[str, int]
     groups: Mapping[str, tuple[str, ...]]
+    seed: int
 
     @property
     def scores(self) -> Scores:
@@ -72,7 +74,7 @@ def study(root: Path, taxonomy: str | None, encoder: str | None) -> Path:
 def read_findings(layout: Layout, keep_share: Mapping[str, float]) -> Findings:
     summary = TypeAdapter(Summary).validate_json(layout.summary.read_text(encoding="utf-8"))
     rows = {row["locale"]: row["training_rows"] for row in json.loads(layout.locales.read_text(encoding="utf-8"))}
-    return Findings(summary, rows, _groups(rows, keep_share))
+    return Findings(summary, rows, _groups(rows, keep_share), read_section(layout.params, "seed", Seed))
 
 
 def _groups(training_rows: Mapping[str, int], keep_share: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
@@ -86,7 +88,7 @@ def _groups(training_rows: Mapping[str, int], keep_share: Mapping[str, float]) -
 
 def page(findings: Findings, changes: Mapping[str, Any], encoder: str | None) -> str:
     """The page as Markdown."""
-    options = f" ENCODER=.../{encoder}" if encoder else ""
+    options = f" ENCODER=path/to/{encoder}" if encoder else ""
     training = {
         variant: sum(model.seconds for model in findings.summary.models if model.variant == variant)
         for variant in (*UNIFIED, OWN)
@@ -97,8 +99,9 @@ def page(findings: Findings, changes: Mapping[str, Any], encoder: str | None) ->
             [
                 "# Google product taxonomy: does sharing lift small stores?",
                 INTRODUCTION,
-                code(f"make taxonomy TAXONOMY=.../google-product-taxonomy{options}"),
-                f"{describe_machine()}. Training took: {seconds}. Changed against `params.yaml`:",
+                code(f"make taxonomy TAXONOMY=path/to/google-product-taxonomy{options}"),
+                f"{describe_machine()}. Training took, starts left out: {seconds}. Seed {findings.seed}. "
+                "Changed against `params.yaml`:",
                 code("\n".join(f"{key}: {json.dumps(value)}" for key, value in changes.items())),
                 "## Over all locales",
                 _headline(findings),
@@ -161,17 +164,23 @@ def _conclusions(findings: Findings) -> list[str]:
     small = list(findings.groups.values())[-1]
     scores = findings.scores
     lines = []
-    for variant in UNIFIED:
-        lost = [locale for locale in small if not _beats(scores, variant, OWN, locale)]
-        verdict = f"no: not in {', '.join(lost)}" if lost else "yes"
-        lines.append(bullet(f"{variant} above per-locale training in every small locale: {verdict}."))
-        ahead = _beats(scores, variant, "tfidf_unified", ALL)
-        lines.append(bullet(f"{variant} above all-locale TF-IDF over all locales: {'yes' if ahead else 'no'}."))
-    lost = [locale for locale in findings.training_rows if not _beats(scores, OWN, "tfidf_per_locale", locale)]
-    verdict = "yes" if not lost else f"no: not in {', '.join(sorted(lost))}"
-    lines.append(bullet(f"per-locale fine-tuning above per-locale TF-IDF in every locale: {verdict}."))
+    every = sorted(findings.training_rows)
+    for metric, at in (("micro_recall", "at validation's thresholds"), ("micro_recall_curve", "on the test curve")):
+        for variant in UNIFIED:
+            lost = _not_ahead(scores, metric, variant, OWN, small)
+            lines.append(bullet(f"{at}, {variant} above per-locale training in every small locale: {lost}."))
+            lost = _not_ahead(scores, metric, variant, "tfidf_unified", [ALL])
+            lines.append(bullet(f"{at}, {variant} above all-locale TF-IDF over all locales: {lost}."))
+        lost = _not_ahead(scores, metric, OWN, "tfidf_per_locale", every)
+        lines.append(bullet(f"{at}, per-locale fine-tuning above per-locale TF-IDF in every locale: {lost}."))
     return lines
 
 
-def _beats(scores: Scores, variant: str, other: str, locale: str) -> bool:
-    return (scores.value(variant, "micro_recall", locale) or 0.0) > (scores.value(other, "micro_recall", locale) or 0.0)
+def _not_ahead(scores: Scores, metric: str, variant: str, other: str, locales: Sequence[str]) -> str:
+    """`yes` where `variant` is above `other` in all of `locales`, else where it is not."""
+
+    def value(name: str, locale: str) -> float:
+        return scores.value(name, metric, locale) or 0.0
+
+    lost = [locale for locale in locales if value(variant, locale) <= value(other, locale)]
+    return f"no, not in {', '.join(lost)}" if lost else "yes"

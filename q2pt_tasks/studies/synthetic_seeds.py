@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from q2pt_tasks.data.queries import normalise_query
+from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.data.splits import SplitRules
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.prediction import Predictor
@@ -45,7 +46,8 @@ def study(root: Path, seeds: Sequence[int]) -> Path:
     """Runs the whole pipeline once per seed, of log and of training, and writes the page of results."""
     findings = []
     for seed in seeds:
-        workspace = prepare_workspace(root, f"{NAME}/{seed}", {"seed": seed, "ingest.synthetic.seed": seed})
+        changes = {"ingest.source": "synthetic", "seed": seed, "ingest.synthetic.seed": seed}
+        workspace = prepare_workspace(root, f"{NAME}/{seed}", changes)
         workspace.run_pipeline()
         findings.append(_findings(workspace, seed))
     target = root / PAGE
@@ -57,7 +59,7 @@ def study(root: Path, seeds: Sequence[int]) -> Path:
 def _findings(workspace: Workspace, seed: int) -> SeedFindings:
     layout = workspace.layout
     ingest = read_section(layout.params, "ingest", IngestParams).synthetic
-    locales = read_section(layout.params, "locales", tuple[str, ...])
+    locales = read_section(layout.params, "locales", Locales)
     summary = TypeAdapter(Summary).validate_json(layout.summary.read_text(encoding="utf-8"))
     sizes = {locale: ingest.store_sizes.get(locale, 1.0) for locale in locales}
     rules = read_section(layout.params, "split", SplitParams).rules()

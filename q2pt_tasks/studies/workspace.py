@@ -62,6 +62,8 @@ def prepare_workspace(root: Path, name: str, changes: Mapping[str, Any]) -> Work
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / file, target)
     _share_cache(root, folder)
+    # A study asks about variants, not about the model in production, whose files the copy does not have.
+    (folder / "champion.json").write_text('{"version": null}\n', encoding="utf-8")
     edit_params(folder / "params.yaml", changes)
     return Workspace(folder)
 

@@ -4,6 +4,7 @@ import pytest
 
 from q2pt_tasks.data import great_expectations_runner
 from q2pt_tasks.data.expectations import (
+    MOST_LOCALES,
     Expectation,
     Figure,
     Limits,
@@ -137,3 +138,11 @@ def test_low_volume_setting_decides_what_a_small_locale_means(setting: str, seve
     by_figure = {each.figure: each.severity for each in row_expectations(limits, REASONS, LOCALES)}
     assert by_figure["valid rows of de-DE"] == severity
     assert by_figure["share of locales with too few rows"] == "error"
+
+
+def test_number_of_small_locales_has_a_limit_of_its_own() -> None:
+    arguments = {
+        each.figure: each.arguments for each in row_expectations(Limits(max_low_volume_share=0), REASONS, LOCALES)
+    }
+    assert arguments["share of locales with too few rows"] == {"max_value": MOST_LOCALES}
+    assert arguments["share of clicks in locales with too few rows"] == {"max_value": 0}

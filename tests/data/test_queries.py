@@ -19,6 +19,10 @@ from q2pt_tasks.data.queries import normalise_query, query_hash, query_position
         ("\u200fشاحن\u200e", "شاحن"),
         ("👟 42", "👟 42"),
         ("ｶﾒﾗ", "カメラ"),
+        ("cafe\u200f\u0301", "café"),
+        ("pants\u200b", "pants"),
+        ("pan\u00adts\ufeff", "pants"),
+        ("👟\ufe0f", "👟"),
         ("", ""),
     ],
 )
@@ -30,7 +34,7 @@ def test_the_dotted_i_of_turkish_keeps_its_dot_apart() -> None:
     assert normalise_query("İPHONE") == normalise_query("i\u0307phone")
 
 
-@given(st.text())
+@given(st.text(st.characters() | st.sampled_from("\u200f\u200b\u00ad\ufe0f\u0301\u0345İßﬁ")))
 def test_the_normal_form_is_its_own_normal_form(text: str) -> None:
     normal = normalise_query(text)
     assert normalise_query(normal) == normal

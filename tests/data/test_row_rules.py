@@ -91,6 +91,9 @@ def judge_products(rows: Sequence[Row]) -> list[str | None]:
         ({"purchases": None}, "count_missing"),
         ({"clicks": -1}, "count_negative"),
         ({"carts": -(2**63)}, "count_negative"),
+        ({"impressions": 10**12 + 1}, "count_too_large"),
+        ({"purchases": 2**62}, "count_too_large"),
+        ({"clicks": 2**63 - 1}, "count_too_large"),
         ({"clicks": 11}, "clicks_exceed"),
         ({"product_id": "P2"}, "product_unknown"),
         ({"locale": "de-DE"}, "product_unknown"),
@@ -113,7 +116,7 @@ def test_bad_row_gets_the_reason_of_its_rule(change: Row, rule: str) -> None:
         {"query": "'; DROP TABLE events; --"[:20]},
         {"query": "?"},
         {"impressions": 0, "clicks": 0, "carts": 0},
-        {"impressions": 2**63 - 1, "clicks": 2**63 - 1},
+        {"impressions": 10**12, "clicks": 10**12, "carts": 10**12, "purchases": 10**12},
     ],
 )
 def test_good_row_stays(change: Row) -> None:
@@ -126,11 +129,12 @@ def test_row_with_many_faults_gets_the_first_declared_reason() -> None:
     assert judge([{**GOOD, "query": None, "clicks": -1}])[0]["reason"] == REASONS["query_missing"]
 
 
-def test_first_of_duplicates_in_order_of_counts_stays_whatever_the_order_of_arrival() -> None:
-    rows = [{**GOOD, "impressions": impressions} for impressions in (30, 20, 40)]
+@pytest.mark.parametrize("count", ["impressions", "clicks", "carts", "purchases"])
+def test_duplicate_with_the_largest_counts_stays_whatever_the_order_of_arrival(count: str) -> None:
+    rows = [{**GOOD, "impressions": 100, count: number} for number in (30, 20, 40)]
     for arrival in (rows, rows[::-1]):
-        judged = {row["impressions"]: row["reason"] for row in judge(arrival)}
-        assert judged == {20: None, 30: REASONS["duplicate"], 40: REASONS["duplicate"]}
+        judged = {row[count]: row["reason"] for row in judge(arrival)}
+        assert judged == {20: REASONS["duplicate"], 30: REASONS["duplicate"], 40: None}
 
 
 def test_one_of_equal_rows_stays() -> None:
@@ -138,8 +142,14 @@ def test_one_of_equal_rows_stays() -> None:
 
 
 def test_bad_row_does_not_make_a_good_one_its_duplicate() -> None:
-    judged = {row["clicks"]: row["reason"] for row in judge([{**GOOD, "impressions": 1, "clicks": 9}, GOOD])}
-    assert judged == {9: REASONS["clicks_exceed"], 2: None}
+    rows = [{**GOOD, "clicks": 99}, GOOD, {**GOOD, "impressions": 2**62}, {**GOOD, "impressions": 1, "clicks": 3}]
+    judged = {(row["impressions"], row["clicks"]): row["reason"] for row in judge(rows)}
+    assert judged == {
+        (10, 99): REASONS["clicks_exceed"],
+        (10, 2): None,
+        (2**62, 2): REASONS["count_too_large"],
+        (1, 3): REASONS["clicks_exceed"],
+    }
 
 
 def test_reasons_differ_so_that_they_can_be_counted() -> None:
@@ -158,6 +168,15 @@ PRODUCT = PRODUCTS[0]
         ({"product_id": ""}, "the product is missing or blank"),
         ({"product_type": None}, "the product type is missing or blank"),
         ({"product_type": " "}, "the product type is missing or blank"),
+        ({"product_type": "running shoe"}, None),
+        ({"product_type": " shoe"}, "the product type has surrounding white space"),
+        ({"product_type": "shoe "}, "the product type has surrounding white space"),
+        ({"product_type": "shoe\n"}, "the product type has surrounding white space"),
+        ({"product_type": "\u00a0shoe"}, "the product type has surrounding white space"),
+        ({"product_type": "shoe\u3000"}, "the product type has surrounding white space"),
+        ({"product_type": "sh\x00oe"}, "the product type has control characters"),
+        ({"product_type": "red\tshoe"}, "the product type has control characters"),
+        ({"product_type": "shoe\x85"}, "the product type has control characters"),
     ],
 )
 def test_catalog_row_gets_its_reason(change: Row, reason: str | None) -> None:
@@ -179,13 +198,19 @@ def test_excluded_locale_loses_its_valid_rows_and_keeps_the_reasons_of_the_other
 
 
 def test_tally_counts_possible_clicks_only_and_forgets_foreign_locales() -> None:
-    rows = [GOOD, {**GOOD, "query": "x", "clicks": 2**62}, {**GOOD, "locale": "xx-XX"}, {**GOOD, "event_date": None}]
+    rows = [
+        GOOD,
+        {**GOOD, "query": "x", "clicks": 11},
+        {**GOOD, "query": "y", "impressions": 2**62, "clicks": 2**62},
+        {**GOOD, "locale": "xx-XX"},
+        {**GOOD, "event_date": None},
+    ]
     tally = tally_rows(judged_events(rows), LOCALES, WINDOW).collect(backend="pyarrow").to_native().to_pylist()
-    assert {(row["locale"], row["day"], row["rows"], row["clicks"]) for row in tally} == {
-        ("en-GB", date(2026, 5, 1), 1, 2.0),
-        ("en-GB", date(2026, 5, 1), 1, 0.0),
-        (None, date(2026, 5, 1), 1, 2.0),
-        ("en-GB", None, 1, 2.0),
+    assert Counter((row["locale"], row["day"], row["rows"], row["clicks"]) for row in tally) == {
+        ("en-GB", date(2026, 5, 1), 1, 2.0): 1,
+        ("en-GB", date(2026, 5, 1), 1, 0.0): 2,
+        (None, date(2026, 5, 1), 1, 2.0): 1,
+        ("en-GB", None, 1, 2.0): 1,
     }
 
 

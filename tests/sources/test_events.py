@@ -173,9 +173,11 @@ def csv_row(**cells: str) -> str:
             "the column 'clicks' (string) holds 'many', which is not a",
         ),
         (HEADER + csv_row(clicks="2.5"), "the column 'clicks' (string) holds '2.5'"),
+        (HEADER + csv_row(clicks="0x10"), "the column 'clicks' (string) holds '0x10', which is not a whole number"),
+        (HEADER + csv_row(event_date="0000-01-01"), "holds '0000-01-01', which is not a date"),
         (HEADER + csv_row(event_date="30.06.2026"), "the column 'event_date' (string) holds '30.06.2026'"),
         (HEADER + csv_row(event_date="2026-06-30 14:00:00"), "holds '2026-06-30 14:00:00', which is not a date"),
-        (HEADER + "2026-06-30,en-GB\n", "is not readable CSV (CSV parse error: Expected 8 columns, got 2"),
+        (HEADER + "2026-06-30,en-GB\n", "Expected 8 columns, got 2"),
         (HEADER.replace("clicks,", ""), "the column 'clicks' is missing; expected event_date, locale, query, product_"),
         (HEADER.replace("clicks", "Clicks"), "'Clicks' looks like it: rename it to 'clicks'"),
         (HEADER.replace("event_date", "event date"), "'event date' looks like it: rename it to 'event_date'"),
@@ -198,6 +200,67 @@ def test_whole_numbers_dates_and_gaps_as_pandas_writes_them_are_read(tmp_path: P
     assert table["event_date"].to_pylist() == [DAY, None]
     assert table["clicks"].to_pylist() == [3, 3]
     assert table["carts"].to_pylist() == [None, 1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [('"5"" pants, blue"', '5" pants, blue'), ('5" pants', '5" pants'), ('"red\nshoes"', "red\nshoes")],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_well_formed_quotes_are_read(tmp_path: Path, cell: str, expected: str, line_end: str) -> None:
+    text = (HEADER + csv_row(query=cell) + "\n" + csv_row()).replace("\n", line_end)
+    file = write_text(tmp_path, "\ufeff" + text)
+    assert read(file)["query"].to_pylist() == [expected.replace("\n", line_end), "red shoes"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        csv_row(query='"mens pants') + csv_row() * 3 + csv_row(query='"mens shoes'),
+        csv_row(query='"mens pants') + csv_row() * 3 + csv_row(query='"shoes, blue"'),
+        csv_row(query='"mens pants') + csv_row(),
+        csv_row(query='"5\\" pants"'),
+        csv_row(query='"mens" pants'),
+        csv_row(query='"' + "x" * 200_000 + '" pants'),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_quote_that_is_not_doubled_is_named_with_its_line(tmp_path: Path, rows: str, name: str) -> None:
+    content = (HEADER + csv_row() + rows).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(SourceError, match=rf"{name}: the row that starts in line 3 .*must be doubled"):
+        read(tmp_path / name)
+
+
+def test_rows_that_two_readers_count_differently_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_text(tmp_path, HEADER + csv_row(query='"red, shoes"'))
+    monkeypatch.setattr("q2pt_tasks.sources.events._quoted_rows", lambda _: 2)
+    with pytest.raises(SourceError, match=r"a\.csv: 1 rows were read, but its quotes make 2"):
+        read(file)
+
+
+@pytest.mark.parametrize("text", [HEADER, HEADER.strip(), "\ufeff" + HEADER.strip()])
+def test_a_csv_file_with_only_a_header_has_no_rows(tmp_path: Path, text: str) -> None:
+    assert read(write_text(tmp_path, text)).num_rows == 0
+
+
+def test_the_case_of_a_file_ending_does_not_matter(tmp_path: Path) -> None:
+    file = tmp_path / "A.CSV.GZ"
+    file.write_bytes(gzip.compress((HEADER + csv_row()).encode()))
+    assert read(file).to_pylist() == [ROW]
+
+
+def test_counts_may_have_a_sign(tmp_path: Path) -> None:
+    assert read(write_text(tmp_path, HEADER + csv_row(clicks="+3", carts="-2"))).to_pylist() == [ROW | {"carts": -2}]
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("s")])
+@pytest.mark.parametrize("days", [-800_000, 3_000_000])
+def test_a_date_outside_the_calendar_is_refused(tmp_path: Path, kind: pa.DataType, days: int) -> None:
+    seconds = pa.array([days * 86_400]).cast(pa.timestamp("s"))
+    file = write_parquet(tmp_path, with_column("event_date", seconds.cast(kind)))
+    with pytest.raises(SourceError, match=r"a\.parquet: the column 'event_date' .*which is not a date"):
+        newest_day([file], before=DAY)
 
 
 @pytest.mark.parametrize("padding", [0, 2**20 - len(HEADER) - 15])
@@ -264,6 +327,16 @@ def test_the_log_is_every_data_file_below_the_folder_without_catalog_and_markers
     params = EventsParams(path="log", catalog="log/catalog.csv")
     assert list_event_files(params, log) == [log / "log/2026/a.parquet", log / "log/b.csv"]
     assert list_event_files(EventsParams(path="log/b.csv", catalog="log/catalog.csv"), log) == [log / "log/b.csv"]
+
+
+def test_a_linked_folder_in_the_log_is_refused_unless_it_is_hidden(log: Path) -> None:
+    (log / "elsewhere").mkdir()
+    (log / "log/a.csv").write_text(HEADER)
+    (log / "log/_old").symlink_to(log / "elsewhere")
+    assert list_event_files(PARAMS, log) == [log / "log/a.csv"]
+    (log / "log/2026").symlink_to(log / "elsewhere")
+    with pytest.raises(SourceError, match="log/2026 is a symbolic link to a folder, which is not followed"):
+        list_event_files(PARAMS, log)
 
 
 def leave_empty(root: Path) -> None:

@@ -48,7 +48,7 @@ def layout(tmp_path: Path) -> Layout:
     write(layout.decision, decision)
     write(
         layout.validation_report / "result.json",
-        {"rows_in": 9, "rows_valid": 8, "rows_quarantined": 1, "sentence": "Good.", "expectations": []},
+        {"verdict": "Good.", "tables": {"events": {"arrived": 9, "valid": 8, "quarantined": 1}}, "expectations": []},
     )
     return layout
 

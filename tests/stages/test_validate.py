@@ -230,10 +230,28 @@ def test_locale_without_any_row_counts_as_small(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("setting", ["warn", "exclude"])
-def test_many_small_locales_fail_whatever_the_setting(tmp_path: Path, setting: str) -> None:
-    layout = write_raw(tmp_path, good_events(LOCALES[:2]))
-    with pytest.raises(ValidationFailed, match="locales with too few rows: found 50 %, needed at most 25 %"):
+def test_most_locales_small_fail_whatever_the_setting(tmp_path: Path, setting: str) -> None:
+    layout = write_raw(tmp_path, good_events(LOCALES[:1]))
+    with pytest.raises(ValidationFailed, match="locales with too few rows: found 75 %, needed at most 50 %"):
         run(layout, LENIENT.model_copy(update={"on_low_volume": setting}), LOCALES)
+
+
+def test_failure_names_the_commonest_unlisted_locales(tmp_path: Path) -> None:
+    unlisted = Counter({"en-gb": 9, "xx-XX": 7, "a\x1b\u202e": 6, "q" * 1_000_000: 5, "nl-NL": 4, "aa-AA": 4, "zz": 1})
+    rows = [event(locale=locale, query=f"{number}") for locale in unlisted for number in range(unlisted[locale])]
+    catalog = [*good_catalog(), {"product_id": "P1", "locale": "en_GB", "product_type": "shoe"}]
+    layout = write_raw(tmp_path, good_events() + rows, catalog)
+    with pytest.raises(ValidationFailed) as failure:
+        run(layout, LENIENT, LOCALES)
+    shown = "'en-gb' (9), 'xx-XX' (7), 'a\\x1b\\u202e' (6), '" + "q" * 38 + "… (5), 'aa-AA' (4)"
+    assert f"\n- commonest unlisted locales of events, with their rows: {shown}\n" in str(failure.value)
+    assert "\n- commonest unlisted locales of catalog, with their rows: 'en_GB' (1)\n" in str(failure.value)
+
+
+def test_failure_without_unlisted_locales_names_none(tmp_path: Path) -> None:
+    with pytest.raises(ValidationFailed) as failure:
+        run(write_raw(tmp_path, good_events(LOCALES[:1])), LENIENT, LOCALES)
+    assert "unlisted locales" not in str(failure.value)
 
 
 def test_small_locale_with_many_clicks_fails_though_its_rows_were_quarantined(tmp_path: Path) -> None:
