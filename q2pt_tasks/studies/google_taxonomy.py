@@ -61,11 +61,16 @@ def study(root: Path, taxonomy: str | None, encoder: str | None) -> Path:
     own = {"ingest.google_taxonomy.path": taxonomy} | ({"encoder.name": encoder} if encoder else {})
     workspace = prepare_workspace(root, NAME, {**changes, **own})
     workspace.run_pipeline()
-    findings = read_findings(workspace.layout, changes["split.keep_share"])
-    target = root / PAGE
-    target.parent.mkdir(parents=True, exist_ok=True)
+    return write_page(root, workspace.layout, changes, encoder)
+
+
+def write_page(root: Path, layout: Layout, changes: Mapping[str, Any], encoder: str | None) -> Path:
+    """Writes the page and its plot from a pipeline that has run."""
+    findings = read_findings(layout, changes["split.keep_share"])
     locales = [locale for group in findings.groups.values() for locale in group]
     svg = recall_bars(findings.scores, [*UNIFIED, OWN, "tfidf_unified"], locales, findings.summary.precision)
+    target = root / PAGE
+    target.parent.mkdir(parents=True, exist_ok=True)
     (root / PLOT).write_text(str(svg), encoding="utf-8")
     target.write_text(page(findings, changes, Path(encoder).name if encoder else None), encoding="utf-8")
     return target
