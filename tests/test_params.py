@@ -82,7 +82,6 @@ def test_a_wrong_value_is_refused_with_key_value_and_what_is_allowed(
 
 def test_scientific_notation_is_a_number_and_its_quoted_form_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
-    file.write_text("gate:\n  x: 1\n")
     text = PARAMS.read_text()
     file.write_text(text.replace("learning_rates: [8.0e-5]", "learning_rates: [8e-5]"))
     recipe = read_section(file, "train_unified", TrainUnifiedParams).pretrained
