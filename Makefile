@@ -8,14 +8,22 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export AIRFLOW_HOME ?= $(CURDIR)/build/airflow
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
+# Where it is set, every process compiles its libraries again.
+unexport PYTHONDONTWRITEBYTECODE
 
 INSTALLED := $(VENV)/installed
+# Where pip is told to look for packages, as options of uv, which reads no settings of pip's; like pip it takes the best
+# version of all of them.
+PIP_SOURCES = --index-strategy unsafe-best-match $$($(BIN)/python -m pip config list \
+	| sed -nE "s/^[^.]*\.(find-links|index-url|extra-index-url)='(.*)'$$/\1 \2/p" \
+	| awk '!seen[$$1]++ {for (i = 2; i <= NF; i++) print "--" $$1, $$i}')
 TAXONOMY ?=
 ENCODER ?=
 SEEDS ?= 1 2 3
+PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo taxonomy seeds test test-all lint format clean constraints
+.PHONY: help install demo airflow secrets taxonomy seeds test test-all lint format clean constraints
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -24,13 +32,20 @@ install: $(INSTALLED) ## make the environment in .venv with the pinned versions
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(PIP_SOURCES) --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 demo: install ## synthetic log -> trained, evaluated and judged models: the whole pipeline
 	python -m q2pt_tasks resolve
 	dvc repro
 	python -m q2pt_tasks summary
+
+airflow: install ## Airflow on this machine, on http://127.0.0.1:PORT; Ctrl-C ends it
+	python -m q2pt_tasks.orchestration.local --port $(PORT)
+
+secrets: ## write new secrets for docker-compose.yml to .env.secrets
+	$(PYTHON) deploy/make_secrets.py .env.secrets
 
 taxonomy: install ## the pipeline on Google's product taxonomy: TAXONOMY=folder ENCODER=folder or name
 	python -m q2pt_tasks study google_taxonomy $(if $(TAXONOMY),--taxonomy "$(abspath $(TAXONOMY))") $(if $(ENCODER),--encoder "$(if $(wildcard $(ENCODER)),$(abspath $(ENCODER)),$(ENCODER))")
@@ -39,10 +54,10 @@ seeds: install ## the pipeline on three synthetic logs: small stores, words that
 	python -m q2pt_tasks study synthetic_seeds --seeds $(SEEDS)
 
 test: install ## the fast tests: under five minutes, no network
-	pytest -n 2 -m "not slow" --disable-socket --allow-unix-socket
+	pytest -n 2 --dist loadfile -m "not slow" --disable-socket --allow-unix-socket
 
 test-all: install ## all tests, the slow and the integration ones too
-	pytest -n 2 --disable-socket --allow-unix-socket
+	pytest -n 2 --dist loadfile --disable-socket --allow-unix-socket
 
 lint: install ## ruff and mypy strict
 	ruff check .

@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> object:
     layout = Layout()
     if options.command == "resolve":
+        importlib.import_module("q2pt_tasks.check_params").check_params(layout)
         return importlib.import_module("q2pt_tasks.sources.resolve").resolve(layout)
     if options.command == "summary":
         return _summary(layout)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from q2pt_tasks import cli
@@ -59,3 +61,16 @@ def test_outside_a_project_a_command_says_where_to_run(
             cli.main([command])
         assert stopped.value.code == 1
         assert "failed" in capsys.readouterr().err
+
+
+def test_resolve_refuses_a_slip_in_the_section_of_a_late_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = Path("params.yaml").read_text().replace("  forward_tolerance:", "  forward_tolerence:")
+    (tmp_path / "params.yaml").write_text(params)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        cli.main(["resolve"])
+    said = capsys.readouterr().err
+    assert "unknown key 'gate.forward_tolerence'" in said
+    assert not (tmp_path / "data").exists()

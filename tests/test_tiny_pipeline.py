@@ -14,7 +14,8 @@ from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.splits import HISTORY_SPLITS
 from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.model.champion import ChampionError, hash_folder
-from q2pt_tasks.model.checkpoint import CheckpointError, load_checkpoint, load_metadata
+from q2pt_tasks.model.checkpoint import load_checkpoint
+from q2pt_tasks.model.metadata import CheckpointError, load_metadata
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.stages import gate, report, tokenize, train_unified
 from q2pt_tasks.stages.evaluate import StrayModelError

@@ -25,8 +25,8 @@ EVENT_COLUMNS = "columns of events"
 CATALOG_COLUMNS = "columns of catalog"
 DAYS_PRESENT = "days with valid rows"
 DAYS_MISSING = "days without valid rows"
-DIRTY_EVENTS = "share of events quarantined"
-DIRTY_CATALOG = "share of catalog rows quarantined"
+DIRTY_EVENTS = "share of events that break a rule"
+DIRTY_CATALOG = "share of catalog rows that break a rule"
 KNOWN_PRODUCTS = "share of sound events whose product is in the catalog"
 LOW_VOLUME_LOCALES = "share of locales with too few rows"
 LOW_VOLUME_CLICKS = "share of clicks in locales with too few rows"
@@ -184,9 +184,12 @@ def measure_volume(tallies: Sequence[Tally], locales: Sequence[str], window: Win
 def row_figures(
     tallies: Sequence[Tally], rules: Mapping[str, str], volume: Volume, dirty_catalog_share: float
 ) -> dict[str, Figure]:
-    """Every figure that `row_expectations` speaks of. `rules` maps a rule's name to its reason."""
+    """Every figure that `row_expectations` speaks of.
+
+    `rules` maps the name of each rule that makes a row dirty to its reason; rows with another reason are not judged.
+    """
     per_reason = _sum_rows((tally.reason, tally.rows) for tally in tallies)
-    total = per_reason.total()
+    total = per_reason[None] + sum(per_reason[reason] for reason in rules.values())
     sound = per_reason[None] + per_reason[rules["duplicate"]]
     clicks = sum(tally.clicks for tally in tallies if tally.locale in volume.locales)
     low_clicks = sum(tally.clicks for tally in tallies if tally.locale in volume.low)

@@ -11,7 +11,7 @@ from typing import Any
 
 import narwhals as nw
 
-from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS, LOCALE_PATTERN
 
 Frame = nw.LazyFrame[Any]
 
@@ -27,7 +27,9 @@ _PADDED = r"^[\s\p{Z}]|[\s\p{Z}]\z"
 # Far above what a product can reach in a day, and far enough below 2**63 that sums of counts still fit into 64 bits.
 MAX_COUNT = 10**12
 
-LOCALE_UNKNOWN = "the locale is not among the shop's locales"
+LOCALE_MALFORMED = "the locale is not a language and a region such as en-GB"
+# Nothing is wrong with such a row, it was only not asked for: it is kept apart, and does not count as dirty.
+LOCALE_UNLISTED = "the locale is not among the locales of the params"
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,11 @@ def reasons_by_name(rules: Sequence[Rule], duplicate: tuple[str, str]) -> dict[s
     return {rule.name: rule.reason for rule in rules} | dict([duplicate])
 
 
+def dirt(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Those of `reasons` that speak against the log: not that of a locale which nobody asked for."""
+    return {name: reason for name, reason in reasons.items() if reason != LOCALE_UNLISTED}
+
+
 def judge_events(events: Frame, catalog: Frame, rules: Sequence[Rule]) -> Frame:
     """`events` with `reason`. `catalog` holds valid products only: one row per locale and product.
 
@@ -140,10 +147,11 @@ def exclude_locales(judged: Frame, reasons: Mapping[str, str]) -> Frame:
     return judged.with_columns(nw.coalesce(nw.col(REASON), *exclusions).alias(REASON))
 
 
-def _locale_rules(locales: Sequence[str]) -> tuple[Rule, Rule]:
+def _locale_rules(locales: Sequence[str]) -> tuple[Rule, ...]:
     return (
         Rule("locale_missing", "the locale is missing or blank", _is_blank("locale")),
-        Rule("locale_unknown", LOCALE_UNKNOWN, ~nw.col("locale").is_in(list(locales))),
+        Rule("locale_malformed", LOCALE_MALFORMED, ~nw.col("locale").str.contains(LOCALE_PATTERN)),
+        Rule("locale_unlisted", LOCALE_UNLISTED, ~nw.col("locale").is_in(list(locales))),
     )
 
 

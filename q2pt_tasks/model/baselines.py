@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import joblib
 import numpy as np
@@ -12,15 +11,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_union
 from sklearn.svm import LinearSVC
 
-from q2pt_tasks.model.inference import FloatMatrix
-
-
-@dataclass(frozen=True)
-class LabeledQueries:
-    """Normalised queries and, for each, the product types that it means."""
-
-    queries: Sequence[str]
-    product_types: Sequence[Sequence[str]]
+from q2pt_tasks.model.examples import FloatMatrix
+from q2pt_tasks.model.truth import LabeledQueries
 
 
 class MajorityClass:

@@ -2,13 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from q2pt_tasks.model.checkpoint import METADATA, load_metadata
+from q2pt_tasks.model.metadata import METADATA, load_metadata
 from q2pt_tasks.model.variants import NON_UNIFIED
+
+_REQUIRED = {"version", "hash", "path"}
+_OPTIONAL = {"outs", "locales", "commit"}
 
 
 class ChampionError(ValueError):
@@ -20,11 +25,19 @@ class Champion:
     """A version, the hash of its files, and the directory that holds them.
 
     The directory holds one unified checkpoint, or one per locale below `non_unified/`.
+
+    Attributes:
+        version: its name.
+        hash: as `hash_folder` gives it.
+        path: the directory, below the repository's root.
+        outs: hashes of DVC, by their place below `path` (`.` for the whole of it): what is not at `path` yet comes from
+            DVC's cache or remote. Empty where a person puts the files there.
     """
 
     version: str
     hash: str
     path: str
+    outs: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_champion(file: Path) -> Champion | None:
@@ -41,21 +54,18 @@ def read_champion(file: Path) -> Champion | None:
         raise ChampionError(f"{file} is not readable JSON: {error}") from None
     if document == {"version": None}:
         return None
-    if not isinstance(document, dict) or set(document) != {"version", "hash", "path"}:
+    if not isinstance(document, dict) or not _REQUIRED <= set(document) <= _REQUIRED | _OPTIONAL:
         raise ChampionError(f'{file}: expected version, hash and path, or {{"version": null}}; found {document!r}')
-    return Champion(**document)
+    return Champion(document["version"], document["hash"], document["path"], document.get("outs", {}))
 
 
 def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path | None]:
     """The champion's checkpoint of each locale; None for a locale that it does not serve.
 
     Raises:
-        ChampionError: the files are not those that were resolved.
+        ChampionError: the files cannot be had, or are not those that were resolved.
     """
-    folder = root / champion.path
-    found = hash_folder(folder)
-    if found != champion.hash:
-        raise ChampionError(f"{folder} has the hash {found}, version {champion.version} has {champion.hash}")
+    folder = champion_files(root, champion)
     if (folder / METADATA).is_file():
         return lambda _: folder
 
@@ -72,13 +82,72 @@ def check_champion_split(root: Path, champion: Champion, split: Mapping[str, Any
     Raises:
         ChampionError: its salt or fractions differ: it may have been trained on what it would be tested on.
     """
-    for metadata in sorted((root / champion.path).rglob(METADATA)):
+    for metadata in sorted(champion_files(root, champion).rglob(METADATA)):
         found = load_metadata(metadata.parent).split
         if dict(found) != dict(split):
             raise ChampionError(
                 f"version {champion.version} ({metadata.parent.name}) was trained on the split {dict(found)}, this run "
                 f"has {dict(split)}: it may have seen the test queries; restore section split, or set no champion"
             )
+
+
+def champion_files(root: Path, champion: Champion) -> Path:
+    """The directory with the champion's files, fetched where it is not there yet.
+
+    Raises:
+        ChampionError: the files cannot be had, or are not those that were resolved.
+    """
+    folder = root / champion.path
+    if champion.outs and not folder.exists():
+        _fetch(root, champion)
+    found = hash_folder(folder)
+    if found != champion.hash:
+        raise ChampionError(f"{folder} has the hash {found}, version {champion.version} has {champion.hash}")
+    return folder
+
+
+def _fetch(root: Path, champion: Champion) -> None:
+    """Brings the files out of DVC's cache, or its remote, in one step: a process that is killed leaves no half."""
+    from dvc.exceptions import DvcException  # a second that only a run with a champion pays
+
+    folder = root / champion.path
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
+        try:
+            _check_out(root, champion.outs, Path(unfinished) / "files")
+        except (DvcException, FileNotFoundError) as error:
+            raise ChampionError(
+                f"the files of version {champion.version} are neither in DVC's cache nor in a remote ({error}): "
+                f"set up the remote that has them (`dvc remote add --local -d`), or put the model at {folder}"
+            ) from error
+        os.replace(Path(unfinished) / "files", folder)
+
+
+def _check_out(root: Path, outs: Mapping[str, str], folder: Path) -> None:
+    from dvc.repo import Repo
+    from dvc_data.hashfile.checkout import checkout
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+
+    with Repo(str(root)) as repo:
+        cache = repo.cache.local
+        for place, md5 in outs.items():
+            whole = HashInfo("md5", md5)
+            _pull_missing(repo, [whole])
+            tree = Tree.load(cache, whole)
+            _pull_missing(repo, [file for _, _, file in tree])
+            checkout(str(folder / place), repo.fs, tree, cache)
+
+
+def _pull_missing(repo: Any, hashes: Sequence[Any]) -> None:  # noqa: ANN401 - DVC has no types
+    cache = repo.cache.local
+    missing = [wanted for wanted in hashes if not cache.exists(wanted.value)]
+    if missing and repo.config["core"].get("remote"):
+        repo.cloud.pull(missing)
+    # DVC only warns of what the remote does not have.
+    for wanted in missing:
+        if not cache.exists(wanted.value):
+            raise FileNotFoundError(f"nothing with the hash {wanted.value}")
 
 
 def hash_folder(folder: Path) -> str:

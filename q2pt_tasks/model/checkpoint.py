@@ -3,74 +3,15 @@
 `AutoModelForSequenceClassification.from_pretrained` opens it. `metadata.json` says what the weights cannot.
 """
 
-import dataclasses
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerFast
 
 from q2pt_tasks.data.queries import NORMALISATION
-from q2pt_tasks.model.network import compute_head_in_float32, embeddings_of, quiet_transformers
-from q2pt_tasks.model.tokenizer import load_tokenizer
-from q2pt_tasks.model.variants import UNIFIED_AWARE, locale_tokens
-
-SCHEMA_VERSION = 1
-METADATA = "metadata.json"
-
-Status = Literal["trained", "degenerate", "untrained"]
-
-
-class CheckpointError(ValueError):
-    """A checkpoint is missing, incomplete, or not what its metadata says."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metadata:
-    """What a checkpoint is.
-
-    Attributes:
-        variant: `non_unified`, `unified_agnostic` or `unified_aware`.
-        locales: the locales that it was trained on, in the order of their indices.
-        product_types: the label space, in the order of the outputs.
-        status: `degenerate`: no better than always naming the most frequent types; `untrained`: too little data, then
-            the directory holds no weights. Neither can be promoted.
-        reason: why the status is not `trained`, else empty.
-        max_tokens: tokens of a query, its first and last included; a locale token comes on top.
-        normalisation: name of the normal form that queries must have.
-        split: salt and fractions of the split that its training queries come from.
-        params: the params that it was trained with.
-        git_sha: commit of the code, empty outside a repository.
-        data_hashes: MD5 of each file that it was trained on.
-        thresholds: score thresholds for the precision in `metrics`, chosen on its own validation split.
-        metrics: figures on its own validation split.
-        history: one entry per epoch.
-    """
-
-    variant: str
-    locales: tuple[str, ...]
-    product_types: tuple[str, ...]
-    status: Status
-    reason: str
-    training_rows: int
-    max_tokens: int
-    split: Mapping[str, Any]
-    params: Mapping[str, Any]
-    git_sha: str
-    data_hashes: Mapping[str, str]
-    thresholds: Mapping[str, Any]
-    metrics: Mapping[str, float | None]
-    history: tuple[Mapping[str, float], ...]
-    seconds: float
-    normalisation: str = NORMALISATION
-    schema_version: int = SCHEMA_VERSION
-
-    @property
-    def is_aware(self) -> bool:
-        return self.variant == UNIFIED_AWARE
+from q2pt_tasks.model.build import load_network
+from q2pt_tasks.model.metadata import CheckpointError, Metadata, load_metadata, refuse_if, save_metadata
+from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
+from q2pt_tasks.model.variants import locale_tokens
 
 
 @dataclass(frozen=True)
@@ -78,42 +19,16 @@ class Checkpoint:
     """A loaded checkpoint that keeps its contract."""
 
     metadata: Metadata
-    network: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
+    network: Network
+    tokenizer: QueryTokenizer
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes weights, tokenizer and, last, the metadata: a directory without it is not a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
-    quiet_transformers()
-    checkpoint.network.save_pretrained(folder)
-    checkpoint.tokenizer.save_pretrained(folder)
+    checkpoint.network.save(folder)
+    checkpoint.tokenizer.save(folder)
     save_metadata(folder, checkpoint.metadata)
-
-
-def save_metadata(folder: Path, metadata: Metadata) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    document = json.dumps(dataclasses.asdict(metadata), indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / METADATA).write_text(document + "\n", encoding="utf-8")
-
-
-def load_metadata(folder: Path) -> Metadata:
-    """The metadata of the checkpoint in `folder`.
-
-    Raises:
-        CheckpointError: there is none, or this code cannot read it.
-    """
-    try:
-        document = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} holds no {METADATA}: it is not a finished checkpoint") from None
-    except ValueError as error:
-        raise CheckpointError(f"{folder / METADATA} is not readable JSON: {error}") from None
-    _refuse_if(folder, "schema version", document.get("schema_version"), SCHEMA_VERSION)
-    expected = {field.name for field in dataclasses.fields(Metadata)}
-    _refuse_if(folder, "metadata keys", sorted(document), sorted(expected))
-    lists = {key: tuple(document[key]) for key in ("locales", "product_types", "history")}
-    return Metadata(**{**document, **lists})
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -125,30 +40,22 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     metadata = load_metadata(folder)
     if metadata.status == "untrained":
         raise CheckpointError(f"{folder} holds no weights: {metadata.reason}")
-    _refuse_if(folder, "query normalisation", metadata.normalisation, NORMALISATION)
-    quiet_transformers()
+    refuse_if(folder, "query normalisation", metadata.normalisation, NORMALISATION)
     try:
-        network: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-        tokenizer = load_tokenizer(folder)
+        network, tokenizer = load_network(folder), load_tokenizer(folder)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
-    compute_head_in_float32(network)
     _check(folder, Checkpoint(metadata, network, tokenizer))
     return Checkpoint(metadata, network, tokenizer)
 
 
 def _check(folder: Path, checkpoint: Checkpoint) -> None:
     metadata, network, tokenizer = checkpoint.metadata, checkpoint.network, checkpoint.tokenizer
-    _refuse_if(folder, "product types", network.config.id2label, dict(enumerate(metadata.product_types)))
-    rows = embeddings_of(network).num_embeddings
+    refuse_if(folder, "product types", network.product_types, metadata.product_types)
+    rows = network.words.num_embeddings
     if len(tokenizer) > rows:
         raise CheckpointError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the network {rows}")
     if metadata.is_aware:
-        known = set(tokenizer.get_vocab())
+        known = tokenizer.pieces.get_vocab(with_added_tokens=True)
         missing = [token for token in locale_tokens(metadata.locales) if token not in known]
-        _refuse_if(folder, "missing locale tokens", missing, [])
-
-
-def _refuse_if(folder: Path, what: str, found: object, expected: object) -> None:
-    if found != expected:
-        raise CheckpointError(f"{folder}: {what} do not fit: the checkpoint has {found!r}, expected {expected!r}")
+        refuse_if(folder, "missing locale tokens", missing, [])

@@ -18,6 +18,8 @@ TOKENS = pa.schema(
 )
 
 Int64Array = npt.NDArray[np.int64]
+# Scores, shape (queries, product types).
+FloatMatrix = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,13 @@ class Packed:
 
     def of(self, index: int) -> Int64Array:
         return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+    def select(self, rows: Int64Array) -> "Packed":
+        """The lists of `rows`, in their order."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        positions = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return Packed(self.values[positions], offsets)
 
     @classmethod
     def pack(cls, lists: Sequence[Sequence[int]]) -> "Packed":

@@ -14,71 +14,26 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from q2pt_tasks.metrics.recall_at_precision import operating_point
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
 from q2pt_tasks.model.batching import targets_of
-from q2pt_tasks.model.checkpoint import Checkpoint, Metadata, save_checkpoint, save_metadata
-from q2pt_tasks.model.encoder import EncoderParams
-from q2pt_tasks.model.examples import Examples, examples_from_tokens
-from q2pt_tasks.model.inference import FloatMatrix, score
+from q2pt_tasks.model.build import build_network
+from q2pt_tasks.model.checkpoint import Checkpoint, save_checkpoint
+from q2pt_tasks.model.examples import Examples, FloatMatrix, examples_from_tokens
+from q2pt_tasks.model.inference import score
+from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.locale_dropout import LocaleTokens
-from q2pt_tasks.model.network import build_network, move, start_from_priors
+from q2pt_tasks.model.metadata import Metadata, save_metadata
+from q2pt_tasks.model.network import Network, start_from_priors
 from q2pt_tasks.model.precision import detect_hardware
-from q2pt_tasks.model.recipe import Recipes
-from q2pt_tasks.model.tokenizer import load_tokenizer
+from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.training import Epoch, Trainer, best_epoch, validation_average_precision
 from q2pt_tasks.model.variants import UNIFIED_AWARE, UNKNOWN_LOCALE_TOKEN, locale_token, locale_tokens
-from q2pt_tasks.model.vocabulary import OccurringTokens, restore_embeddings, trim_embeddings
+from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitJob:
-    """One model to train.
-
-    Attributes:
-        variant: `non_unified`, `unified_agnostic` or `unified_aware`.
-        locales: the locales of its data.
-        tokens: directory that stage `tokenize` wrote for it.
-        label_space: file with the product types that it shall know.
-        locale_dropout: share of training queries with the unknown-locale token, for the locale-aware variant.
-        params: the params of the stage, for the metadata.
-    """
-
-    variant: str
-    locales: Sequence[str]
-    tokens: Path
-    label_space: Path
-    encoder: EncoderParams
-    recipes: Recipes
-    locale_dropout: float
-    seed: int
-    params: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What became of one training."""
-
-    variant: str
-    locales: Sequence[str]
-    status: str
-    training_rows: int
-    epochs: int
-    average_precision: float | None
-    seconds: float
-
-    def __str__(self) -> str:
-        name = f"{self.variant} of {self.locales[0]}" if len(self.locales) == 1 else self.variant
-        quality = (
-            "" if self.average_precision is None else f", validation average precision {self.average_precision:.3f}"
-        )
-        done = f"{self.status} on {self.training_rows:,} queries, {self.epochs} epochs"
-        return f"{name}: {done}{quality}, {self.seconds:.0f} s"
 
 
 @dataclass(frozen=True)
@@ -167,21 +122,20 @@ def _train(job: FitJob, data: _Data, metadata: Metadata) -> tuple[Checkpoint, li
     """Trains with each learning rate and keeps the best on validation."""
     tokenizer = load_tokenizer(job.tokens / "tokenizer")
     tokens = _add_locale_tokens(job, tokenizer)
-    pad_token = int(tokenizer.pad_token_id)
-    trainer = _trainer(job, data, tokens, pad_token)
+    trainer = _trainer(job, data, tokens, tokenizer.pad_token)
     log.info("%s: batches of %d, %s", job.variant, trainer.batch_size, trainer.hardware)
     candidates = [_fit_candidate(job, data, tokenizer, trainer, rate) for rate in trainer.recipe.learning_rates]
     best = max(candidates, key=lambda candidate: best_epoch(candidate.epochs).average_precision)
     return Checkpoint(_completed(metadata, job, data, trainer, best), best.network, tokenizer), best.epochs
 
 
-def _add_locale_tokens(job: FitJob, tokenizer: PreTrainedTokenizerFast) -> LocaleTokens:
+def _add_locale_tokens(job: FitJob, tokenizer: QueryTokenizer) -> LocaleTokens:
     """Adds the locale tokens to the tokenizer where the variant is told the locale."""
     if job.variant != UNIFIED_AWARE:
         return LocaleTokens.none()
-    tokenizer.add_tokens(locale_tokens(job.locales), special_tokens=True)
-    ids = np.array([tokenizer.vocab[locale_token(locale)] for locale in job.locales])
-    return LocaleTokens(ids, int(tokenizer.vocab[UNKNOWN_LOCALE_TOKEN]), job.locale_dropout)
+    tokenizer.add(locale_tokens(job.locales))
+    ids = np.array([tokenizer.id_of(locale_token(locale)) for locale in job.locales])
+    return LocaleTokens(ids, tokenizer.id_of(UNKNOWN_LOCALE_TOKEN), job.locale_dropout)
 
 
 def _trainer(job: FitJob, data: _Data, tokens: LocaleTokens, pad_token: int) -> Trainer:
@@ -195,7 +149,6 @@ def _trainer(job: FitJob, data: _Data, tokens: LocaleTokens, pad_token: int) -> 
         validation=replace(validation, tokens=occurring.trimmed(validation.tokens)),
         locale_tokens=tokens.trimmed(occurring),
         product_types=len(data.product_types),
-        pad_token=int(occurring.trimmed_ids(np.array([pad_token]))[0]),
         recipe=job.recipes.of(is_scratch=job.encoder.is_scratch),
         hardware=detect_hardware(),
         seed=job.seed,
@@ -207,23 +160,23 @@ class _Candidate:
     """A network trained with one learning rate, and its scores on validation, shape (queries, product types)."""
 
     learning_rate: float
-    network: PreTrainedModel
+    network: Network
     epochs: list[Epoch]
     scores: FloatMatrix
 
 
 def _fit_candidate(
-    job: FitJob, data: _Data, tokenizer: PreTrainedTokenizerFast, trainer: Trainer, learning_rate: float
+    job: FitJob, data: _Data, tokenizer: QueryTokenizer, trainer: Trainer, learning_rate: float
 ) -> _Candidate:
     torch.manual_seed(job.seed)
     log.info("learning rate %g", learning_rate)
     network = build_network(job.encoder, tokenizer, data.product_types, trainer.recipe.dropout)
     start_from_priors(network, torch.from_numpy(data.priors))
-    full_table = trim_embeddings(network, trainer.occurring)
+    full_table = trim_words(network, trainer.occurring)
     epochs = trainer.fit(network, learning_rate)
-    scores = score(network, trainer.validation.tokens, trainer.pad_token, trainer.hardware)
-    move(network, torch.device("cpu"))
-    restore_embeddings(network, trainer.occurring, full_table)
+    scores = score(network, trainer.validation.tokens, trainer.hardware)
+    network.to("cpu")
+    restore_words(network, trainer.occurring, full_table)
     return _Candidate(learning_rate, network, epochs, scores)
 
 

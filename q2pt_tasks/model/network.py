@@ -1,106 +1,49 @@
 """The network of all three variants: an encoder, one linear layer, a sigmoid per product type (paper A, section 3)."""
 
+import abc
 import math
-from collections.abc import Sequence
-from typing import Any, cast
+from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    DistilBertConfig,
-    DistilBertForSequenceClassification,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
-from transformers.utils import logging as transformers_logging
 
-from q2pt_tasks.model.encoder import EncoderParams
-from q2pt_tasks.model.tokenizer import EncoderNotFoundError, encoder_not_found
+from q2pt_tasks.model.batching import PackedTokens
 
 # A prior of 0 would be a bias of minus infinity.
 _MIN_PRIOR = 1e-5
 
 
-def build_network(
-    encoder: EncoderParams, tokenizer: PreTrainedTokenizerFast, product_types: Sequence[str], dropout: float
-) -> PreTrainedModel:
-    """A fresh network: the encoder's weights as they are given, a new head with one output per product type.
+class Network(nn.Module, abc.ABC):
+    """Scores of packed queries: `forward` maps n queries to logits of shape (n, product types)."""
 
-    Raises:
-        EncoderNotFoundError: the encoder cannot be loaded.
-    """
-    labels = {
-        "num_labels": len(product_types),
-        "id2label": dict(enumerate(product_types)),
-        "label2id": {product_type: index for index, product_type in enumerate(product_types)},
-        "problem_type": "multi_label_classification",
-    }
-    network = (
-        _scratch(encoder, tokenizer, dropout, labels) if encoder.is_scratch else _pretrained(encoder, dropout, labels)
-    )
-    if len(tokenizer) > embeddings_of(network).num_embeddings:
-        network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    compute_head_in_float32(network)
-    return network
+    @abc.abstractmethod
+    def forward(self, tokens: PackedTokens) -> torch.Tensor: ...
 
+    @property
+    @abc.abstractmethod
+    def words(self) -> nn.Embedding:
+        """The table of token embeddings."""
 
-def _scratch(
-    encoder: EncoderParams, tokenizer: PreTrainedTokenizerFast, dropout: float, labels: dict[str, Any]
-) -> PreTrainedModel:
-    """A small DistilBERT: the production encoder's architecture."""
-    sizes = encoder.scratch
-    config = DistilBertConfig(
-        vocab_size=len(tokenizer),
-        # One more than a query may have: a locale token.
-        max_position_embeddings=encoder.max_tokens + 1,
-        n_layers=sizes.layers,
-        n_heads=sizes.heads,
-        dim=sizes.width,
-        hidden_dim=4 * sizes.width,
-        pad_token_id=tokenizer.pad_token_id,
-        **labels,
-    )
-    _set_dropout(config, dropout)
-    return DistilBertForSequenceClassification(config)
+    @abc.abstractmethod
+    def set_words(self, words: nn.Embedding) -> None: ...
 
+    @property
+    @abc.abstractmethod
+    def head(self) -> nn.Linear:
+        """The layer that gives one logit per product type."""
 
-def _pretrained(encoder: EncoderParams, dropout: float, labels: dict[str, Any]) -> PreTrainedModel:
-    quiet_transformers()
-    try:
-        config = AutoConfig.from_pretrained(encoder.name, revision=encoder.revision, **labels)
-        _set_dropout(config, dropout)
-        network: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            encoder.name, revision=encoder.revision, config=config, dtype=torch.float32
-        )
-    except (OSError, ValueError) as error:
-        raise EncoderNotFoundError(encoder_not_found(encoder, error)) from error
-    return network
+    @property
+    @abc.abstractmethod
+    def product_types(self) -> tuple[str, ...]:
+        """The label space, in the order of the logits."""
 
+    @abc.abstractmethod
+    def new_parameters(self) -> list[nn.Parameter]:
+        """The parameters between the encoder and the logits: the head, and the layer before it where there is one."""
 
-def quiet_transformers() -> None:
-    """No progress bars of the library's own, and no report that a new head is missing from an encoder's checkpoint."""
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-
-
-def move(network: PreTrainedModel, device: torch.device) -> None:
-    """Moves the network's weights to `device`, in place."""
-    nn.Module.to(network, device)
-
-
-def embeddings_of(network: PreTrainedModel) -> nn.Embedding:
-    """The table of token embeddings."""
-    return cast(nn.Embedding, network.get_input_embeddings())
-
-
-def _set_dropout(config: PretrainedConfig, dropout: float) -> None:
-    """Sets every dropout of the architecture, whatever it calls them."""
-    for name, value in config.to_dict().items():
-        if "dropout" in name and (value is None or isinstance(value, float)):
-            setattr(config, name, dropout)
+    @abc.abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes config and weights that Hugging Face's `AutoModelForSequenceClassification` opens."""
 
 
 class Float32Linear(nn.Linear):
@@ -114,35 +57,27 @@ class Float32Linear(nn.Linear):
             return super().forward(input.float())
 
 
-def compute_head_in_float32(network: PreTrainedModel) -> None:
-    """Makes the last layer compute in fp32; its weights and their names stay as they are."""
-    head_of(network).__class__ = Float32Linear
-
-
-def head_of(network: PreTrainedModel) -> nn.Linear:
-    """The layer that gives one score per product type."""
-    heads = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    head = heads[-1]
-    if head.out_features != network.config.num_labels:
-        raise ValueError(
-            f"{type(network).__name__}: its last linear layer has {head.out_features} outputs, not one per product type"
-        )
-    return head
-
-
-def new_parameters(network: PreTrainedModel) -> list[nn.Parameter]:
-    """The parameters between the encoder and the scores: the head, and the layer before it where there is one."""
-    new = {"classifier", "pre_classifier", "pooler"}
-    return [parameter for name, parameter in network.named_parameters() if new & set(name.split("."))]
-
-
-def start_from_priors(network: PreTrainedModel, priors: torch.Tensor) -> None:
+def start_from_priors(network: Network, priors: torch.Tensor) -> None:
     """Sets the head so that the untrained network gives every product type its share of the training queries.
 
     Else the first epochs of a small store are spent on learning that a query has few of many types.
     """
-    head = head_of(network)
+    head = network.head
     probabilities = priors.clamp(_MIN_PRIOR, 1 - _MIN_PRIOR)
     with torch.no_grad():
         head.bias.copy_(torch.log(probabilities / (1 - probabilities)))
         head.weight.normal_(std=1 / math.sqrt(head.in_features) / 10)
+
+
+def grow_words(network: Network, tokens: int) -> None:
+    """Gives the table of token embeddings rows for `tokens` tokens; the added ones are drawn at random."""
+    old = network.words
+    if tokens <= old.num_embeddings:
+        return
+    table = torch.empty(tokens, old.embedding_dim).normal_(std=INITIAL_SPREAD)
+    table[: old.num_embeddings] = old.weight.detach()
+    network.set_words(nn.Embedding.from_pretrained(table, freeze=False, padding_idx=old.padding_idx))
+
+
+# Standard deviation of fresh weights, as in BERT.
+INITIAL_SPREAD = 0.02

@@ -23,7 +23,7 @@ class Hardware:
 
 
 def detect_hardware() -> Hardware:
-    """bf16 where the machine has units for it, else fp32: bf16 without such units is slower than fp32."""
+    """bf16 where the machine has instructions for it, else fp32: emulated bf16 is slower than fp32."""
     if torch.cuda.is_available():
         device = torch.device("cuda")
         if torch.cuda.is_bf16_supported(including_emulation=False):
@@ -32,4 +32,6 @@ def detect_hardware() -> Hardware:
     device = torch.device("cpu")
     if torch.cpu._is_amx_tile_supported():
         return Hardware(device, torch.bfloat16, "the CPU has AMX tiles")
-    return Hardware(device, torch.float32, "the CPU has no bf16 units")
+    if torch.cpu._is_avx512_bf16_supported():
+        return Hardware(device, torch.bfloat16, "the CPU has AVX-512 bf16 instructions")
+    return Hardware(device, torch.float32, "the CPU has no bf16 instructions")

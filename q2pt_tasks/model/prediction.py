@@ -11,11 +11,9 @@ from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.metrics.thresholds import Thresholds
 from q2pt_tasks.model.batching import insert_locale_tokens
 from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint
-from q2pt_tasks.model.examples import Packed
-from q2pt_tasks.model.inference import FloatMatrix, score
-from q2pt_tasks.model.network import move
+from q2pt_tasks.model.examples import FloatMatrix, Packed
+from q2pt_tasks.model.inference import score
 from q2pt_tasks.model.precision import Hardware, detect_hardware
-from q2pt_tasks.model.tokenizer import encode_queries
 from q2pt_tasks.model.variants import UNKNOWN_LOCALE_TOKEN, locale_token
 
 
@@ -34,8 +32,7 @@ class Predictor:
     """A checkpoint that answers."""
 
     def __init__(self, checkpoint: Checkpoint, hardware: Hardware) -> None:
-        self._network = checkpoint.network
-        move(self._network, hardware.device)
+        self._network = checkpoint.network.to(hardware.device)
         self._tokenizer = checkpoint.tokenizer
         self._hardware = hardware
         self.metadata = checkpoint.metadata
@@ -62,12 +59,12 @@ class Predictor:
             locale: the store in which they were typed.
         """
         normalised = [normalise_query(query) for query in queries]
-        tokens = Packed.pack(encode_queries(self._tokenizer, normalised, self.metadata.max_tokens))
+        tokens = Packed.pack(self._tokenizer.encode(normalised, self.metadata.max_tokens))
         if self.metadata.is_aware:
             name = UNKNOWN_LOCALE_TOKEN if self.uses_unknown_locale(locale) else locale_token(locale)
-            token_id = self._tokenizer.convert_tokens_to_ids(name)
+            token_id = self._tokenizer.id_of(name)
             tokens = insert_locale_tokens(tokens, np.full(len(tokens), token_id))
-        return score(self._network, tokens, int(self._tokenizer.pad_token_id), self._hardware)
+        return score(self._network, tokens, self._hardware)
 
     def predict(self, queries: Sequence[str], locale: str) -> list[Prediction]:
         """Per query the product types whose score reaches the checkpoint's threshold."""

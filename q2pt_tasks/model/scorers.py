@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from q2pt_tasks.model.checkpoint import load_metadata
-from q2pt_tasks.model.inference import FloatMatrix
-from q2pt_tasks.model.prediction import Predictor
+from q2pt_tasks.model.examples import FloatMatrix
+from q2pt_tasks.model.metadata import load_metadata
+
+if TYPE_CHECKING:
+    from q2pt_tasks.model.prediction import Predictor
 
 
 class Scorer(Protocol):
@@ -44,7 +46,9 @@ class CheckpointScorer:
         scores[:, columns] = predictor.scores(queries, locale)[:, [index for index, _ in known]]
         return scores
 
-    def _predictor(self, folder: Path) -> Predictor:
+    def _predictor(self, folder: Path) -> "Predictor":
+        from q2pt_tasks.model.prediction import Predictor
+
         # One at a time: the models of 20 locales need not be in memory together.
         if self._loaded is None or self._loaded[0] != folder:
             self._loaded = (folder, Predictor.load(folder))

@@ -1,28 +1,119 @@
 """Tokenizers: that of the pre-trained encoder, or one trained on the training queries."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from q2pt_tasks.model.encoder import EncoderParams
 
 _PAD, _UNKNOWN, _FIRST, _LAST, _MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+_TOKENIZER, _CONFIG = "tokenizer.json", "tokenizer_config.json"
 
 
 class EncoderNotFoundError(ValueError):
     """The encoder that the params name cannot be loaded."""
 
 
-def load_pretrained_tokenizer(encoder: EncoderParams) -> PreTrainedTokenizerFast:
-    """The fast tokenizer that belongs to a pre-trained encoder.
+class TokenizerError(ValueError):
+    """A directory holds no tokenizer that this code can read."""
+
+
+@dataclass(frozen=True)
+class QueryTokenizer:
+    """A tokenizer in the format of Hugging Face, read without the library `transformers`, which is slow to start.
+
+    Attributes:
+        pieces: what turns text into token ids.
+        config: content of `tokenizer_config.json`.
+    """
+
+    pieces: Tokenizer
+    config: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return int(self.pieces.get_vocab_size(with_added_tokens=True))
+
+    @property
+    def pad_token(self) -> int:
+        """The token id of padding."""
+        return self._special("pad_token")
+
+    @property
+    def unknown_token(self) -> int:
+        """The token id of a piece that the tokenizer does not know."""
+        return self._special("unk_token")
+
+    def id_of(self, token: str) -> int:
+        """The id of a token that the tokenizer has.
+
+        Raises:
+            TokenizerError: it has not.
+        """
+        token_id = self.pieces.token_to_id(token)
+        if token_id is None:
+            raise TokenizerError(f"the tokenizer has no token {token!r}")
+        return int(token_id)
+
+    def add(self, tokens: Sequence[str]) -> None:
+        """Adds special tokens at the end of the vocabulary."""
+        self.pieces.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in tokens])
+
+    def encode(self, queries: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Token ids of normalised queries with the tokenizer's first and last token, at most `max_tokens` each."""
+        self.pieces.enable_truncation(max_tokens)
+        self.pieces.no_padding()
+        return [encoded.ids for encoded in self.pieces.encode_batch_fast(list(queries))]
+
+    def unknown_share(self, token_ids: Sequence[Sequence[int]]) -> float:
+        """Share of unknown pieces among all, the first and last token of each query left out."""
+        unknown = self.unknown_token
+        total = sum(max(0, len(ids) - 2) for ids in token_ids)
+        return sum(ids.count(unknown) for ids in map(list, token_ids)) / total if total else 0.0
+
+    def save(self, folder: Path) -> None:
+        """Writes files that Hugging Face's `AutoTokenizer` opens."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pieces.no_truncation()
+        self.pieces.save(str(folder / _TOKENIZER))
+        config = json.dumps(self.config, indent=1, ensure_ascii=False, sort_keys=True)
+        (folder / _CONFIG).write_text(config + "\n", encoding="utf-8")
+
+    def _special(self, name: str) -> int:
+        token = self.config.get(name)
+        if token is None:
+            raise TokenizerError(f"the tokenizer names no {name}: choose an encoder that has one")
+        # An old file describes the token in full.
+        return self.id_of(token["content"] if isinstance(token, Mapping) else token)
+
+
+def load_tokenizer(folder: Path) -> QueryTokenizer:
+    """The tokenizer that a stage of this pipeline saved.
+
+    Raises:
+        TokenizerError: there is none, or its files are damaged.
+    """
+    try:
+        config, pieces = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (_CONFIG, _TOKENIZER))
+    except FileNotFoundError as error:
+        raise TokenizerError(f"{error.filename} not found: {folder} holds no tokenizer") from None
+    except ValueError as error:
+        raise TokenizerError(f"the tokenizer in {folder} is not readable JSON: {error}") from None
+    return QueryTokenizer(Tokenizer.from_str(json.dumps(pieces)), config)
+
+
+def save_pretrained_tokenizer(encoder: EncoderParams, folder: Path) -> None:
+    """Writes the fast tokenizer of a pre-trained encoder to `folder`, for `load_tokenizer`.
 
     Raises:
         EncoderNotFoundError: there is no such encoder, or it has no fast tokenizer.
     """
+    from transformers import AutoTokenizer
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(encoder.name, revision=encoder.revision)
     except (OSError, ValueError) as error:
@@ -31,7 +122,7 @@ def load_pretrained_tokenizer(encoder: EncoderParams) -> PreTrainedTokenizerFast
         raise EncoderNotFoundError(
             f"encoder.name {encoder.name!r}: it has no fast tokenizer; choose an encoder with one"
         )
-    return cast(PreTrainedTokenizerFast, tokenizer)
+    tokenizer.save_pretrained(folder)
 
 
 def encoder_not_found(encoder: EncoderParams, error: Exception) -> str:
@@ -43,7 +134,7 @@ def encoder_not_found(encoder: EncoderParams, error: Exception) -> str:
     )
 
 
-def train_tokenizer(queries: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(queries: Sequence[str], vocabulary: int) -> QueryTokenizer:
     """A byte-pair tokenizer of at most `vocabulary` pieces, learnt from normalised `queries`.
 
     Works without spaces between words too (Japanese, Chinese): pieces never cross a space, and need none.
@@ -59,32 +150,12 @@ def train_tokenizer(queries: Sequence[str], vocabulary: int) -> PreTrainedTokeni
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{_FIRST} $A {_LAST}", special_tokens=[(_FIRST, special.index(_FIRST)), (_LAST, special.index(_LAST))]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=_PAD,
-        unk_token=_UNKNOWN,
-        cls_token=_FIRST,
-        sep_token=_LAST,
-        mask_token=_MASK,
-    )
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer that a stage of this pipeline saved."""
-    return cast(PreTrainedTokenizerFast, AutoTokenizer.from_pretrained(folder))
-
-
-def encode_queries(tokenizer: PreTrainedTokenizerFast, queries: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """Token ids of normalised queries with the tokenizer's first and last token, at most `max_tokens` each."""
-    if not queries:
-        return []
-    encoded = tokenizer(list(queries), truncation=True, max_length=max_tokens, return_attention_mask=False)
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
-
-
-def unknown_share(tokenizer: PreTrainedTokenizerFast, token_ids: Sequence[Sequence[int]]) -> float:
-    """Share of unknown pieces among all, the first and last token of each query left out."""
-    unknown = tokenizer.unk_token_id
-    total = sum(max(0, len(ids) - 2) for ids in token_ids)
-    return sum(ids.count(unknown) for ids in map(list, token_ids)) / total if total else 0.0
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": _PAD,
+        "unk_token": _UNKNOWN,
+        "cls_token": _FIRST,
+        "sep_token": _LAST,
+        "mask_token": _MASK,
+    }
+    return QueryTokenizer(tokenizer, config)

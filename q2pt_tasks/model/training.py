@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import PreTrainedModel
 
 from q2pt_tasks.metrics.recall_at_precision import average_precision
 from q2pt_tasks.model.batching import batch_size_for, make_batch, micro_batches, shuffled_batches, targets_of
-from q2pt_tasks.model.examples import Examples
-from q2pt_tasks.model.inference import FloatMatrix, score
+from q2pt_tasks.model.examples import Examples, FloatMatrix
+from q2pt_tasks.model.inference import score
 from q2pt_tasks.model.locale_dropout import LocaleTokens
-from q2pt_tasks.model.network import move, new_parameters
+from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.precision import Hardware
 from q2pt_tasks.model.progress import track
 from q2pt_tasks.model.recipe import Recipe
@@ -55,12 +54,11 @@ class Trainer:
     validation: Examples
     locale_tokens: LocaleTokens
     product_types: int
-    pad_token: int
     recipe: Recipe
     hardware: Hardware
     seed: int
 
-    def fit(self, network: PreTrainedModel, learning_rate: float) -> list[Epoch]:
+    def fit(self, network: Network, learning_rate: float) -> list[Epoch]:
         """Trains `network` and leaves it with the weights of its best epoch on validation.
 
         Returns:
@@ -70,7 +68,7 @@ class Trainer:
             TrainingDivergedError: the loss is not finite.
         """
         torch.manual_seed(self.seed)
-        move(network, self.hardware.device)
+        network.to(self.hardware.device)
         optimizer = torch.optim.Adam(self._parameter_groups(network, learning_rate), fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_share)
         epochs: list[Epoch] = []
@@ -94,9 +92,9 @@ class Trainer:
     def steps_per_epoch(self) -> int:
         return math.ceil(len(self.train) / self.batch_size)
 
-    def _parameter_groups(self, network: PreTrainedModel, learning_rate: float) -> list[dict[str, Any]]:
+    def _parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
         """The encoder at `learning_rate`, the layers above it faster: they start from nothing, it does not."""
-        new = new_parameters(network)
+        new = network.new_parameters()
         encoder = [parameter for parameter in network.parameters() if id(parameter) not in set(map(id, new))]
         return [
             {"params": encoder, "lr": learning_rate},
@@ -111,7 +109,7 @@ class Trainer:
 
     def _train_epoch(
         self,
-        network: PreTrainedModel,
+        network: Network,
         optimizer: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LRScheduler,
         number: int,
@@ -128,7 +126,7 @@ class Trainer:
             schedule.step()
         return total / len(examples)
 
-    def _accumulate_gradients(self, network: PreTrainedModel, examples: Examples, rows: np.ndarray) -> float:
+    def _accumulate_gradients(self, network: Network, examples: Examples, rows: np.ndarray) -> float:
         """Gradients of the mean loss of the batch `rows`, in pieces that fit the cache; returns the summed loss."""
         total = 0.0
         for loss in self._losses(network, examples, rows):
@@ -140,19 +138,17 @@ class Trainer:
             )
         return total
 
-    def _losses(self, network: PreTrainedModel, examples: Examples, rows: np.ndarray) -> Iterator[torch.Tensor]:
+    def _losses(self, network: Network, examples: Examples, rows: np.ndarray) -> Iterator[torch.Tensor]:
         """Cross-entropy of each piece of the batch, summed over its queries and product types."""
         device = self.hardware.device
         for piece in micro_batches(rows, examples.tokens.lengths, self.recipe.micro_batch):
-            batch = make_batch(examples, piece, self.pad_token, self.product_types)
+            batch = make_batch(examples, piece, self.product_types)
             with self.hardware.autocast():
-                logits = network(
-                    input_ids=batch.token_ids.to(device), attention_mask=batch.attention_mask.to(device)
-                ).logits
+                logits = network(batch.tokens.to(device))
             yield functional.binary_cross_entropy_with_logits(logits.float(), batch.targets.to(device), reduction="sum")
 
-    def _average_precision(self, network: PreTrainedModel) -> float:
-        scores = score(network, self.validation.tokens, self.pad_token, self.hardware)
+    def _average_precision(self, network: Network) -> float:
+        scores = score(network, self.validation.tokens, self.hardware)
         return validation_average_precision(scores, self.validation)
 
 

@@ -1,16 +1,24 @@
 """What shoppers meant, per split and locale, and any scorer's scores beside it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from q2pt_tasks.metrics.scored import Bools, Scored, concatenate
-from q2pt_tasks.model.baselines import LabeledQueries
 from q2pt_tasks.model.scorers import Scorer
 
 FORWARD = "forward"
+
+
+@dataclass(frozen=True)
+class LabeledQueries:
+    """Normalised queries and, for each, the product types that it means."""
+
+    queries: Sequence[str]
+    product_types: Sequence[Sequence[str]]
 
 
 class Truth:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 from q2pt_tasks.model.examples import Int64Array, Packed
-from q2pt_tasks.model.network import embeddings_of
+from q2pt_tasks.model.network import Network
 
 
 @dataclass(frozen=True)
@@ -34,18 +33,19 @@ class OccurringTokens:
         return Packed(self.trimmed_ids(tokens.values), tokens.offsets)
 
 
-def trim_embeddings(network: PreTrainedModel, occurring: OccurringTokens) -> torch.Tensor:
+def trim_words(network: Network, occurring: OccurringTokens) -> torch.Tensor:
     """Leaves the network with the embedding rows that occur; returns the whole table, shape (tokens, width)."""
-    full = embeddings_of(network)
+    full = network.words
     rows = full.weight.detach()[torch.from_numpy(occurring.token_ids)].clone()
     padding = None if full.padding_idx is None else int(occurring.trimmed_ids(np.array([full.padding_idx]))[0])
-    network.set_input_embeddings(nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=padding))
+    network.set_words(nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=padding))
     return full.weight.detach()
 
 
-def restore_embeddings(network: PreTrainedModel, occurring: OccurringTokens, full_table: torch.Tensor) -> None:
+def restore_words(network: Network, occurring: OccurringTokens, full_table: torch.Tensor) -> None:
     """Gives the network the whole table back, with the trained rows in their places."""
     table = full_table.clone()
-    table[torch.from_numpy(occurring.token_ids)] = embeddings_of(network).weight.detach().to(table)
-    padding = network.config.pad_token_id
-    network.set_input_embeddings(nn.Embedding.from_pretrained(table, freeze=False, padding_idx=padding))
+    trained = network.words
+    table[torch.from_numpy(occurring.token_ids)] = trained.weight.detach().to(table)
+    padding = None if trained.padding_idx is None else int(occurring.token_ids[trained.padding_idx])
+    network.set_words(nn.Embedding.from_pretrained(table, freeze=False, padding_idx=padding))

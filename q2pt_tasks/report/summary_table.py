@@ -27,7 +27,19 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         [locale, str(support[locale]), *(_cell(scores, variant, locale) for variant in variants)] for locale in locales
     ]
     title = f"Recall at precision {parsed.precision:g} on test, micro / macro; n: positives behind micro recall"
-    return "\n".join([title, *_lines(_headers(variants), body)])
+    return "\n".join([title, *_lines(_headers(variants), body), *_coverage(scores, variants)])
+
+
+def _coverage(scores: Scores, variants: Sequence[str]) -> list[str]:
+    """What macro figures leave out; the same for every variant, for it depends on the test set alone."""
+    for variant in variants:
+        types, traffic = (scores.value(variant, metric, ALL) for metric in ("type_coverage", "traffic_coverage"))
+        if types is not None and traffic is not None:
+            return [
+                f"Macro over all: {types:.0%} of the product types with a positive, which have {traffic:.0%} of the "
+                "positives."
+            ]
+    return []
 
 
 def _support(scores: Scores, variants: Sequence[str], locale: str) -> int:

@@ -1,4 +1,4 @@
-"""What the encoder's files were when a run was resolved; `scratch` and the models of a hub have none."""
+"""Which encoder a run uses, to the byte: the files of a folder, or the commit of a model on Hugging Face's hub."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,17 +8,39 @@ from q2pt_tasks.sources.manifest import SourceError, SourceFile, describe_files,
 
 
 def write_encoder_manifest(params: EncoderParams, root: Path, path: Path) -> str:
-    """Writes name, revision and files of the encoder to `path`; returns a sentence about them.
+    """Writes what the encoder is to `path`: name, revision, and its files or its commit; returns a sentence about them.
 
     The files' paths are below the encoder's own folder, so that the manifest does not depend on where it lies.
 
     Raises:
-        SourceError: the name is a path where no encoder lies.
+        SourceError: the name is a path where no encoder lies, or a model that the hub does not have.
     """
     files = _encoder_files(params, root)
-    content = {"name": params.name, "revision": params.revision, "files": [asdict(file) for file in files]}
+    is_on_hub = not params.is_scratch and not files
+    commit = _hub_commit(params) if is_on_hub else None
+    content = {
+        "name": params.name,
+        "revision": params.revision,
+        "commit": commit,
+        "files": [asdict(file) for file in files],
+    }
     write_json(content, path)
-    return f"Encoder {params.name}, {len(files)} local files."
+    return f"Encoder {params.name}, " + (f"commit {commit[:12]}." if commit else f"{len(files)} local files.")
+
+
+def _hub_commit(params: EncoderParams) -> str:
+    from huggingface_hub import snapshot_download
+
+    try:
+        # The folder of a commit is named by it; a hub that cannot be reached is no matter where the model lies here.
+        folder = snapshot_download(params.name, revision=params.revision, allow_patterns=["config.json"])
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SourceError(
+            f"encoder.name {params.name!r} (revision {params.revision!r}) cannot be had from Hugging Face's hub: "
+            f"{reason} Give 'scratch', the name of a model that this machine can reach, or a folder that holds one."
+        ) from error
+    return Path(folder).name
 
 
 def _encoder_files(params: EncoderParams, root: Path) -> tuple[SourceFile, ...]:

@@ -16,9 +16,8 @@ from q2pt_tasks.metrics.measurements import ALL_LOCALES, Measurement, measure
 from q2pt_tasks.metrics.recall_at_precision import precision_recall_points
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
-from q2pt_tasks.model.baselines import MajorityClass, TfidfPerLocale, TfidfUnified
 from q2pt_tasks.model.champion import Champion, champion_folder, check_champion_split, read_champion
-from q2pt_tasks.model.checkpoint import load_metadata
+from q2pt_tasks.model.metadata import load_metadata
 from q2pt_tasks.model.scorers import CheckpointScorer, Scorer
 from q2pt_tasks.model.truth import FORWARD, Truth
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS, Variants
@@ -124,6 +123,9 @@ def _scorers(
     layout: Layout, truth: Truth, variants: Sequence[str], champion: Champion | None
 ) -> Iterator[tuple[str, Scorer]]:
     """One after the other, so that the models of only one variant are in memory."""
+    # Slow to import; whoever reads the params alone does not need it.
+    from q2pt_tasks.model.baselines import MajorityClass, TfidfPerLocale, TfidfUnified
+
     yield NON_UNIFIED, CheckpointScorer(layout.non_unified_model, truth.types)
     for variant in UNIFIED_VARIANTS:
         if variant in variants:

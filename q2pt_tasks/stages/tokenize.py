@@ -1,6 +1,7 @@
 """`tokenize`: training and validation queries become packed token ids, for unified and per-locale models."""
 
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
-from transformers import PreTrainedTokenizerFast
 
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.model.encoder import EncoderParams
+from q2pt_tasks.model.encoder import EncoderParams, read_encoder
 from q2pt_tasks.model.examples import TOKENS
-from q2pt_tasks.model.tokenizer import encode_queries, load_pretrained_tokenizer, train_tokenizer, unknown_share
+from q2pt_tasks.model.tokenizer import (
+    QueryTokenizer,
+    load_tokenizer,
+    save_pretrained_tokenizer,
+    train_tokenizer,
+)
 from q2pt_tasks.params import Section, read_section
 
 # Test and forward queries are tokenised by the checkpoint's own tokenizer when it predicts, as a shopper's are.
@@ -57,7 +62,7 @@ def main(layout: Layout) -> TokenizeReport:
     return run(
         layout,
         read_section(layout.params, "tokenize", TokenizeParams),
-        read_section(layout.params, "encoder", EncoderParams),
+        read_encoder(layout),
         read_section(layout.params, "locales", Locales),
     )
 
@@ -88,35 +93,37 @@ def run(layout: Layout, params: TokenizeParams, encoder: EncoderParams, locales:
     return report
 
 
-def _tokenize(folder: Path, queries: Queries, tokenizer: PreTrainedTokenizerFast, max_tokens: int) -> TokenizeReport:
+def _tokenize(folder: Path, queries: Queries, tokenizer: QueryTokenizer, max_tokens: int) -> TokenizeReport:
     unknown: dict[str, float] = {}
     lengths: list[int] = []
     for split, tables in queries.items():
         parts = {locale: _tokens(tokenizer, locale, table, max_tokens) for locale, table in tables.items()}
         for locale, part in parts.items():
-            share = unknown_share(tokenizer, part["token_ids"].to_pylist())
+            share = tokenizer.unknown_share(part["token_ids"].to_pylist())
             unknown[locale] = max(share, unknown.get(locale, 0.0))
         tokens = pa.concat_tables(parts.values())
         lengths += pc.list_value_length(tokens["token_ids"]).to_pylist()
         write_table(tokens, folder / f"{split}.parquet")
-    tokenizer.save_pretrained(folder / "tokenizer")
+    tokenizer.save(folder / "tokenizer")
     worst = max(unknown, key=lambda locale: unknown[locale])
     return TokenizeReport(len(lengths), sum(lengths), worst, unknown[worst])
 
 
-def _tokenizer(queries: Queries, encoder: EncoderParams, vocabulary: int) -> PreTrainedTokenizerFast:
+def _tokenizer(queries: Queries, encoder: EncoderParams, vocabulary: int) -> QueryTokenizer:
     if not encoder.is_scratch:
-        return load_pretrained_tokenizer(encoder)
+        with tempfile.TemporaryDirectory() as folder:
+            save_pretrained_tokenizer(encoder, Path(folder))
+            return load_tokenizer(Path(folder))
     texts = {text for table in queries["train"].values() for text in table["query"].to_pylist()}
     return train_tokenizer(sorted(texts), vocabulary)
 
 
-def _tokens(tokenizer: PreTrainedTokenizerFast, locale: str, table: pa.Table, max_tokens: int) -> pa.Table:
+def _tokens(tokenizer: QueryTokenizer, locale: str, table: pa.Table, max_tokens: int) -> pa.Table:
     return pa.table(
         {
             "locale": pa.array([locale] * len(table), pa.string()),
             "query": table["query"],
-            "token_ids": encode_queries(tokenizer, table["query"].to_pylist(), max_tokens),
+            "token_ids": tokenizer.encode(table["query"].to_pylist(), max_tokens),
             "product_types": table["product_types"],
         },
         schema=TOKENS,

@@ -2,8 +2,8 @@
 
 from q2pt_tasks.data.schema import check_locale
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.model.encoder import EncoderParams
-from q2pt_tasks.model.fit import FitJob, FitReport, fit
+from q2pt_tasks.model.encoder import EncoderParams, read_encoder
+from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.recipe import Recipes
 from q2pt_tasks.model.variants import NON_UNIFIED
 from q2pt_tasks.params import Seed, read_section
@@ -21,7 +21,7 @@ def main(layout: Layout, locale: str) -> FitReport:
         layout,
         name,
         read_section(layout.params, "train_non_unified", TrainNonUnifiedParams),
-        read_section(layout.params, "encoder", EncoderParams),
+        read_encoder(layout),
         seed=read_section(layout.params, "seed", Seed),
     )
 
@@ -32,6 +32,9 @@ def run(layout: Layout, locale: str, params: TrainNonUnifiedParams, encoder: Enc
     Raises:
         TrainingDivergedError: the loss is not finite.
     """
+    # Slow to import; whoever reads the params alone does not need it.
+    from q2pt_tasks.model.fit import fit
+
     job = FitJob(
         variant=NON_UNIFIED,
         locales=(locale,),

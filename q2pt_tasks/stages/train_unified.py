@@ -7,8 +7,8 @@ from pydantic import Field
 
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.model.encoder import EncoderParams
-from q2pt_tasks.model.fit import FitJob, FitReport, fit
+from q2pt_tasks.model.encoder import EncoderParams, read_encoder
+from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.recipe import Recipes
 from q2pt_tasks.model.variants import UNIFIED_VARIANTS
 from q2pt_tasks.params import Seed, read_section
@@ -29,7 +29,7 @@ def main(layout: Layout, variant: str) -> FitReport:
         layout,
         variant,
         read_section(layout.params, "train_unified", TrainUnifiedParams),
-        read_section(layout.params, "encoder", EncoderParams),
+        read_encoder(layout),
         locales=read_section(layout.params, "locales", Locales),
         seed=read_section(layout.params, "seed", Seed),
     )
@@ -52,6 +52,9 @@ def run(
     """
     if variant not in UNIFIED_VARIANTS:
         raise VariantError(f"variant {variant!r} is not unified; allowed are {', '.join(UNIFIED_VARIANTS)}")
+    # Slow to import; whoever reads the params alone does not need it.
+    from q2pt_tasks.model.fit import fit
+
     job = FitJob(
         variant=variant,
         locales=locales,

@@ -229,10 +229,14 @@ class _Division:
         return {locale: rules.exclusion_reason(volume.locales[locale], minimum) for locale in volume.low}
 
     def _outcomes(self, tallies: Sequence[Tally], volume: Volume, catalog: TableRows) -> tuple[Outcome, ...]:
-        reasons = rules.reasons_by_name(self._event_rules, rules.DUPLICATE_EVENT)
-        dirty_catalog_share = expect.share(catalog.quarantined, catalog.arrived)
-        figures = expect.row_figures(tallies, reasons, volume, dirty_catalog_share)
+        reasons = rules.dirt(rules.reasons_by_name(self._event_rules, rules.DUPLICATE_EVENT))
+        figures = expect.row_figures(tallies, reasons, volume, self._dirty_catalog_share(catalog))
         return evaluate(expect.row_expectations(self.params, reasons, self.locales), figures)
+
+    def _dirty_catalog_share(self, catalog: TableRows) -> float:
+        quarantined = self.engine.scan([self._quarantined_catalog])
+        unlisted = _count(quarantined.filter(nw.col(REASON) == rules.LOCALE_UNLISTED))
+        return expect.share(catalog.quarantined - unlisted, catalog.arrived - unlisted)
 
     def _rule_rows(self, exclusions: Mapping[str, str]) -> tuple[RuleRows, ...]:
         event_reasons = rules.reasons_by_name(self._event_rules, rules.DUPLICATE_EVENT)
@@ -338,7 +342,8 @@ def _unlisted_locales(quarantine: Path) -> list[str]:
 
 
 def _commonest_unlisted(file: Path) -> list[str]:
-    unlisted = Engine().scan([file]).filter(nw.col(REASON) == rules.LOCALE_UNKNOWN)
+    strange = [rules.LOCALE_MALFORMED, rules.LOCALE_UNLISTED]
+    unlisted = Engine().scan([file]).filter(nw.col(REASON).is_in(strange))
     counts = unlisted.group_by("locale").agg(rows=nw.len())
     commonest = counts.sort("rows", "locale", descending=[True, False]).head(MAX_LOCALES)
     # `head` of an ordered lazy table keeps its rows, not always their order.

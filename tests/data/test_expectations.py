@@ -93,8 +93,9 @@ TALLIES = (
     Tally("repeated", "de-DE", DAY, 1, 10.0),
     Tally(None, "de-DE", DAY, 5, 50.0),
     Tally("foreign", None, None, 0, 5000.0),
+    Tally("not asked for", None, DAY, 700, 7000.0),
 )
-REASONS = {"product_unknown": "unknown product", "locale_unknown": "foreign", "duplicate": "repeated"}
+REASONS = {"product_unknown": "unknown product", "locale_malformed": "foreign", "duplicate": "repeated"}
 LOCALES = ("de-DE", "en-GB", "fr-FR")
 
 
@@ -111,11 +112,11 @@ def test_figures_of_a_tally() -> None:
     assert figures == {
         "days with valid rows": 1,
         "days without valid rows": 2,
-        "share of events quarantined": 0.05,
+        "share of events that break a rule": 0.05,
         "share of events with product_unknown": 0.04,
-        "share of events with locale_unknown": 0.0,
+        "share of events with locale_malformed": 0.0,
         "share of events with duplicate": 0.01,
-        "share of catalog rows quarantined": 0.25,
+        "share of catalog rows that break a rule": 0.25,
         "share of sound events whose product is in the catalog": 0.96,
         "share of locales with too few rows": 2 / 3,
         "share of clicks in locales with too few rows": 0.06,

@@ -66,8 +66,9 @@ def judge_products(rows: Sequence[Row]) -> list[str | None]:
     [
         ({"locale": None}, "locale_missing"),
         ({"locale": ""}, "locale_missing"),
-        ({"locale": "../../etc"}, "locale_unknown"),
-        ({"locale": "en-gb"}, "locale_unknown"),
+        ({"locale": "../../etc"}, "locale_malformed"),
+        ({"locale": "en-gb"}, "locale_malformed"),
+        ({"locale": "fr-CA"}, "locale_unlisted"),
         ({"event_date": None}, "date_missing"),
         ({"event_date": date(2026, 4, 30)}, "date_outside_window"),
         ({"event_date": date(2026, 5, 4)}, "date_outside_window"),
@@ -164,7 +165,7 @@ PRODUCT = PRODUCTS[0]
     [
         ({}, None),
         ({"locale": None}, "the locale is missing or blank"),
-        ({"locale": "fr-FR"}, "the locale is not among the shop's locales"),
+        ({"locale": "fr-FR"}, "the locale is not among the locales of the params"),
         ({"product_id": ""}, "the product is missing or blank"),
         ({"product_type": None}, "the product type is missing or blank"),
         ({"product_type": " "}, "the product type is missing or blank"),

@@ -8,7 +8,7 @@ from q2pt_tasks.model.batching import (
     insert_locale_tokens,
     make_batch,
     micro_batches,
-    pad,
+    packed_tokens,
     shuffled_batches,
 )
 from q2pt_tasks.model.examples import Examples, Packed
@@ -40,23 +40,32 @@ def test_pieces_of_a_batch_hold_its_rows_in_order_of_length(lengths: list[int], 
     assert (np.diff(in_order) >= 0).all()
 
 
-def test_one_long_query_does_not_pad_the_short_ones() -> None:
-    tokens = Packed.pack([[1, 2]] * 63 + [[1] * 30])
-    widths = [pad(tokens, piece, 0)[0].shape[1] for piece in micro_batches(np.arange(64), tokens.lengths, 32)]
-    assert widths == [2, 30]
+def test_packed_tokens_tell_places_and_runs_of_equal_length() -> None:
+    tokens = packed_tokens(Packed.pack([[5, 6], [7, 8], [9, 9, 9], [4, 4]]))
+    assert tokens.ids.tolist() == [5, 6, 7, 8, 9, 9, 9, 4, 4]
+    assert tokens.positions.tolist() == [0, 1, 0, 1, 0, 1, 2, 0, 1]
+    assert tokens.first.tolist() == [0, 2, 4, 7]
+    assert tokens.runs == ((2, 2), (1, 3), (1, 2))
+    assert len(tokens) == 4
 
 
-def test_padding_is_masked() -> None:
-    token_ids, mask = pad(Packed.pack([[5, 6, 7], [8]]), np.array([0, 1]), pad_token=9)
-    assert token_ids.tolist() == [[5, 6, 7], [8, 9, 9]]
-    assert mask.tolist() == [[True, True, True], [True, False, False]]
+def test_no_queries_are_no_tokens() -> None:
+    tokens = packed_tokens(Packed.pack([]))
+    assert (len(tokens), tokens.runs) == (0, ())
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=9), st.data())
+def test_selected_lists_are_those_of_their_rows(lists: list[list[int]], data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.integers(0, len(lists) - 1), max_size=12))
+    chosen = Packed.pack(lists).select(np.array(rows, dtype=np.int64))
+    assert [chosen.of(index).tolist() for index in range(len(rows))] == [lists[row] for row in rows]
 
 
 def test_targets_have_a_one_for_each_label_and_none_for_a_query_without() -> None:
     examples = Examples(Packed.pack([[1], [2], [3]]), Packed.pack([[0, 2], [], [1]]), np.zeros(3, dtype=np.int64))
-    batch = make_batch(examples, np.array([2, 0, 1]), pad_token=0, product_types=3)
+    batch = make_batch(examples, np.array([2, 0, 1]), product_types=3)
     assert batch.targets.tolist() == [[0, 1, 0], [1, 0, 1], [0, 0, 0]]
-    assert len(batch) == 3
+    assert len(batch.tokens) == 3
 
 
 def test_the_locale_token_stands_after_the_first_token() -> None:

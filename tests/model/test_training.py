@@ -7,18 +7,20 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
-from transformers import DistilBertConfig, DistilBertForSequenceClassification, PreTrainedModel
 
-from q2pt_tasks.model.batching import make_batch
+from q2pt_tasks.model.batching import make_batch, packed_tokens
+from q2pt_tasks.model.build import build_network
 from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.examples import Examples, Packed
+from q2pt_tasks.model.families import Shape, scratch_config
 from q2pt_tasks.model.locale_dropout import LocaleTokens
-from q2pt_tasks.model.network import build_network, head_of, new_parameters, start_from_priors
+from q2pt_tasks.model.network import Network, start_from_priors
+from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.recipe import Recipe
-from q2pt_tasks.model.tokenizer import EncoderNotFoundError, load_pretrained_tokenizer, train_tokenizer
+from q2pt_tasks.model.tokenizer import EncoderNotFoundError, save_pretrained_tokenizer, train_tokenizer
 from q2pt_tasks.model.training import Trainer, TrainingDivergedError, best_epoch
-from q2pt_tasks.model.vocabulary import OccurringTokens, restore_embeddings, trim_embeddings
+from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 
 FLOAT32 = Hardware(torch.device("cpu"), torch.float32, "a test")
 TYPES = 3
@@ -36,19 +38,26 @@ RECIPE = Recipe(
 )
 
 
-def _network() -> PreTrainedModel:
+def _network() -> Network:
     torch.manual_seed(0)
-    config = DistilBertConfig(
-        vocab_size=VOCABULARY,
-        max_position_embeddings=40,
-        n_layers=1,
-        n_heads=2,
-        dim=16,
-        hidden_dim=32,
+    shape = Shape(
+        family="distilbert",
+        tokens=VOCABULARY,
+        layers=2,
+        width=16,
+        heads=2,
+        hidden=32,
+        positions=40,
+        first_position=0,
+        segments=0,
+        pad_token=0,
+        activation="gelu",
+        norm_epsilon=1e-12,
+        dropout=0.0,
+        attention_dropout=0.0,
+        head_dropout=0.0,
     )
-    config.num_labels = TYPES
-    config.dropout = config.attention_dropout = config.seq_classif_dropout = 0.0
-    return DistilBertForSequenceClassification(config)
+    return PackedNetwork(scratch_config(shape, tuple("ABC")))
 
 
 def _examples(rows: int = 24, seed: int = 0) -> Examples:
@@ -71,14 +80,13 @@ def _trainer(examples: Examples, recipe: Recipe = RECIPE) -> Trainer:
         validation=_examples(seed=1),
         locale_tokens=LocaleTokens.none(),
         product_types=TYPES,
-        pad_token=0,
         recipe=recipe,
         hardware=FLOAT32,
         seed=5,
     )
 
 
-def _gradients(network: PreTrainedModel) -> list[torch.Tensor]:
+def _gradients(network: Network) -> list[torch.Tensor]:
     return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
 
 
@@ -86,8 +94,8 @@ def test_gradients_of_a_batch_in_pieces_are_those_of_the_whole_batch() -> None:
     examples, rows = _examples(), np.arange(20)
     in_pieces, plain = _network(), _network()
     _trainer(examples)._accumulate_gradients(in_pieces, examples, rows)
-    batch = make_batch(examples, rows, 0, TYPES)
-    logits = plain(input_ids=batch.token_ids, attention_mask=batch.attention_mask).logits
+    batch = make_batch(examples, rows, TYPES)
+    logits = plain(batch.tokens)
     (functional.binary_cross_entropy_with_logits(logits, batch.targets, reduction="sum") / len(rows)).backward()
     for ours, theirs in zip(_gradients(in_pieces), _gradients(plain), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
@@ -98,14 +106,14 @@ def test_training_only_the_tokens_that_occur_gives_the_same_model() -> None:
     whole, trimmed = _network(), _network()
     _trainer(examples).fit(whole, 1e-2)
     trainer = _trainer(examples)
-    full_table = trim_embeddings(trimmed, trainer.occurring)
+    full_table = trim_words(trimmed, trainer.occurring)
     trainer = replace(
         trainer,
         train=replace(examples, tokens=trainer.occurring.trimmed(examples.tokens)),
         validation=replace(trainer.validation, tokens=trainer.occurring.trimmed(trainer.validation.tokens)),
     )
     trainer.fit(trimmed, 1e-2)
-    restore_embeddings(trimmed, trainer.occurring, full_table)
+    restore_words(trimmed, trainer.occurring, full_table)
     for (name, ours), (_, theirs) in zip(trimmed.named_parameters(), whole.named_parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, msg=name)
 
@@ -138,7 +146,7 @@ def test_training_stops_when_validation_does_not_improve() -> None:
 def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     network = _network()
     with torch.no_grad():
-        head_of(network).bias.fill_(float("nan"))
+        network.head.bias.fill_(float("nan"))
     with pytest.raises(TrainingDivergedError, match=r"the loss is nan .* lower the learning rate"):
         _trainer(_examples()).fit(network, 1e-2)
 
@@ -158,20 +166,17 @@ def test_locale_dropout_replaces_about_its_share_and_changes_every_epoch() -> No
 def test_the_untrained_network_gives_each_type_its_share() -> None:
     network = _network()
     start_from_priors(network, torch.tensor([0.5, 0.1, 0.0]))
-    batch = make_batch(_examples(), np.arange(5), 0, TYPES)
-    scores = network(input_ids=batch.token_ids, attention_mask=batch.attention_mask).logits.sigmoid()
+    scores = network(packed_tokens(_examples().tokens.select(np.arange(5)))).sigmoid()
     torch.testing.assert_close(scores[:, 0], torch.full((5,), 0.5), atol=0.05, rtol=0)
     torch.testing.assert_close(scores[:, 1], torch.full((5,), 0.1), atol=0.03, rtol=0)
 
 
 def test_the_layers_above_the_encoder_are_told_from_it() -> None:
-    names = {id(parameter): name for name, parameter in _network().named_parameters()}
     network = _network()
     new = {
-        name for name, parameter in network.named_parameters() if any(parameter is p for p in new_parameters(network))
+        name for name, parameter in network.named_parameters() if any(parameter is p for p in network.new_parameters())
     }
-    assert new == {"pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias"}
-    assert new < set(names.values())
+    assert new == {"pre.weight", "pre.bias", "scores.weight", "scores.bias"}
 
 
 def test_the_precision_is_chosen_by_the_hardware_and_said() -> None:
@@ -179,6 +184,24 @@ def test_the_precision_is_chosen_by_the_hardware_and_said() -> None:
     assert hardware.dtype in (torch.float32, torch.bfloat16)
     assert str(hardware.device) in str(hardware)
     assert hardware.reason in str(hardware)
+
+
+@pytest.mark.parametrize(
+    ("tiles", "instructions", "dtype"),
+    [
+        (True, True, torch.bfloat16),
+        (True, False, torch.bfloat16),
+        (False, True, torch.bfloat16),
+        (False, False, torch.float32),
+    ],
+)
+def test_a_cpu_computes_in_bf16_where_it_has_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, tiles: bool, instructions: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    assert detect_hardware().dtype is dtype
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; none is here")
@@ -194,7 +217,7 @@ SIZES = ScratchParams(layers=1, width=16, heads=2, unified_vocabulary=120, non_u
 def test_an_encoder_that_does_not_exist_is_named_with_what_to_do(tmp_path: Path) -> None:
     encoder = EncoderParams(name=str(tmp_path / "missing"), revision="main", max_tokens=8, scratch=SIZES)
     with pytest.raises(EncoderNotFoundError, match=r"encoder.name '.*missing'.* cannot be loaded: .* Give 'scratch'"):
-        load_pretrained_tokenizer(encoder)
+        save_pretrained_tokenizer(encoder, tmp_path)
     tokenizer = train_tokenizer(["a", "b"], 120)
     with pytest.raises(EncoderNotFoundError, match="missing"):
         build_network(encoder, tokenizer, ["A"], 0.0)
@@ -203,7 +226,6 @@ def test_an_encoder_that_does_not_exist_is_named_with_what_to_do(tmp_path: Path)
 def test_a_trained_tokenizer_is_the_same_every_time_and_needs_no_spaces() -> None:
     queries = ["赤い靴", "青い靴", "red shoes", "blue shoes", "shoe rack"] * 3
     first, second = (train_tokenizer(queries, 120) for _ in range(2))
-    assert first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
-    pieces = first.tokenize("赤い靴")
-    assert first.unk_token not in pieces
-    assert first("red shoes")["input_ids"][0] == first.cls_token_id
+    assert first.pieces.to_str() == second.pieces.to_str()
+    assert first.unknown_token not in first.encode(["赤い靴"], 8)[0]
+    assert first.encode(["red shoes"], 8)[0][0] == first.id_of("[CLS]")

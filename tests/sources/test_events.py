@@ -234,7 +234,7 @@ def test_a_quote_that_is_not_doubled_is_named_with_its_line(tmp_path: Path, rows
 
 def test_rows_that_two_readers_count_differently_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_text(tmp_path, HEADER + csv_row(query='"red, shoes"'))
-    monkeypatch.setattr("q2pt_tasks.sources.events._quoted_rows", lambda _: 2)
+    monkeypatch.setattr("q2pt_tasks.sources.csv_file._quoted_rows", lambda _: 2)
     with pytest.raises(SourceError, match=r"a\.csv: 1 rows were read, but its quotes make 2"):
         read(file)
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from q2pt_tasks.layout import Layout
+from q2pt_tasks.model.encoder import EncoderNotResolvedError, read_encoder
+from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.manifest import SourceError, read_manifest
 from q2pt_tasks.sources.resolve import resolve
 
@@ -127,10 +129,47 @@ def test_the_taxonomy_has_a_file_per_locale_and_the_reference(layout: Layout) ->
     ]
 
 
-@pytest.mark.parametrize("name", ["scratch", "distilbert-base-multilingual-cased", "intfloat/multilingual-e5-small"])
-def test_an_encoder_that_is_no_folder_has_no_files(layout: Layout, name: str) -> None:
-    resolve_with(layout, set_encoder(name))
-    assert encoder_of(layout) == {"name": name, "revision": "main", "files": []}
+def test_the_scratch_encoder_has_neither_files_nor_commit(layout: Layout) -> None:
+    resolve_with(layout, set_encoder("scratch"))
+    assert encoder_of(layout) == {"name": "scratch", "revision": "main", "commit": None, "files": []}
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def keep_on_disk(cache: Path, name: str) -> None:
+    """Lays a model where Hugging Face's hub client keeps what it has fetched."""
+    folder = cache / f"models--{name.replace('/', '--')}"
+    (folder / "snapshots" / COMMIT).mkdir(parents=True)
+    (folder / "snapshots" / COMMIT / "config.json").write_text("{}")
+    (folder / "refs").mkdir()
+    (folder / "refs/main").write_text(COMMIT)
+
+
+def test_a_model_of_the_hub_is_pinned_to_its_commit(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_on_disk(tmp_path / "hub", "owner/encoder")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    said = resolve_with(layout, set_encoder("owner/encoder"))
+    assert encoder_of(layout) == {"name": "owner/encoder", "revision": "main", "commit": COMMIT, "files": []}
+    assert f"commit {COMMIT[:12]}" in said
+    assert read_encoder(layout).revision == COMMIT
+
+
+def test_a_model_that_the_hub_cannot_give_is_refused(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(SourceError, match=r"encoder.name 'owner/none' .* cannot be had .* Give 'scratch'"):
+        resolve_with(layout, set_encoder("owner/none"))
+
+
+def test_an_encoder_changed_after_it_was_resolved_is_refused(layout: Layout) -> None:
+    resolve_with(layout, set_encoder("scratch"))
+    edit_params(layout.params, {"encoder.name": "owner/other"})
+    with pytest.raises(EncoderNotResolvedError, match=r"'owner/other' at 'main', but 'scratch' .* `q2pt resolve`"):
+        read_encoder(layout)
 
 
 @pytest.mark.parametrize("name", ["models/mine", "./models/mine", "ABSOLUTE"])

@@ -119,7 +119,7 @@ def test_few_bad_rows_go_to_quarantine_with_their_reasons_and_none_is_lost(tmp_p
     assert quarantined(layout) == {
         "the date is missing": 1,
         "the date lies outside the window 2026-05-01 to 2026-05-03": 1,
-        "the locale is not among the shop's locales": 1,
+        "the locale is not a language and a region such as en-GB": 1,
         "a count is negative": 1,
         "the query has control characters": 1,
         "the row repeats a date, locale, query and product": 1,
@@ -158,7 +158,7 @@ def test_log_with_only_dirty_rows_is_refused_and_leaves_no_valid_data(tmp_path: 
     with pytest.raises(ValidationFailed) as failure:
         run(layout, LENIENT, LOCALES)
     message = str(failure.value)
-    assert "share of events quarantined: found 100 %, needed at most 5 %" in message
+    assert "share of events that break a rule: found 100 %, needed at most 5 %" in message
     assert "share of events with clicks_exceed: found 100 %" in message
     assert "days with valid rows: found 0, needed at least 1" in message
     assert not layout.valid.exists()
@@ -370,3 +370,11 @@ def test_nothing_is_sent_printed_or_written_at_home(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [list(folder.iterdir()) for folder in folders.values()] == [[], []]
+
+
+def test_stores_that_nobody_asked_for_are_kept_apart_and_are_not_dirt(tmp_path: Path) -> None:
+    others = [event(locale="nl-NL", query=f"q{number}") for number in range(300)]
+    layout = write_raw(tmp_path, [*good_events(), *others])
+    report = run(layout, ValidateParams(min_locale_rows=10, max_dirty_share=0.0), LOCALES)
+    assert report.events.quarantined == 300
+    assert dict(quarantined(layout)) == {"the locale is not among the locales of the params": 300}

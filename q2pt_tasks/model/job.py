@@ -1,0 +1,54 @@
+"""What a training is asked, and what became of it. Read without torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from q2pt_tasks.model.encoder import EncoderParams
+from q2pt_tasks.model.recipe import Recipes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitJob:
+    """One model to train.
+
+    Attributes:
+        variant: `non_unified`, `unified_agnostic` or `unified_aware`.
+        locales: the locales of its data.
+        tokens: directory that stage `tokenize` wrote for it.
+        label_space: file with the product types that it shall know.
+        locale_dropout: share of training queries with the unknown-locale token, for the locale-aware variant.
+        params: the params of the stage, for the metadata.
+    """
+
+    variant: str
+    locales: Sequence[str]
+    tokens: Path
+    label_space: Path
+    encoder: EncoderParams
+    recipes: Recipes
+    locale_dropout: float
+    seed: int
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What became of one training."""
+
+    variant: str
+    locales: Sequence[str]
+    status: str
+    training_rows: int
+    epochs: int
+    average_precision: float | None
+    seconds: float
+
+    def __str__(self) -> str:
+        name = f"{self.variant} of {self.locales[0]}" if len(self.locales) == 1 else self.variant
+        quality = (
+            "" if self.average_precision is None else f", validation average precision {self.average_precision:.3f}"
+        )
+        done = f"{self.status} on {self.training_rows:,} queries, {self.epochs} epochs"
+        return f"{name}: {done}{quality}, {self.seconds:.0f} s"

@@ -1,0 +1,96 @@
+"""What a checkpoint's `metadata.json` says: what the weights cannot. Read without torch."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from q2pt_tasks.data.queries import NORMALISATION
+from q2pt_tasks.model.variants import UNIFIED_AWARE
+
+SCHEMA_VERSION = 1
+METADATA = "metadata.json"
+
+Status = Literal["trained", "degenerate", "untrained"]
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, incomplete, or not what its metadata says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What a checkpoint is.
+
+    Attributes:
+        variant: `non_unified`, `unified_agnostic` or `unified_aware`.
+        locales: the locales that it was trained on, in the order of their indices.
+        product_types: the label space, in the order of the outputs.
+        status: `degenerate`: no better than always naming the most frequent types; `untrained`: too little data, then
+            the directory holds no weights. Neither can be promoted.
+        reason: why the status is not `trained`, else empty.
+        max_tokens: tokens of a query, its first and last included; a locale token comes on top.
+        normalisation: name of the normal form that queries must have.
+        split: salt and fractions of the split that its training queries come from.
+        params: the params that it was trained with.
+        git_sha: commit of the code, empty outside a repository.
+        data_hashes: MD5 of each file that it was trained on.
+        thresholds: score thresholds for the precision in `metrics`, chosen on its own validation split.
+        metrics: figures on its own validation split.
+        history: one entry per epoch.
+    """
+
+    variant: str
+    locales: tuple[str, ...]
+    product_types: tuple[str, ...]
+    status: Status
+    reason: str
+    training_rows: int
+    max_tokens: int
+    split: Mapping[str, Any]
+    params: Mapping[str, Any]
+    git_sha: str
+    data_hashes: Mapping[str, str]
+    thresholds: Mapping[str, Any]
+    metrics: Mapping[str, float | None]
+    history: tuple[Mapping[str, float], ...]
+    seconds: float
+    normalisation: str = NORMALISATION
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def is_aware(self) -> bool:
+        return self.variant == UNIFIED_AWARE
+
+
+def save_metadata(folder: Path, metadata: Metadata) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    document = json.dumps(dataclasses.asdict(metadata), indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / METADATA).write_text(document + "\n", encoding="utf-8")
+
+
+def load_metadata(folder: Path) -> Metadata:
+    """The metadata of the checkpoint in `folder`.
+
+    Raises:
+        CheckpointError: there is none, or this code cannot read it.
+    """
+    try:
+        document = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no {METADATA}: it is not a finished checkpoint") from None
+    except ValueError as error:
+        raise CheckpointError(f"{folder / METADATA} is not readable JSON: {error}") from None
+    refuse_if(folder, "schema version", document.get("schema_version"), SCHEMA_VERSION)
+    expected = {field.name for field in dataclasses.fields(Metadata)}
+    refuse_if(folder, "metadata keys", sorted(document), sorted(expected))
+    lists = {key: tuple(document[key]) for key in ("locales", "product_types", "history")}
+    return Metadata(**{**document, **lists})
+
+
+def refuse_if(folder: Path, what: str, found: object, expected: object) -> None:
+    """Raises CheckpointError, which shows both sides, where they differ."""
+    if found != expected:
+        raise CheckpointError(f"{folder}: {what} do not fit: the checkpoint has {found!r}, expected {expected!r}")

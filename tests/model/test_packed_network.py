@@ -1,0 +1,181 @@
+"""A packed network gives what Hugging Face's own implementation gives, in scores and in gradients, and reads and writes
+its files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    ElectraConfig,
+    ElectraModel,
+    PreTrainedModel,
+    XLMRobertaConfig,
+    XLMRobertaForSequenceClassification,
+)
+
+from q2pt_tasks.model.batching import PackedTokens, packed_tokens
+from q2pt_tasks.model.build import QueryTooLongError, build_network, load_network
+from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
+from q2pt_tasks.model.examples import Packed
+from q2pt_tasks.model.families import CONFIG, WEIGHTS, WeightsError
+from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.packed_network import PackedNetwork
+from q2pt_tasks.model.tokenizer import EncoderNotFoundError, train_tokenizer
+from q2pt_tasks.model.transformers_network import TransformersNetwork
+
+TYPES = ("HAT", "SHOES", "TROUSERS")
+TOKENS = 60
+# One long query, many short ones, lengths out of order.
+QUERIES = [[2, 7, 3], [2, 8, 9, 10, 3], *([[2, 11, 12, 3]] * 4), [2, *range(20, 48), 3], [2, 3], [2, 9, 3]]
+
+BERT_SIZES = {
+    "vocab_size": TOKENS,
+    "hidden_size": 24,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 3,
+    "intermediate_size": 40,
+    "max_position_embeddings": 64,
+    "num_labels": len(TYPES),
+}
+
+
+def _distilbert() -> PreTrainedModel:
+    config = DistilBertConfig(
+        vocab_size=TOKENS, dim=24, n_layers=3, n_heads=3, hidden_dim=40, max_position_embeddings=64
+    )
+    config.num_labels = len(TYPES)
+    return DistilBertForSequenceClassification(config)
+
+
+def _bert() -> PreTrainedModel:
+    return BertForSequenceClassification(BertConfig.from_dict(BERT_SIZES))
+
+
+def _xlm_roberta() -> PreTrainedModel:
+    return XLMRobertaForSequenceClassification(XLMRobertaConfig.from_dict({**BERT_SIZES, "type_vocab_size": 1}))
+
+
+MODELS = {"distilbert": _distilbert, "bert": _bert, "xlm-roberta": _xlm_roberta}
+
+
+@pytest.fixture(params=list(MODELS))
+def stored(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[PreTrainedModel, Path]:
+    """A model of Hugging Face's with random weights and its folder."""
+    torch.manual_seed(3)
+    model = MODELS[request.param]()
+    model.config.id2label = dict(enumerate(TYPES))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            # Also what starts as zeros or ones, such as biases and norms.
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    model.save_pretrained(tmp_path)
+    return model.eval(), tmp_path
+
+
+def _padded(model: PreTrainedModel, queries: list[list[int]]) -> torch.Tensor:
+    longest = max(map(len, queries))
+    pad = model.config.pad_token_id
+    token_ids = torch.tensor([query + [pad] * (longest - len(query)) for query in queries])
+    mask = torch.tensor([[1] * len(query) + [0] * (longest - len(query)) for query in queries])
+    logits: torch.Tensor = model(input_ids=token_ids, attention_mask=mask).logits
+    return logits
+
+
+def _packed(queries: list[list[int]]) -> PackedTokens:
+    return packed_tokens(Packed.pack(queries))
+
+
+def test_scores_are_those_of_hugging_face(stored: tuple[PreTrainedModel, Path]) -> None:
+    model, folder = stored
+    network = load_network(folder).eval()
+    assert isinstance(network, PackedNetwork)
+    assert network.product_types == TYPES
+    torch.testing.assert_close(network(_packed(QUERIES)), _padded(model, QUERIES), rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_those_of_hugging_face(stored: tuple[PreTrainedModel, Path]) -> None:
+    model, folder = stored
+    network = load_network(folder).eval()
+    targets = torch.tensor(np.random.default_rng(0).random((len(QUERIES), len(TYPES))), dtype=torch.float32)
+    for logits in (network(_packed(QUERIES)), _padded(model, QUERIES)):
+        torch.nn.functional.binary_cross_entropy_with_logits(logits, targets).backward()
+    ours = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+    theirs = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+    # Three matrices of theirs are one here, so the gradients are compared as a whole, sorted.
+    torch.testing.assert_close(torch.cat(ours).sort().values, torch.cat(theirs).sort().values, rtol=1e-3, atol=1e-6)
+
+
+def test_hugging_face_opens_what_is_saved(stored: tuple[PreTrainedModel, Path], tmp_path: Path) -> None:
+    _, folder = stored
+    network = load_network(folder).eval()
+    network.save(tmp_path / "saved")
+    opened = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved").eval()
+    torch.testing.assert_close(network(_packed(QUERIES)), _padded(opened, QUERIES), rtol=1e-4, atol=1e-5)
+    assert tuple(opened.config.id2label.values()) == TYPES
+    again = load_network(tmp_path / "saved").eval()
+    assert torch.equal(again(_packed(QUERIES)), network(_packed(QUERIES)))
+
+
+def _encoder(name: str, max_tokens: int = 8) -> EncoderParams:
+    sizes = ScratchParams(layers=2, width=16, heads=2, unified_vocabulary=120, non_unified_vocabulary=120)
+    return EncoderParams(name=name, revision="main", max_tokens=max_tokens, scratch=sizes)
+
+
+def _build(folder: Path, max_tokens: int = 8) -> Network:
+    return build_network(_encoder(str(folder), max_tokens), train_tokenizer(["red shoes"], 120), ["A", "B"], 0.1)
+
+
+def test_a_bare_encoder_gets_a_head(tmp_path: Path) -> None:
+    encoder = BertModel(BertConfig.from_dict(BERT_SIZES))
+    encoder.save_pretrained(tmp_path)
+    network = _build(tmp_path)
+    assert isinstance(network, PackedNetwork)
+    assert network.product_types == ("A", "B")
+    assert torch.equal(network.words.weight, encoder.get_input_embeddings().weight)
+    assert network.dropout.p == 0.1
+
+
+def test_an_encoder_without_one_of_its_weights_is_refused(stored: tuple[PreTrainedModel, Path]) -> None:
+    _, folder = stored
+    config = (folder / CONFIG).read_text()
+    (folder / CONFIG).write_text(
+        config.replace('"num_hidden_layers": 3', '"num_hidden_layers": 4').replace('"n_layers": 3', '"n_layers": 4')
+    )
+    with pytest.raises(WeightsError, match=r"layer\.3\..* is missing, expected"):
+        load_network(folder)
+    with pytest.raises(EncoderNotFoundError, match=r"cannot be loaded: .*missing"):
+        _build(folder)
+
+
+def test_an_encoder_that_reads_too_little_is_refused(stored: tuple[PreTrainedModel, Path]) -> None:
+    with pytest.raises(QueryTooLongError, match=r"encoder.max_tokens is 64 .* reads at most 6[24]: lower"):
+        _build(stored[1], max_tokens=64)
+
+
+def test_an_architecture_that_is_not_known_runs_as_hugging_face_does(tmp_path: Path) -> None:
+    config = ElectraConfig.from_dict({**BERT_SIZES, "embedding_size": 24})
+    ElectraModel(config).save_pretrained(tmp_path)
+    network = _build(tmp_path)
+    assert isinstance(network, TransformersNetwork)
+    logits = network.eval()(_packed(QUERIES[:2]))
+    torch.testing.assert_close(logits, _padded(network.model, QUERIES[:2]))
+    network.save(tmp_path / "saved")
+    again = load_network(tmp_path / "saved").eval()
+    assert again.product_types == ("A", "B")
+    torch.testing.assert_close(again(_packed(QUERIES[:2])), logits)
+
+
+def test_a_scratch_network_saves_what_hugging_face_opens(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = build_network(_encoder("scratch"), train_tokenizer(["red shoes"], 120), ["A", "B"], 0.1).eval()
+    network.save(tmp_path)
+    assert (tmp_path / WEIGHTS).is_file()
+    opened = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(network(_packed([[2, 5, 3], [2, 3]])), _padded(opened, [[2, 5, 3], [2, 3]]))
