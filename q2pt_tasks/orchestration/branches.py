@@ -1,0 +1,22 @@
+"""The branches that runs write, beside each run's own: what the last run and the last promotion left for the next."""
+
+from pathlib import Path
+
+from q2pt_tasks.orchestration.git import run_git
+from q2pt_tasks.orchestration.settings import Settings
+
+# The joined commit of the last complete run: the next one starts from its `dvc.lock`.
+LATEST = "latest"
+# One commit per promotion, on top of the one before and of the run that was promoted: `champion.json` names the model.
+PRODUCTION = "production"
+LOCK = "dvc.lock"
+
+
+def file_at(settings: Settings, commit: str, path: str, clone: Path) -> str:
+    """The text of a file of another commit of the git remote, which is brought into `clone`.
+
+    Raises:
+        GitError: the remote cannot be reached, or does not have the commit, or the commit not the file.
+    """
+    run_git(clone, "fetch", "--quiet", "--depth=1", "--no-tags", "--", settings.git_remote, commit)
+    return run_git(clone, "show", f"{commit}:{path}") + "\n"

@@ -1,0 +1,22 @@
+"""The branch after join: approval, promotion or neither."""
+
+from typing import Any
+
+from airflow.sdk import BranchMixIn, Context
+
+from q2pt_tasks.orchestration.operators import CONFIGURE, JOIN, ChildOperator
+
+
+class DecideOperator(ChildOperator, BranchMixIn):
+    """Follows the gate's decision, where the run may: tasks that the decision does not lead to are skipped."""
+
+    command = "decide"
+    inherits_from_skipmixin = True
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        task = context["ti"]
+        plan, joined = task.xcom_pull(task_ids=CONFIGURE), task.xcom_pull(task_ids=JOIN)
+        verdict = self.run_child({"plan": plan, "joined": joined})
+        self.log.info("%s", verdict["sentence"])
+        self.do_branch(context, verdict["step"])
+        return verdict

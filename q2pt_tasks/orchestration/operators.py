@@ -1,0 +1,160 @@
+"""The tasks of the retraining DAG: each runs one command of `python -m q2pt_tasks.orchestration` as a child process.
+
+What tasks tell each other goes through XCom: the plan of `configure`, and of each stage its result with its lock entry.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from q2pt_tasks.orchestration.process import Command
+
+CONFIGURE = "configure"
+JOIN = "join"
+# The XCom of a stage, also of one that is skipped: a return value is only kept of a task that succeeds.
+STAGE = "stage"
+
+
+class ChildFailedError(RuntimeError):
+    """A child process did not do its work; the message is its own, or how it ended."""
+
+
+class ChildOperator(BaseOperator):
+    """Runs one command: no shell, stdin closed, its own process group, which ends with the task."""
+
+    command: ClassVar[str]
+    _child: Command | None = None
+
+    def run_child(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What the command answers to `request`.
+
+        Raises:
+            ChildFailedError: it failed, or was stopped.
+        """
+        with tempfile.TemporaryDirectory(prefix="q2pt-task-") as folder:
+            asked, answered = Path(folder) / "request.json", Path(folder) / "result.json"
+            asked.write_text(json.dumps(request), encoding="utf-8")
+            arguments = [self.command, "--request", str(asked), "--result", str(answered)]
+            self._child = Command(
+                [sys.executable, "-m", "q2pt_tasks.orchestration", *arguments],
+                on_line=lambda line: self.log.info("%s", line),
+                cwd=Path(folder),
+                env=os.environ,
+            )
+            exit_code = self._child.run()
+            result: dict[str, Any] = json.loads(answered.read_text(encoding="utf-8")) if answered.exists() else {}
+        if exit_code or "error" in result:
+            how = f"it ended with exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code} ended it"
+            raise ChildFailedError(result.get("error") or f"no result: {how}\n" + "\n".join(self._child.last_lines))
+        return result
+
+    def on_kill(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+
+
+class ConfigureOperator(ChildOperator):
+    """Makes the run's commit and plans the run.
+
+    Args:
+        rendered: the addresses of the stages that the DAG has tasks for.
+    """
+
+    command = "configure"
+
+    def __init__(self, *, rendered: Sequence[str], **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
+        super().__init__(**kwargs)
+        self.rendered = tuple(rendered)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        logical_date = context["dag_run"].logical_date
+        plan = self.run_child(
+            {
+                "run_id": context["run_id"],
+                "logical_date": logical_date and logical_date.isoformat(),
+                "form": dict(context["params"]),
+                "rendered": self.rendered,
+            }
+        )
+        self.log.info("%s", plan["summary"])
+        return plan
+
+
+class StageOperator(ChildOperator):
+    """Runs one stage, where something that it depends on has changed; it is skipped where nothing has.
+
+    Args:
+        address: the stage, as DVC addresses it.
+    """
+
+    command = "stage"
+
+    def __init__(self, *, address: str, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self.address = address
+
+    def execute(self, context: Context) -> None:
+        task = context["ti"]
+        plan = task.xcom_pull(task_ids=CONFIGURE)
+        if self.address in plan["skipped"]:
+            raise AirflowSkipException(f"{self.address} is not part of this run: the form leaves it out")
+        result = self._unchanged(plan) or self.run_child(
+            {
+                "commit": plan["commit"],
+                "address": self.address,
+                "upstream": pushed_entries(self, context),
+                "last": plan["last"].get(self.address),
+                "force": plan["force"],
+            }
+        )
+        # Before the task may be skipped: the stages after it need the entry.
+        task.xcom_push(key=STAGE, value=result)
+        if result["state"] == "unchanged":
+            raise AirflowSkipException(f"{self.address} is unchanged: its outputs are those of an earlier run")
+        self.log.info("%s: %s in %.1f s; rows: %s", self.address, result["state"], result["seconds"], result["rows"])
+
+    def _unchanged(self, plan: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The result of a stage that `configure` has found unchanged, together with all stages before it."""
+        entry = plan["unchanged"].get(self.address)
+        if entry is None:
+            return None
+        return {"address": self.address, "state": "unchanged", "entry": entry, "seconds": 0.0, "rows": {}}
+
+
+class JoinOperator(ChildOperator):
+    """Commits the lock of all stages that are directly before this task and have ended well."""
+
+    command = "join"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        plan = context["ti"].xcom_pull(task_ids=CONFIGURE)
+        if plan is None:
+            raise AirflowSkipException("there is nothing to join: the run has no commit, configure has failed")
+        entries = pushed_entries(self, context)
+        failed = [address for address in plan["addresses"] if address not in entries]
+        return self.run_child({"plan": plan, "entries": entries, "failed": failed})
+
+
+class PromoteOperator(ChildOperator):
+    """Makes the candidate of the run the champion."""
+
+    command = "promote"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        task = context["ti"]
+        plan, joined = task.xcom_pull(task_ids=CONFIGURE), task.xcom_pull(task_ids=JOIN)
+        return self.run_child({"plan": plan, "joined": joined})
+
+
+def pushed_entries(operator: BaseOperator, context: Context) -> dict[str, dict[str, Any]]:
+    """The lock entries of the stages directly before a task, by address, of those that have one."""
+    stages = sorted(operator.upstream_task_ids)
+    results = context["ti"].xcom_pull(task_ids=stages, key=STAGE) if stages else []
+    return {result["address"]: result["entry"] for result in results if result}

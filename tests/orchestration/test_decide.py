@@ -1,0 +1,74 @@
+"""What follows the gate's decision, and what a person is shown of it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from night_repository import Shop
+
+from q2pt_tasks.orchestration.decide import Decision, Rule, decide, read_decision, run
+from q2pt_tasks.orchestration.plan import RunPlan
+from q2pt_tasks.orchestration.store import DamagedCacheError, SharedCache
+
+PLAN = RunPlan(
+    run_id="manual__2026-06-30T02:00:00+00:00",
+    commit="0123456789abcdef",
+    branch="run/manual",
+    addresses=("gate",),
+    skipped=(),
+    unchanged={},
+    last={},
+    force=False,
+    approval=False,
+    may_promote=True,
+    why_not_promote="",
+    summary="A run.",
+)
+YES = Decision(promote=True, sentence="Promote unified_aware.", rules=(Rule("better", True, "Recall is 0.700."),))
+NO = Decision(promote=False, sentence="Do not promote.", rules=(Rule("better", False, "Recall is 0.100."),))
+
+
+@pytest.mark.parametrize("approval", [True, False])
+@pytest.mark.parametrize("may_promote", [True, False])
+@pytest.mark.parametrize("gate", [True, False])
+def test_what_follows(gate: bool, may_promote: bool, approval: bool) -> None:
+    plan = replace(
+        PLAN, approval=approval, may_promote=may_promote, why_not_promote="" if may_promote else "it is small"
+    )
+    wanted = "approval" if approval else "promote"
+    assert decide(plan, YES if gate else NO).step == (wanted if gate and may_promote else None)
+
+
+def test_the_reason_is_said() -> None:
+    assert decide(PLAN, NO).sentence == "The gate says no. Do not promote."
+    withheld = decide(replace(PLAN, may_promote=False, why_not_promote="it leaves out the locales fr-BE"), YES)
+    assert withheld.sentence == "The gate says yes; not promoted: it leaves out the locales fr-BE."
+
+
+def test_a_person_is_shown_every_rule_and_nothing_breaks_the_table() -> None:
+    rules = (*YES.rules, Rule("locales", False, "fr-BE | de-AT\nare worse."))
+    page = decide(PLAN, replace(YES, rules=rules)).page.splitlines()
+    assert page[0] == "Promote unified_aware."
+    assert page[2:6] == [
+        "| rule | passed | what it saw |",
+        "|---|---|---|",
+        "| better | yes | Recall is 0.700. |",
+        r"| locales | no | fr-BE \| de-AT are worse. |",
+    ]
+    assert page[-1] == "Run manual__2026-06-30T02:00:00+00:00, commit `0123456789ab`."
+
+
+def test_the_decision_comes_from_the_joined_commit_and_the_cache(judged_shop: Shop) -> None:
+    request = {"plan": judged_shop.plan.to_json(), "joined": {"commit": judged_shop.joined.commit}}
+    verdict = json.loads(json.dumps(run(judged_shop.settings, request)))
+    assert verdict["step"] == "promote"
+    assert verdict["sentence"] == "The gate says yes. Promote: True, unified_aware."
+
+
+def test_a_damaged_decision_is_not_followed(judged_shop: Shop) -> None:
+    md5 = judged_shop.entries["gate"]["outs"][0]["md5"]
+    path = SharedCache(judged_shop.settings.dvc_cache).path(md5)
+    path.chmod(0o644)
+    path.write_text(path.read_text().replace("true", "false"))
+    with pytest.raises(DamagedCacheError, match=md5):
+        read_decision(judged_shop.settings, judged_shop.joined.commit)

@@ -1,0 +1,242 @@
+"""The operators: what they ask of their child process, what they hand on through XCom, and how they end."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseOperator, Context
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.exceptions import AirflowSkipException
+from stage_repository import Worker, make_worker, variables
+
+from q2pt_tasks.orchestration.operators import (
+    ChildFailedError,
+    ConfigureOperator,
+    JoinOperator,
+    PromoteOperator,
+    StageOperator,
+)
+
+ENTRY = {"cmd": "x", "outs": []}
+# In place of `python -m q2pt_tasks.orchestration`: answers with its own request.
+ECHO = """
+import json, sys
+request = json.load(open(sys.argv[sys.argv.index("--request") + 1]))
+answer = {"command": sys.argv[1], "request": request, "summary": "the plan"}
+json.dump(answer, open(sys.argv[sys.argv.index("--result") + 1], "w"))
+"""
+# A stage that says its process id and hangs in the middle of its output, the first time.
+SLOW_AT_FIRST = """
+import os, time
+from pathlib import Path
+said = Path({said!r})
+first = not said.exists()
+Path("slow.txt").write_text("half")
+said.write_text(str(os.getpid()))
+time.sleep(600 if first else 0)
+Path("slow.txt").write_text("whole")
+"""
+SLOW_PIPELINE = """
+stages:
+  slow:
+    cmd: python label.py
+    deps: [label.py]
+    outs: [slow.txt]
+"""
+
+
+class Task:
+    """A task instance with the XComs of the others; it keeps what is pushed."""
+
+    def __init__(self, xcoms: Mapping[tuple[str, str], Any]) -> None:
+        self.xcoms = dict(xcoms)
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_pull(self, task_ids: str | Iterable[str], key: str = "return_value") -> Any:  # noqa: ANN401
+        if isinstance(task_ids, str):
+            return self.xcoms.get((task_ids, key))
+        return [self.xcoms.get((task_id, key)) for task_id in task_ids]
+
+    def xcom_push(self, key: str, value: Any) -> None:  # noqa: ANN401
+        self.pushed[key] = value
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    worker = make_worker(tmp_path)
+    for name, value in variables(worker.settings).items():
+        monkeypatch.setenv(name, value)
+    return worker
+
+
+@pytest.fixture
+def _echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child process answers with its own request."""
+    package = tmp_path / "q2pt_tasks/orchestration"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(ECHO)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+def _plan(commit: str = "c0", **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    plan = {"commit": commit, "addresses": ["ingest", "label"], "skipped": [], "unchanged": {}, "last": {}}
+    return {**plan, "force": False, **changes}
+
+
+def _execute(operator: BaseOperator, task: Task, **context: Any) -> Any:  # noqa: ANN401
+    ExecutorSafeguard.tracker.set(operator)
+    return operator.execute(Context(ti=task, **context))  # type: ignore[typeddict-item]
+
+
+def _stages() -> tuple[StageOperator, StageOperator]:
+    """`label` after `ingest` after `configure`, as in a DAG."""
+    with DAG("a_dag", schedule=None):
+        configure = ConfigureOperator(task_id="configure", rendered=["ingest", "label"])
+        ingest = StageOperator(task_id="data.ingest", address="ingest")
+        label = StageOperator(task_id="label", address="label")
+        configure >> ingest >> label
+        configure >> label
+    return ingest, label
+
+
+def _result(address: str, entry: Mapping[str, Any] = ENTRY) -> dict[str, Any]:
+    return {"address": address, "state": "ran", "entry": dict(entry), "seconds": 1.0, "rows": {}}
+
+
+@pytest.mark.usefixtures("_echo")
+def test_configure_asks_with_the_run_the_form_and_what_is_rendered() -> None:
+    operator = ConfigureOperator(task_id="configure", rendered=("ingest", "train@small"))
+    form = {"why": "; rm -rf / $(id)\n--force {{ ds }}", "epochs": None}
+    night = SimpleNamespace(logical_date=datetime(2026, 7, 1, 2, tzinfo=UTC))
+    answer = _execute(operator, Task({}), run_id="nightly", dag_run=night, params=form)
+    assert answer["command"] == "configure"
+    assert answer["request"] == {
+        "run_id": "nightly",
+        "logical_date": "2026-07-01T02:00:00+00:00",
+        "form": form,
+        "rendered": ["ingest", "train@small"],
+    }
+    by_hand = SimpleNamespace(logical_date=None)
+    answer = _execute(operator, Task({}), run_id="manual", dag_run=by_hand, params={})
+    assert answer["request"]["logical_date"] is None
+
+
+@pytest.mark.usefixtures("_echo")
+def test_join_asks_with_the_entries_that_are_there_and_names_the_others() -> None:
+    with DAG("a_dag", schedule=None):
+        stages = [StageOperator(task_id=name, address=name) for name in ("ingest", "label")]
+        operator = JoinOperator(task_id="join")
+        stages >> operator
+    plan = _plan()
+    task = Task({("configure", "return_value"): plan, ("ingest", "stage"): _result("ingest")})
+    assert _execute(operator, task)["request"] == {"plan": plan, "entries": {"ingest": ENTRY}, "failed": ["label"]}
+
+
+def test_join_is_skipped_where_configure_has_failed() -> None:
+    with pytest.raises(AirflowSkipException, match="nothing to join"):
+        _execute(JoinOperator(task_id="join"), Task({}))
+
+
+@pytest.mark.usefixtures("_echo")
+def test_promote_asks_with_the_plan_and_the_joined_commit() -> None:
+    task = Task({("configure", "return_value"): {"a": 1}, ("join", "return_value"): {"b": 2}})
+    answer = _execute(PromoteOperator(task_id="promote"), task)
+    assert (answer["command"], answer["request"]) == ("promote", {"plan": {"a": 1}, "joined": {"b": 2}})
+
+
+def test_a_stage_runs_and_hands_its_entry_to_the_next(worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
+    ingest, label = _stages()
+    plan = {("configure", "return_value"): _plan(worker.commit)}
+    first = Task(plan)
+    _execute(ingest, first)
+    assert first.pushed["stage"]["state"] == "ran"
+    assert "ingested" in capsys.readouterr().out
+    second = Task({**plan, ("data.ingest", "stage"): first.pushed["stage"]})
+    _execute(label, second)
+    assert (second.pushed["stage"]["address"], second.pushed["stage"]["state"]) == ("label", "ran")
+
+
+def test_a_stage_that_hashes_show_to_be_unchanged_hands_its_entry_on_and_is_skipped(worker: Worker) -> None:
+    ingest, _ = _stages()
+    entry = worker.run("ingest").entry
+    task = Task({("configure", "return_value"): _plan(worker.commit, last={"ingest": entry})})
+    with pytest.raises(AirflowSkipException, match="ingest is unchanged"):
+        _execute(ingest, task)
+    assert (task.pushed["stage"]["state"], task.pushed["stage"]["entry"]) == ("unchanged", entry)
+
+
+def test_a_stage_that_the_plan_calls_unchanged_needs_no_process() -> None:
+    ingest, _ = _stages()
+    task = Task({("configure", "return_value"): _plan("no such commit", unchanged={"ingest": ENTRY})})
+    with pytest.raises(AirflowSkipException, match="ingest is unchanged"):
+        _execute(ingest, task)
+    assert task.pushed["stage"]["entry"] == ENTRY
+
+
+def test_a_stage_that_the_form_leaves_out_is_skipped_and_hands_nothing_on() -> None:
+    ingest, _ = _stages()
+    task = Task({("configure", "return_value"): _plan(addresses=["label"], skipped=["ingest"])})
+    with pytest.raises(AirflowSkipException, match="ingest is not part of this run"):
+        _execute(ingest, task)
+    assert task.pushed == {}
+
+
+def test_a_failed_stage_fails_its_task_with_its_own_words(worker: Worker) -> None:
+    operator = StageOperator(task_id="fail", address="fail")
+    task = Task({("configure", "return_value"): _plan(worker.commit)})
+    with pytest.raises(ChildFailedError, match=r"stage fail ended with exit code 7; its last lines:\nline 12\n"):
+        _execute(operator, task)
+    assert task.pushed == {}
+
+
+def test_a_child_that_ends_without_a_result_fails_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("Q2PT_GIT_REMOTE", "/nowhere.git")
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    operator = StageOperator(task_id="ingest", address="ingest")
+    with pytest.raises(ChildFailedError, match="no result: it ended with exit code 1\n"):
+        _execute(operator, Task({("configure", "return_value"): _plan()}))
+
+
+@pytest.mark.parametrize("by", ["Airflow", "kill -9"])
+def test_a_killed_stage_leaves_nobody_and_no_result_and_the_next_try_succeeds(
+    worker: Worker, tmp_path: Path, by: str
+) -> None:
+    said = tmp_path / "said"
+    worker.change(label=SLOW_AT_FIRST.format(said=str(said)), pipeline=SLOW_PIPELINE)
+    operator = StageOperator(task_id="slow", address="slow")
+    plan = {("configure", "return_value"): _plan(worker.commit)}
+
+    def kill() -> None:
+        _await(lambda: said.exists() and said.read_text())
+        if by == "Airflow":
+            operator.on_kill()
+        else:
+            stage = Path(f"/proc/{said.read_text()}/stat").read_text()
+            os.kill(int(stage.rpartition(")")[2].split()[2]), signal.SIGKILL)
+
+    threading.Thread(target=kill).start()
+    number = signal.SIGTERM if by == "Airflow" else signal.SIGKILL
+    with pytest.raises(ChildFailedError, match=f"no result: signal {number.value} ended it"):
+        _execute(operator, Task(plan))
+    _await(lambda: not Path(f"/proc/{said.read_text()}/cmdline").exists())
+    assert os.listdir(worker.settings.dvc_cache) == ["locks"], "neither an object nor a result is kept"
+    (left,) = (path for path in (worker.settings.work_dir / "clones").iterdir() if path.is_dir())
+    again = Task(plan)
+    _execute(operator, again)
+    assert again.pushed["stage"]["state"] == "ran"
+    assert not left.exists()
+
+
+def _await(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)

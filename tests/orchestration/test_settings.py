@@ -1,0 +1,132 @@
+"""The environment is read strictly, and an error names the variable."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from q2pt_tasks.orchestration.settings import (
+    Approver,
+    Rendering,
+    Settings,
+    SettingsError,
+    read_rendering,
+    read_settings,
+)
+
+REQUIRED = {"Q2PT_GIT_REMOTE": "/srv/git/q2pt.git", "Q2PT_WORK_DIR": "/var/q2pt"}
+
+
+def test_one_variable_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/scratch")
+    assert read_settings({"Q2PT_GIT_REMOTE": "/srv/git/q2pt.git"}) == Settings(
+        git_remote="/srv/git/q2pt.git",
+        git_branch="main",
+        dvc_cache=Path("/scratch/q2pt/cache"),
+        dvc_remote=None,
+        dvc_remote_endpoint=None,
+        work_dir=Path("/scratch/q2pt"),
+        state_dir=None,
+        keep_failed_hours=24.0,
+        cache_type="reflink,copy",
+    )
+
+
+def test_every_variable_is_read() -> None:
+    environ = {
+        "Q2PT_GIT_REMOTE": "git@git.example.org:search/q2pt.git",
+        "Q2PT_GIT_BRANCH": "release/2026.1",
+        "Q2PT_DVC_CACHE": "/mnt/cache",
+        "Q2PT_DVC_REMOTE": "s3://bucket/q2pt",
+        "Q2PT_DVC_REMOTE_ENDPOINT": "http://store:9000",
+        "Q2PT_WORK_DIR": "/mnt/runs",
+        "Q2PT_STATE_DIR": "s3://bucket/state",
+        "Q2PT_KEEP_FAILED_HOURS": "0.5",
+        "Q2PT_CACHE_TYPE": "hardlink,copy",
+        "Q2PT_REPOSITORY": "/opt/q2pt",
+        "Q2PT_APPROVERS": "3:Ada Lovelace,grace",
+    }
+    assert read_settings(environ) == Settings(
+        git_remote="git@git.example.org:search/q2pt.git",
+        git_branch="release/2026.1",
+        dvc_cache=Path("/mnt/cache"),
+        dvc_remote="s3://bucket/q2pt",
+        dvc_remote_endpoint="http://store:9000",
+        work_dir=Path("/mnt/runs"),
+        state_dir="s3://bucket/state",
+        keep_failed_hours=0.5,
+        cache_type="hardlink,copy",
+    )
+    assert read_rendering(Path("/elsewhere/dags/one.py"), environ) == Rendering(
+        repository=Path("/opt/q2pt"),
+        graph_cache=Path("/mnt/runs/graphs"),
+        approvers=(Approver("3", "Ada Lovelace"), Approver("grace", "grace")),
+    )
+
+
+def test_a_clone_may_be_kept_for_no_time_at_all() -> None:
+    assert read_settings({**REQUIRED, "Q2PT_KEEP_FAILED_HOURS": "0"}).keep_failed_hours == 0
+
+
+def test_the_dag_file_renders_the_checkout_that_it_lies_in() -> None:
+    rendering = read_rendering(Path("/opt/q2pt/dags/q2pt_retraining.py"), {})
+    assert (rendering.repository, rendering.approvers) == (Path("/opt/q2pt"), ())
+
+
+@pytest.mark.parametrize("environ", [{}, {"Q2PT_GIT_REMOTE": ""}], ids=["unset", "empty"])
+def test_a_missing_remote_says_what_to_set(environ: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="Q2PT_GIT_REMOTE is not set: set it to the URL or the absolute path"):
+        read_settings(environ)
+
+
+@pytest.mark.parametrize("name", ["Q2PT_GIT_BRANCH", "Q2PT_DVC_REMOTE", "Q2PT_STATE_DIR", "Q2PT_KEEP_FAILED_HOURS"])
+def test_an_empty_variable_counts_as_not_set(name: str) -> None:
+    assert read_settings({**REQUIRED, name: ""}) == read_settings(REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("Q2PT_GIT_REMOTE", "q2pt.git", "the URL or the absolute path of a git repository"),
+        ("Q2PT_GIT_REMOTE", "--upload-pack=touch /tmp/x", "the URL or the absolute path of a git repository"),
+        ("Q2PT_GIT_REMOTE", "/srv/git\n[remote]", "the URL or the absolute path of a git repository"),
+        ("Q2PT_GIT_BRANCH", "--force", "the name of a branch"),
+        ("Q2PT_GIT_BRANCH", "a..b", "the name of a branch"),
+        ("Q2PT_GIT_BRANCH", "latest", "and not latest, production or run/..."),
+        ("Q2PT_GIT_BRANCH", "run/x", "and not latest, production or run/..."),
+        ("Q2PT_DVC_CACHE", "cache", "an absolute path"),
+        ("Q2PT_DVC_CACHE", "/a\n[remote]", "an absolute path"),
+        ("Q2PT_DVC_REMOTE", "../store", "an absolute path or a URL such as s3://bucket/folder"),
+        ("Q2PT_DVC_REMOTE_ENDPOINT", "store:9000", "a URL such as http://store:9000"),
+        ("Q2PT_WORK_DIR", "~/q2pt", "an absolute path"),
+        ("Q2PT_STATE_DIR", "state", "an absolute path or a URL such as s3://bucket/folder"),
+        ("Q2PT_KEEP_FAILED_HOURS", "a day", "a number of hours from 0 on"),
+        ("Q2PT_KEEP_FAILED_HOURS", "-1", "a number of hours from 0 on"),
+        ("Q2PT_KEEP_FAILED_HOURS", "nan", "a number of hours from 0 on"),
+        ("Q2PT_CACHE_TYPE", "reflink copy", "one or more of reflink, hardlink, symlink and copy"),
+    ],
+)
+def test_a_malformed_variable_is_named_with_what_is_allowed(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({**REQUIRED, name: value})
+    assert str(caught.value).startswith(f"{name} is {value!r}; set it to ")
+    assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["ada:", ",ada", "ada,,grace", "a b"])
+def test_malformed_approvers_are_named(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"Q2PT_APPROVERS is .* set it to users as ID or ID:NAME"):
+        read_rendering(Path("/opt/q2pt/dags/one.py"), {"Q2PT_APPROVERS": value})
+
+
+@pytest.mark.parametrize(
+    "remote", ["ssh://git@host:22/q2pt.git", "https://host/q2pt.git", "file:///srv/q2pt", "host:q2pt"]
+)
+def test_every_kind_of_git_address_is_accepted(remote: str) -> None:
+    assert read_settings({"Q2PT_GIT_REMOTE": remote}).git_remote == remote
+
+
+@pytest.mark.parametrize("branch", ["main", "feature/x-1.2_y", "latest-but-one", "production2"])
+def test_a_branch_that_git_knows_is_accepted(branch: str) -> None:
+    subprocess.run(["git", "check-ref-format", "--branch", branch], check=True, capture_output=True)
+    assert read_settings({**REQUIRED, "Q2PT_GIT_BRANCH": branch}).git_branch == branch
