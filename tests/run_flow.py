@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
+from airflow.models.xcom import XComModel
 from airflow.sdk import DAG
+from airflow.utils.session import create_session
 
 from q2pt_tasks.orchestration.operators import ChildFailedError, ChildOperator
 
@@ -69,7 +71,15 @@ def run(dag: DAG, scenario: Mapping[str, Any]) -> dict[str, Any]:
     setattr(ChildOperator, "run_child", lambda operator, request: children.answer(operator, request))  # noqa: B010
     finished = dag.test(logical_date=None)
     states = {instance.task_id: str(instance.state) for instance in finished.get_task_instances()}
-    return {"run": str(finished.state), "tasks": states, "joined": children.joined}
+    decided = read_result(finished.run_id, "decide")
+    return {"run": str(finished.state), "tasks": states, "joined": children.joined, "decided": decided}
+
+
+def read_result(run_id: str, task_id: str) -> Any:  # noqa: ANN401 - JSON
+    """What a task's page shows as its result; None where it has none."""
+    with create_session() as session:
+        kept = session.scalar(XComModel.get_many(run_id=run_id, task_ids=task_id, key="return_value"))
+        return kept and XComModel.deserialize_value(kept)
 
 
 def main() -> None:

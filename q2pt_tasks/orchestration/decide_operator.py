@@ -1,8 +1,7 @@
 """The branch after join: approval, promotion or neither."""
 
-from typing import Any
-
 from airflow.sdk import BranchMixIn, Context
+from airflow.sdk.bases.xcom import BaseXCom
 
 from q2pt_tasks.orchestration.operators import CONFIGURE, JOIN, ChildOperator
 
@@ -13,10 +12,11 @@ class DecideOperator(ChildOperator, BranchMixIn):
     command = "decide"
     inherits_from_skipmixin = True
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> None:
         task = context["ti"]
         plan, joined = task.xcom_pull(task_ids=CONFIGURE), task.xcom_pull(task_ids=JOIN)
         verdict = self.run_child({"plan": plan, "joined": joined})
         self.log.info("%s", verdict["sentence"])
+        # Branching ends the task by an exception where it skips another one: a returned value would be lost.
+        task.xcom_push(key=BaseXCom.XCOM_RETURN_KEY, value=verdict)
         self.do_branch(context, verdict["step"])
-        return verdict

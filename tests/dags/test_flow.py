@@ -92,6 +92,11 @@ def test_a_no_of_the_gate_is_a_night_that_ended_well(nights: dict[str, dict[str,
     assert night["run"] == "success"
 
 
+@pytest.mark.parametrize("scenario", ["promoted", "refused"])
+def test_the_decision_is_the_result_of_its_task(nights: dict[str, dict[str, Any]], scenario: str) -> None:
+    assert nights[scenario]["decided"]["sentence"] == "So be it."
+
+
 def test_unchanged_stages_are_skipped_and_joined_all_the_same(nights: dict[str, dict[str, Any]]) -> None:
     night = nights["unchanged"]
     assert set(_stages(night)) == {"skipped"}
