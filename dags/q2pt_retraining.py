@@ -108,7 +108,7 @@ def render_stages() -> dict[str, BaseOperator | TaskGroup]:
     tags=["q2pt", "training"],
 )
 def q2pt_retraining() -> None:
-    configure = ConfigureOperator(task_id="configure", rendered=GRAPH.addresses)
+    configure = ConfigureOperator(task_id="configure", rendered=GRAPH.upstream)
     stages = render_stages()
     # All stages, not the last one alone: after a failure it must wait for the trainings that go on.
     join = JoinOperator(task_id="join", trigger_rule="all_done")

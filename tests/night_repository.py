@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import chdir
 from copy import copy
 from datetime import datetime
@@ -32,7 +32,15 @@ TRAININGS = (
     *(f"train_unified@{variant}" for variant in VARIANTS),
     *(f"train_non_unified@{locale}" for locale in LOCALES),
 )
-RENDERED = ("ingest", *TRAININGS, "evaluate", "gate")
+Upstream = Mapping[str, tuple[str, ...]]
+
+UPSTREAM: Upstream = {
+    "ingest": (),
+    **dict.fromkeys(TRAININGS, ("ingest",)),
+    "evaluate": TRAININGS,
+    "gate": ("evaluate",),
+}
+RENDERED = tuple(UPSTREAM)
 NEWEST = "2026-06-30"  # the last day of the synthetic source
 
 PIPELINE = f"""\
@@ -116,10 +124,10 @@ class Shop:
         run_id: str = "manual",
         *,
         at: datetime | None = None,
-        rendered: Iterable[str] = RENDERED,
+        rendered: Upstream = UPSTREAM,
         **form: Any,  # noqa: ANN401 - JSON
     ) -> RunPlan:
-        request = RunRequest(run_id, at, read_form(form), tuple(rendered))
+        request = RunRequest(run_id, at, read_form(form), rendered)
         self.plan = configure(self.settings, request)
         return self.plan
 
@@ -140,7 +148,7 @@ class Shop:
                 repo.reproduce(force=plan.force, pull=True)
             self.entries = read_lock(clone / LOCK)
 
-    def night(self, run_id: str = "manual", *, rendered: Iterable[str] = RENDERED) -> tuple[RunPlan, Joined]:
+    def night(self, run_id: str = "manual", *, rendered: Upstream = UPSTREAM) -> tuple[RunPlan, Joined]:
         """A whole night up to the join, as committed."""
         plan = self.configure(run_id, rendered=rendered)
         self.reproduce(plan)

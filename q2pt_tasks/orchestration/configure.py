@@ -4,7 +4,7 @@ Loaded in a child process alone: reading sources and asking DVC take seconds of 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import chdir
 from dataclasses import dataclass
 from datetime import date
@@ -33,9 +33,13 @@ from q2pt_tasks.sources.resolve import resolve
 # What the commit of a run adds to the one that it starts from.
 WORLD = ("params.yaml", "data/source.json", "data/encoder.json", "champion.json")
 
+_RENDER_AGAIN = (
+    "bring the checkout that the DAG is rendered from up to date, wait until Airflow has read it, start again"
+)
+
 
 class GraphDiffersError(ValueError):
-    """The run's commit has stages that the DAG has no tasks for."""
+    """The run's commit has other stages, or others before a stage, than the DAG has tasks for."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def configure(settings: Settings, request: RunRequest) -> RunPlan:
         ParamsError: `params.yaml` of the commit says something that the pipeline cannot obey.
         SourceError: the source or the encoder cannot be used as params say.
         ChampionFileError: `champion.json` names no champion.
-        GraphDiffersError: the commit has stages that the DAG has no tasks for.
+        GraphDiffersError: the commit's graph is not the one that the DAG was rendered from.
         GitError: the remote cannot be reached, or refuses the branch.
     """
     sweep(settings)
@@ -132,14 +136,26 @@ def _take_champion(settings: Settings, layout: Layout) -> tuple[str, ...]:
     return champion.locales if champion else ()
 
 
-def _check_graph(graph: Graph, rendered: tuple[str, ...]) -> tuple[str, ...]:
+def _check_graph(graph: Graph, rendered: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """The tasks of the DAG that this run has no stage for."""
     if strangers := [address for address in graph.addresses if address not in rendered]:
         raise GraphDiffersError(
             f"the commit has {', '.join(strangers)}, for which the DAG has no tasks; it has {', '.join(rendered)}: "
-            "bring the checkout that the DAG is rendered from up to date, wait until Airflow has read it, start again"
+            f"{_RENDER_AGAIN}"
         )
+    for address, upstream in graph.upstream.items():
+        # A narrowed run has fewer stages before this one.
+        known = [above for above in rendered[address] if above in graph.addresses]
+        if set(known) != set(upstream):
+            raise GraphDiffersError(
+                f"in the commit {address} comes after {_listed(upstream)}, in the DAG after {_listed(known)}: "
+                f"{_RENDER_AGAIN}"
+            )
     return tuple(address for address in rendered if address not in graph.addresses)
+
+
+def _listed(addresses: Iterable[str]) -> str:
+    return ", ".join(sorted(addresses)) or "nothing"
 
 
 def _seed_lock(settings: Settings, clone: Path, graph: Graph) -> dict[str, Entry]:

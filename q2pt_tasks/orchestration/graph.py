@@ -84,6 +84,11 @@ class Graph:
         return {name: tuple(node for node in self.nodes if node.stage == name) for name in names}
 
     @property
+    def upstream(self) -> dict[str, tuple[str, ...]]:
+        """What each address directly depends on."""
+        return {node.address: node.upstream for node in self.nodes}
+
+    @property
     def roots(self) -> tuple[str, ...]:
         """The addresses that depend on no other."""
         return tuple(node.address for node in self.nodes if not node.upstream)

@@ -64,14 +64,14 @@ class ConfigureOperator(ChildOperator):
     """Makes the run's commit and plans the run.
 
     Args:
-        rendered: the addresses of the stages that the DAG has tasks for.
+        rendered: the addresses of the stages that the DAG has tasks for, each with those before it.
     """
 
     command = "configure"
 
-    def __init__(self, *, rendered: Sequence[str], **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
+    def __init__(self, *, rendered: Mapping[str, Sequence[str]], **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
         super().__init__(**kwargs)
-        self.rendered = tuple(rendered)
+        self.rendered = {address: list(upstream) for address, upstream in rendered.items()}
 
     def execute(self, context: Context) -> dict[str, Any]:
         logical_date = context["dag_run"].logical_date

@@ -22,13 +22,13 @@ class RunRequest:
         run_id: Airflow's name of the run.
         logical_date: the moment that a scheduled run or a backfill stands for; None for other runs.
         form: what a person asked for.
-        rendered: the addresses of the tasks that the DAG has.
+        rendered: the addresses of the tasks that the DAG has, each with those directly before it.
     """
 
     run_id: str
     logical_date: datetime | None
     form: Form
-    rendered: tuple[str, ...]
+    rendered: Mapping[str, tuple[str, ...]]
 
 
 def read_request(document: Mapping[str, Any]) -> RunRequest:
@@ -42,7 +42,7 @@ def read_request(document: Mapping[str, Any]) -> RunRequest:
         run_id=document["run_id"],
         logical_date=None if logical_date is None else datetime.fromisoformat(logical_date),
         form=read_form(document["form"]),
-        rendered=tuple(document["rendered"]),
+        rendered={address: tuple(upstream) for address, upstream in document["rendered"].items()},
     )
 
 

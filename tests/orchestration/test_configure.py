@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from night_repository import LOCALES, NEWEST, RENDERED, TRAININGS, Shop
+from night_repository import LOCALES, NEWEST, PIPELINE, RENDERED, TRAININGS, UPSTREAM, Shop
 
 from q2pt_tasks.orchestration.configure import GraphDiffersError, run
 from q2pt_tasks.orchestration.form import FormError
@@ -144,6 +144,14 @@ def test_a_commit_with_stages_that_the_dag_lacks_is_refused_with_both_sides(new_
     assert new_shop.refs() == before
 
 
+def test_a_commit_with_other_edges_between_the_same_stages_is_refused(new_shop: Shop) -> None:
+    new_shop.commit(pipeline=PIPELINE.replace("deps: [gate.py, metrics/summary.json", "deps: [gate.py, data/raw"))
+    before = new_shop.refs()
+    with pytest.raises(GraphDiffersError, match="gate comes after ingest, in the DAG after evaluate: bring"):
+        new_shop.configure()
+    assert new_shop.refs() == before
+
+
 def test_nothing_new_leaves_nothing_to_run(judged_shop: Shop) -> None:
     plan = judged_shop.configure("second")
     assert plan.unchanged == plan.last == judged_shop.entries
@@ -221,7 +229,7 @@ def test_a_missing_main_branch_is_named(new_shop: Shop) -> None:
 
 
 def test_the_child_process_speaks_json(new_shop: Shop) -> None:
-    request = {"run_id": "a", "logical_date": None, "form": {"epochs": 2}, "rendered": list(RENDERED)}
+    request = {"run_id": "a", "logical_date": None, "form": {"epochs": 2}, "rendered": UPSTREAM}
     answer = json.loads(json.dumps(run(new_shop.settings, request)))
     assert RunPlan.from_json(answer).addresses == RENDERED
 

@@ -99,7 +99,7 @@ def _execute(operator: BaseOperator, task: Task, **context: Any) -> Any:  # noqa
 def _stages() -> tuple[StageOperator, StageOperator]:
     """`label` after `ingest` after `configure`, as in a DAG."""
     with DAG("a_dag", schedule=None):
-        configure = ConfigureOperator(task_id="configure", rendered=["ingest", "label"])
+        configure = ConfigureOperator(task_id="configure", rendered={"ingest": (), "label": ("ingest",)})
         ingest = StageOperator(task_id="data.ingest", address="ingest")
         label = StageOperator(task_id="label", address="label")
         configure >> ingest >> label
@@ -113,7 +113,7 @@ def _result(address: str, entry: Mapping[str, Any] = ENTRY) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("_echo")
 def test_configure_asks_with_the_run_the_form_and_what_is_rendered() -> None:
-    operator = ConfigureOperator(task_id="configure", rendered=("ingest", "train@small"))
+    operator = ConfigureOperator(task_id="configure", rendered={"ingest": (), "train@small": ("ingest",)})
     form = {"why": "; rm -rf / $(id)\n--force {{ ds }}", "epochs": None}
     night = SimpleNamespace(logical_date=datetime(2026, 7, 1, 2, tzinfo=UTC))
     answer = _execute(operator, Task({}), run_id="nightly", dag_run=night, params=form)
@@ -122,7 +122,7 @@ def test_configure_asks_with_the_run_the_form_and_what_is_rendered() -> None:
         "run_id": "nightly",
         "logical_date": "2026-07-01T02:00:00+00:00",
         "form": form,
-        "rendered": ["ingest", "train@small"],
+        "rendered": {"ingest": [], "train@small": ["ingest"]},
     }
     by_hand = SimpleNamespace(logical_date=None)
     answer = _execute(operator, Task({}), run_id="manual", dag_run=by_hand, params={})

@@ -35,13 +35,13 @@ def test_a_plan_survives_its_way_through_json() -> None:
 
 
 def _document(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    return {"run_id": "a", "logical_date": None, "form": {}, "rendered": ["ingest"], **changes}
+    return {"run_id": "a", "logical_date": None, "form": {}, "rendered": {"ingest": []}, **changes}
 
 
 def test_a_request_is_read_from_json() -> None:
     request = read_request(_document(logical_date="2026-11-22T02:00:00+00:00", form={"epochs": 2}))
     assert request.logical_date == datetime(2026, 11, 22, 2, tzinfo=UTC)
-    assert (request.form.epochs, request.rendered) == (2, ("ingest",))
+    assert (request.form.epochs, request.rendered) == (2, {"ingest": ()})
     assert read_request(_document()).logical_date is None
 
 

@@ -38,7 +38,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 def test_the_second_night_judges_the_same_models_against_the_first(shop: Shop) -> None:
-    rendered = read_graph(shop.settings.work_dir.parent / "author", shop.settings.work_dir / "graphs").addresses
+    rendered = read_graph(shop.settings.work_dir.parent / "author", shop.settings.work_dir / "graphs").upstream
     shop.night("first", rendered=rendered)
     promoted = promote(shop.settings, shop.plan, shop.joined)
     second, _ = shop.night("second", rendered=rendered)
