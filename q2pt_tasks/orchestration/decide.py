@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dvc.repo import Repo
-from pydantic import TypeAdapter
 
-from q2pt_tasks.layout import Layout
 from q2pt_tasks.orchestration.branches import LOCK
 from q2pt_tasks.orchestration.clone import private_clone
+from q2pt_tasks.orchestration.decision_file import Decision, read_decision
 from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.plan import RunPlan
 from q2pt_tasks.orchestration.remote import open_store
@@ -21,24 +20,6 @@ from q2pt_tasks.orchestration.settings import Settings
 
 # The tasks that may follow, by their ids.
 Step = Literal["approval", "promote"]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule of the gate; its figures are in its sentence."""
-
-    name: str
-    passed: bool
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a person wants to know of `reports/decision.json`; the file holds more."""
-
-    promote: bool
-    sentence: str
-    rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True)
@@ -57,27 +38,17 @@ class Verdict:
 
 
 def run(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The child process of the task: reads the decision of the commit that join made."""
-    decision = read_decision(settings, request["joined"]["commit"])
-    return asdict(decide(RunPlan.from_json(request["plan"]), decision))
-
-
-def read_decision(settings: Settings, commit: str) -> Decision:
-    """The decision of a complete run, by its joined commit.
+    """The child process of the task: reads the decision of the commit that join made.
 
     Raises:
         GitError: the remote cannot be reached, or does not have the commit.
+        NoDecisionError: the run's gate has not run.
         MissingObjectError: the decision is not in the store.
         DamagedCacheError: it is there with another content.
     """
-    path = Layout().decision.as_posix()
-    with private_clone(settings, commit) as clone, chdir(clone), Repo() as repo:
-        outs = (out for entry in read_lock(clone / LOCK).values() for out in entry.get("outs", []))
-        (md5,) = (out["md5"] for out in outs if out["path"] == path)
-        store = open_store(settings, repo)
-        store.fetch({path: md5})
-        store.check(store.path(md5), md5)
-        return TypeAdapter(Decision).validate_json(store.path(md5).read_bytes())
+    with private_clone(settings, request["joined"]["commit"]) as clone, chdir(clone), Repo() as repo:
+        decision = read_decision(read_lock(clone / LOCK), open_store(settings, repo))
+    return asdict(decide(RunPlan.from_json(request["plan"]), decision))
 
 
 def decide(plan: RunPlan, decision: Decision) -> Verdict:

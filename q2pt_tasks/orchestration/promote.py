@@ -20,6 +20,7 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.orchestration.branches import LOCK, PRODUCTION, file_at
 from q2pt_tasks.orchestration.champion_file import CHAMPION_FILE, NamedChampion, parse_champion
 from q2pt_tasks.orchestration.clone import private_clone
+from q2pt_tasks.orchestration.decision_file import Decision, JudgedChampion, outs_of, read_decision
 from q2pt_tasks.orchestration.git import push, run_git, tag, tip
 from q2pt_tasks.orchestration.join import Joined, check_stored
 from q2pt_tasks.orchestration.lock import Entry, read_lock
@@ -41,16 +42,6 @@ class Promotion:
     version: str
     tag: str
     hash: str
-
-
-@dataclass(frozen=True)
-class _Decision:
-    """What matters here of `reports/decision.json`; see `q2pt_tasks/registry/decision.py`."""
-
-    promote: bool
-    candidate: str | None
-    sentence: str
-    champion: Mapping[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,7 @@ def promote(settings: Settings, plan: RunPlan, joined: Joined) -> Promotion:
         entries = read_lock(clone / LOCK)
         with Repo() as repo:
             store = open_store(settings, repo)
-            decision = _read_decision(entries, store)
+            decision = read_decision(entries, store)
             _check_decision(decision, production)
             outs = _model_outs(entries, decision.candidate)
             check_stored(store, list(outs.values()))
@@ -116,25 +107,13 @@ def _production(settings: Settings, clone: Path) -> _Production:
     return _Production(commit, champion)
 
 
-def _read_decision(entries: Mapping[str, Entry], store: SharedCache) -> _Decision:
-    path = Layout().decision.as_posix()
-    outs = _outs(entries)
-    if path not in outs:
-        raise PromotionRefusedError(f"the run has no output {path}, in which the gate would say yes")
-    md5 = outs[path]["md5"]
-    store.fetch({path: md5})
-    store.check(store.path(md5), md5)
-    return TypeAdapter(_Decision).validate_json(store.path(md5).read_bytes())
-
-
-def _check_decision(decision: _Decision, production: _Production) -> None:
+def _check_decision(decision: Decision, production: _Production) -> None:
     if not decision.promote or decision.candidate is None:
         raise PromotionRefusedError(f"the gate said no: {decision.sentence}")
-    judged = dict(decision.champion) if decision.champion else None
-    serving = production.champion
+    judged, serving = decision.champion, production.champion
     # Before the first promotion the run's own commit says what the champion is, and evaluate read that.
-    if production.commit and judged != ({"version": serving.version, "hash": serving.hash} if serving else None):
-        against, now = (judged["version"] if judged else "no champion"), (serving.version if serving else "none")
+    if production.commit and judged != (JudgedChampion(serving.version, serving.hash) if serving else None):
+        against, now = (judged.version if judged else "no champion"), (serving.version if serving else "none")
         raise PromotionRefusedError(
             f"the candidate was judged against {against}, in production is {now} by now: start another run, which "
             "compares it with that one"
@@ -149,18 +128,13 @@ def _model_outs(entries: Mapping[str, Entry], candidate: str | None) -> dict[str
     """
     models = Layout().models.as_posix()
     folder = f"{models}/{candidate}"
-    outs = _outs(entries)
+    outs = outs_of(entries)
     if folder in outs:
         return {".": outs[folder]}
     own = {path.removeprefix(f"{models}/"): out for path, out in outs.items() if path.startswith(f"{folder}/")}
     if not own:
         raise PromotionRefusedError(f"the run has no output {folder}, which the gate's candidate would be")
     return own
-
-
-def _outs(entries: Mapping[str, Entry]) -> dict[str, Out]:
-    """Every output of a run by its path."""
-    return {out["path"]: out for entry in entries.values() for out in entry.get("outs", [])}
 
 
 def _files(outs: Mapping[str, Out], store: SharedCache) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from night_repository import Shop
 
-from q2pt_tasks.orchestration.decide import Decision, Rule, decide, read_decision, run
+from q2pt_tasks.orchestration.decide import decide, run
+from q2pt_tasks.orchestration.decision_file import Decision, Rule
 from q2pt_tasks.orchestration.plan import RunPlan
 from q2pt_tasks.orchestration.store import DamagedCacheError, SharedCache
 
@@ -24,8 +26,14 @@ PLAN = RunPlan(
     why_not_promote="",
     summary="A run.",
 )
-YES = Decision(promote=True, sentence="Promote unified_aware.", rules=(Rule("better", True, "Recall is 0.700."),))
-NO = Decision(promote=False, sentence="Do not promote.", rules=(Rule("better", False, "Recall is 0.100."),))
+YES = Decision(
+    promote=True,
+    candidate="unified_aware",
+    sentence="Promote unified_aware.",
+    rules=(Rule("better", True, "Recall is 0.700."),),
+    champion=None,
+)
+NO = replace(YES, promote=False, sentence="Do not promote.", rules=(Rule("better", False, "Recall is 0.100."),))
 
 
 @pytest.mark.parametrize("approval", [True, False])
@@ -58,9 +66,12 @@ def test_a_person_is_shown_every_rule_and_nothing_breaks_the_table() -> None:
     assert page[-1] == "Run manual__2026-06-30T02:00:00+00:00, commit `0123456789ab`."
 
 
+def _request(shop: Shop) -> dict[str, Any]:
+    return {"plan": shop.plan.to_json(), "joined": {"commit": shop.joined.commit}}
+
+
 def test_the_decision_comes_from_the_joined_commit_and_the_cache(judged_shop: Shop) -> None:
-    request = {"plan": judged_shop.plan.to_json(), "joined": {"commit": judged_shop.joined.commit}}
-    verdict = json.loads(json.dumps(run(judged_shop.settings, request)))
+    verdict = json.loads(json.dumps(run(judged_shop.settings, _request(judged_shop))))
     assert verdict["step"] == "promote"
     assert verdict["sentence"] == "The gate says yes. Promote: True, unified_aware."
 
@@ -71,4 +82,4 @@ def test_a_damaged_decision_is_not_followed(judged_shop: Shop) -> None:
     path.chmod(0o644)
     path.write_text(path.read_text().replace("true", "false"))
     with pytest.raises(DamagedCacheError, match=md5):
-        read_decision(judged_shop.settings, judged_shop.joined.commit)
+        run(judged_shop.settings, _request(judged_shop))

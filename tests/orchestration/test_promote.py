@@ -12,6 +12,7 @@ from q2pt_tasks.model.champion import champion_files, champion_folder, read_cham
 from q2pt_tasks.orchestration import promote as promotion
 from q2pt_tasks.orchestration.champion_file import ChampionFileError, parse_champion
 from q2pt_tasks.orchestration.clone import private_clone
+from q2pt_tasks.orchestration.decision_file import NoDecisionError
 from q2pt_tasks.orchestration.git import GitError, run_git
 from q2pt_tasks.orchestration.promote import Promotion, PromotionRefusedError, promote, run
 from q2pt_tasks.orchestration.store import MissingObjectError
@@ -202,7 +203,7 @@ def test_a_run_without_a_decision_is_not_promoted(new_shop: Shop) -> None:
     pipeline = new_shop.show("main", "dvc.yaml")
     new_shop.commit(pipeline=pipeline[: pipeline.index("  gate:")])
     new_shop.night()
-    with pytest.raises(PromotionRefusedError, match=r"no output reports/decision\.json"):
+    with pytest.raises(NoDecisionError, match=r"no output reports/decision\.json"):
         _promote(new_shop)
 
 

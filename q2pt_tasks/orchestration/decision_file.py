@@ -1,0 +1,73 @@
+"""`reports/decision.json` of a run, as the tasks after join read it: from the store, by its hash in the run's lock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.orchestration.lock import Entry
+from q2pt_tasks.orchestration.store import Out, SharedCache
+
+
+class NoDecisionError(ValueError):
+    """The run has no decision."""
+
+
+@dataclass(frozen=True)
+class JudgedChampion:
+    """The model that the candidate was compared with."""
+
+    version: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the gate; its figures are in its sentence."""
+
+    name: str
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What matters after the gate; the file holds more, see `q2pt_tasks/registry/decision.py`.
+
+    Attributes:
+        promote: the gate's verdict.
+        candidate: the variant that was judged; None where no variant could be.
+        sentence: the verdict and its reasons.
+        rules: each with what it saw.
+        champion: what the candidate was compared with; None where nothing was in production.
+    """
+
+    promote: bool
+    candidate: str | None
+    sentence: str
+    rules: tuple[Rule, ...]
+    champion: JudgedChampion | None
+
+
+def outs_of(entries: Mapping[str, Entry]) -> dict[str, Out]:
+    """Every output of a run by its path."""
+    return {out["path"]: out for entry in entries.values() for out in entry.get("outs", [])}
+
+
+def read_decision(entries: Mapping[str, Entry], store: SharedCache) -> Decision:
+    """The decision of a run, by the entries of its lock.
+
+    Raises:
+        NoDecisionError: its gate has not run.
+        MissingObjectError: the decision is not in the store.
+        DamagedCacheError: it is there with another content.
+    """
+    path = Layout().decision.as_posix()
+    outs = outs_of(entries)
+    if path not in outs:
+        raise NoDecisionError(f"the run has no output {path}, in which the gate would say yes")
+    md5 = outs[path]["md5"]
+    store.fetch({path: md5})
+    store.check(store.path(md5), md5)
+    return TypeAdapter(Decision).validate_json(store.path(md5).read_bytes())
