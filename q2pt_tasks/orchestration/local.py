@@ -23,6 +23,7 @@ from q2pt_tasks.orchestration.reaper import no_process_left_behind, reap_orphans
 HOST = "127.0.0.1"
 _POLL_SECONDS = 1.0
 _LAST_LINES = 20
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PREPARATIONS: Mapping[str, tuple[str, ...]] = {
     "migration": ("db", "migrate"),
     "pool": ("pools", "set", "gpu", "1", "Trainings: each one takes all cores"),
@@ -95,6 +96,9 @@ class Place:
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "120",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "600",
+            # A proxy for the world outside must not be asked for the parts of Airflow here.
+            "NO_PROXY": _without_proxy("NO_PROXY"),
+            "no_proxy": _without_proxy("no_proxy"),
             # A skipped task lasts as long as this, 5 s by default.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "Q2PT_DVC_CACHE": str(self.checkout / ".dvc/cache"),
@@ -103,6 +107,11 @@ class Place:
             "Q2PT_STATE_DIR": str(self.home / "state"),
             "Q2PT_WORK_DIR": str(self.home / "work"),
         }
+
+
+def _without_proxy(variable: str) -> str:
+    """The value of a variable that lists the hosts without a proxy, with this one."""
+    return ",".join(filter(None, (os.environ.get(variable), HOST)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -198,7 +207,7 @@ def _check(place: Place, processes: Mapping[str, subprocess.Popen[bytes]]) -> No
 def _health(place: Place) -> dict[str, dict[str, str]]:
     """What the server says of every part; empty before it answers."""
     try:
-        with urllib.request.urlopen(f"{place.url}/api/v2/monitor/health", timeout=30) as answer:  # noqa: S310 - http
+        with _NO_PROXY.open(f"{place.url}/api/v2/monitor/health", timeout=30) as answer:
             health: dict[str, dict[str, str]] = json.load(answer)
     except OSError:
         return {}

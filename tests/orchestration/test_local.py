@@ -43,6 +43,15 @@ def test_airflow_knows_every_setting_that_is_made(place: Place) -> None:
         assert option in conf.configuration_description[section]["options"], f"[{section}] {option}"
 
 
+def test_a_proxy_for_the_world_outside_is_not_asked_for_airflow_here(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "shop.example")
+    monkeypatch.delenv("no_proxy", raising=False)
+    variables = place.variables()
+    assert (variables["NO_PROXY"], variables["no_proxy"]) == ("shop.example,127.0.0.1", "127.0.0.1")
+
+
 def test_the_runs_start_from_the_commit_of_the_checkout_whatever_its_branch(place: Place) -> None:
     publish(place)
     first = run_git(place.checkout, "rev-parse", "HEAD")
