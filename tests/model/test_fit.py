@@ -1,0 +1,115 @@
+"""From tokens to a checkpoint: what becomes of a model that learns, of one that does not, and of too little data."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from q2pt_tasks.model.checkpoint import load_checkpoint
+from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
+from q2pt_tasks.model.fit import fit
+from q2pt_tasks.model.job import FitJob
+from q2pt_tasks.model.metadata import load_metadata
+from q2pt_tasks.model.recipe import Recipe, Recipes
+from q2pt_tasks.model.tokenizer import train_tokenizer
+
+MEANING = {"hat": "HAT", "shoe": "SHOES"}
+CONTRARY = {"hat": "SHOES", "shoe": "HAT"}
+RECIPE = Recipe(
+    learning_rates=(1e-2,),
+    head_factor=1,
+    dropout=0.0,
+    batch_size=8,
+    micro_batch=8,
+    min_steps_per_epoch=1,
+    warmup_share=0.0,
+    max_epochs=4,
+    patience=4,
+)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> FitJob:
+    """A store with forty training queries."""
+    tokens, label_space = tmp_path / "tokens", tmp_path / "label_space.json"
+    train_tokenizer(list(MEANING), 100).save(tokens / "tokenizer")
+    label_space.write_text(json.dumps({"product_types": sorted(MEANING.values()), "split": {}}))
+    job = FitJob(
+        variant="non_unified",
+        locales=("en-US",),
+        tokens=tokens,
+        label_space=label_space,
+        encoder=EncoderParams(
+            name="scratch",
+            revision="main",
+            max_tokens=8,
+            scratch=ScratchParams(layers=1, width=16, heads=2, unified_vocabulary=100, non_unified_vocabulary=100),
+        ),
+        recipes=Recipes(scratch=RECIPE, pretrained=RECIPE, min_train_rows=20),
+        locale_dropout=0.0,
+        seed=1,
+        params={},
+    )
+    _write(job, "train", MEANING, rows=40)
+    _write(job, "validation", MEANING, rows=10)
+    return job
+
+
+def _write(job: FitJob, split: str, meaning: Mapping[str, str], rows: int) -> None:
+    tokenizer = train_tokenizer(list(MEANING), 100)
+    queries = [list(meaning)[row % len(meaning)] for row in range(rows)]
+    table = pa.table(
+        {
+            "locale": ["en-US"] * rows,
+            "token_ids": pa.array(tokenizer.encode(queries, 8), pa.list_(pa.int32())),
+            "product_types": [[meaning[query]] for query in queries],
+        }
+    )
+    parquet.write_table(table, job.tokens / f"{split}.parquet")
+
+
+def test_a_model_that_learns_is_trained(job: FitJob, tmp_path: Path) -> None:
+    report = fit(job, tmp_path / "model")
+    assert (report.status, report.training_rows) == ("trained", 40)
+    metadata = load_checkpoint(tmp_path / "model").metadata
+    assert (metadata.status, metadata.reason) == ("trained", "")
+    assert metadata.metrics["average_precision"] > metadata.metrics["majority_average_precision"] == 0.5
+    assert len(metadata.history) == report.epochs
+
+
+def test_a_model_no_better_than_the_majority_class_is_degenerate_and_says_why(job: FitJob, tmp_path: Path) -> None:
+    # What it learns is the contrary of what validation asks.
+    _write(job, "validation", CONTRARY, rows=10)
+    assert fit(job, tmp_path / "model").status == "degenerate"
+    metadata = load_checkpoint(tmp_path / "model").metadata
+    assert metadata.status == "degenerate"
+    assert "that of the majority class 0.5000" in metadata.reason
+
+
+@pytest.mark.parametrize(
+    ("min_train_rows", "validation", "reason"),
+    [
+        (41, MEANING, "40 training queries, at least 41 are needed"),
+        (20, {"sofa": "SOFA"}, "no validation query has a product type of the label space"),
+    ],
+)
+def test_too_little_data_is_a_checkpoint_without_weights(
+    job: FitJob, tmp_path: Path, min_train_rows: int, validation: Mapping[str, str], reason: str
+) -> None:
+    _write(job, "validation", validation, rows=10)
+    recipes = job.recipes.model_copy(update={"min_train_rows": min_train_rows})
+    report = fit(replace(job, recipes=recipes), tmp_path / "model")
+    assert (report.status, report.epochs, report.average_precision) == ("untrained", 0, None)
+    metadata = load_metadata(tmp_path / "model")
+    assert (metadata.status, metadata.reason) == ("untrained", reason)
+    assert not list((tmp_path / "model").glob("*.safetensors"))
+
+
+def test_the_best_of_several_learning_rates_is_kept(job: FitJob, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"learning_rates": (1e-8, 1e-2), "max_epochs": 2})
+    fit(replace(job, recipes=job.recipes.model_copy(update={"scratch": recipe})), tmp_path / "model")
+    assert load_metadata(tmp_path / "model").metrics["learning_rate"] == 1e-2
