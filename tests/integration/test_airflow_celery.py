@@ -1,0 +1,317 @@
+"""Nights on Celery with PostgreSQL and Redis: two workers that share a cache directory, then only an S3 service.
+
+The services are those of docker-compose.yml, with its settings. The tests share them and go on from one another's
+nights, in the order of this file.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import chdir
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from airflow_api import Run, wait_until
+from airflow_cluster import Cluster, missing_servers, running_cluster
+from dvc.repo import Repo
+from night_repository import LOCALES, PIPELINE, VARIANTS, Shop, make_shop, verdict
+from ruamel.yaml import YAML
+
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.orchestration.branches import LOCK
+from q2pt_tasks.orchestration.clone import private_clone
+from q2pt_tasks.orchestration.graph import read_graph
+from q2pt_tasks.orchestration.lock import read_lock
+from q2pt_tasks.orchestration.settings import Settings
+from q2pt_tasks.orchestration.store import SharedCache
+from q2pt_tasks.params import read_section
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.enable_socket,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(bool(missing_servers()), reason=missing_servers()),
+]
+
+WORKERS = ("worker", "gpu-worker")
+TRAININGS = {
+    **{f"train_unified.{variant}": f"models/{variant}" for variant in VARIANTS},
+    **{f"train_non_unified.{locale}": f"models/non_unified/{locale}" for locale in LOCALES},
+}
+# Tasks that run on the queues of the other worker.
+STAGES = ("ingest", "evaluate", "gate")
+AROUND = ("configure", "join", "decide")
+NIGHT_SECONDS = 300.0
+
+# Writes half of a model, waits, and then adds to what is there: so that a rest of another try would show.
+TRAIN = """\
+mkdir -p "$2"
+echo "$1" >> "$2/metadata.json"
+touch "{signals}/begun-$1"
+until test -e "{signals}/go-on"; do sleep 0.2; done
+cat data/raw/window.json name >> "$2/metadata.json"
+"""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Files by which trainings and a test tell each other how far they are."""
+
+    folder: Path
+
+    def hold(self) -> None:
+        """Lets trainings wait half way."""
+        (self.folder / "go-on").unlink(missing_ok=True)
+        for begun in self.folder.glob("begun-*"):
+            begun.unlink()
+
+    def go_on(self) -> None:
+        (self.folder / "go-on").touch()
+
+    def begun(self) -> list[str]:
+        return [path.name.removeprefix("begun-") for path in self.folder.glob("begun-*")]
+
+
+@pytest.fixture(scope="module")
+def signals(tmp_path_factory: pytest.TempPathFactory) -> Signals:
+    signals = Signals(tmp_path_factory.mktemp("signals"))
+    signals.go_on()
+    return signals
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, signals: Signals) -> Shop:
+    """A shop whose gate says no to its first model."""
+    shop = make_shop(tmp_path_factory.mktemp("celery") / "shop")
+    pipeline = YAML(typ="safe").load(PIPELINE)
+    hints = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
+    for name, stage in pipeline["stages"].items():
+        stage["meta"] = hints[name]["meta"]
+        for item in stage.get("matrix", ()):
+            stage["cmd"] = f"sh -eu train.sh ${{item.{item}}} {stage['outs'][0]}"
+            stage["deps"] = [*stage["deps"], "train.sh"]
+    train = TRAIN.format(signals=signals.folder)
+    shop.commit(pipeline=_to_yaml(pipeline), verdict=verdict(promote=False), **{"train.sh": train})
+    return shop
+
+
+@pytest.fixture(scope="module")
+def cluster(shop: Shop) -> Iterator[Cluster]:
+    """Everything with two workers, which share a cache directory and nothing else."""
+
+    def prepare(cluster: Cluster) -> Mapping[str, str]:
+        served = cluster.repositories / "q2pt.git"
+        shop.remote.rename(served)
+        shop.settings = replace(shop.settings, git_remote=str(served))
+        _render(cluster, shop)
+        # The worker of the stages also takes the queue of those that push, and pushes where they do.
+        pushing = cluster.environment("commit-worker")["Q2PT_GIT_REMOTE"]
+        return {"Q2PT_GIT_REMOTE": pushing, **_only_a_cache(shop)}
+
+    with running_cluster(prepare, WORKERS, WORKER_QUEUES="default,commits", GPU_SLOTS="2") as cluster:
+        wait_until(lambda: bool(cluster.api.runs()), NIGHT_SECONDS, lambda: "no run of the schedule")
+        cluster.api.wait_for_run(cluster.api.runs()[0].id, NIGHT_SECONDS)
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def on_s3(cluster: Cluster, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The same with workers that share nothing but the S3 service, as in docker-compose.yml."""
+    told = cluster.environment("commit-worker")
+    cluster.stop(WORKERS)
+    cluster.start_workers(WORKERS, Q2PT_GIT_REMOTE=told["Q2PT_GIT_REMOTE"])
+    cluster.wait_for_workers()
+    shop.settings = replace(
+        shop.settings,
+        dvc_cache=tmp_path_factory.mktemp("own") / "cache",
+        dvc_remote=told["Q2PT_DVC_REMOTE"],
+        dvc_remote_endpoint=told["Q2PT_DVC_REMOTE_ENDPOINT"],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in told.items():
+            if name.startswith("AWS_"):
+                patch.setenv(name, value)
+        yield cluster
+
+
+def _only_a_cache(shop: Shop) -> Mapping[str, str]:
+    return {"Q2PT_DVC_CACHE": str(shop.settings.dvc_cache), "Q2PT_DVC_REMOTE": "", "Q2PT_STATE_DIR": ""}
+
+
+def _render(cluster: Cluster, shop: Shop) -> None:
+    """Brings the checkout that the DAG is rendered from to what is committed."""
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(shop.settings.work_dir.parent / "author" / name, cluster.image / name)
+
+
+def _to_yaml(document: Mapping[str, Any]) -> str:
+    # JSON is YAML.
+    return json.dumps(document, indent=1)
+
+
+def test_a_night_of_the_schedule_and_one_that_finds_nothing_new(cluster: Cluster, shop: Shop) -> None:
+    (night,) = cluster.api.runs()
+    assert (night.kind, night.state) == ("scheduled", "success")
+    expected = {**dict.fromkeys([*TRAININGS, *STAGES, *AROUND], "success"), "approval": "skipped", "promote": "skipped"}
+    assert cluster.api.states(night.id) == expected
+    assert sorted(cluster.parts["gpu-worker"].tasks()) == sorted(TRAININGS)
+    assert sorted(cluster.parts["worker"].tasks()) == sorted([*STAGES, *AROUND])
+    for worker in WORKERS:
+        assert {path.name for path in (cluster.home(worker) / "q2pt").iterdir()} <= {"clones", "graphs"}
+    _check_reproducible(shop.settings, _joined(cluster, night.id))
+    assert shop.tip("production") is None, "the gate said no"
+
+    again = cluster.api.trigger({})
+    assert cluster.api.wait_for_run(again, NIGHT_SECONDS) == "success"
+    states = cluster.api.states(again)
+    assert {states[task] for task in (*TRAININGS, *STAGES)} == {"skipped"}
+    assert {states[task] for task in AROUND} == {"success"}
+
+
+def test_a_worker_is_killed_while_it_trains(cluster: Cluster, shop: Shop, signals: Signals) -> None:
+    signals.hold()
+    shop.commit(name="second\n", verdict=verdict())
+    night = cluster.api.trigger({"why": "a crash"})
+    wait_until(lambda: len(signals.begun()) == 2, NIGHT_SECONDS, lambda: f"{cluster.api.states(night)}")
+    killed = sorted(signals.begun())
+    cluster.parts["gpu-worker"].kill()
+    # What is new by now is no part of this run.
+    shop.commit(name="third\n")
+    signals.go_on()
+    # As Compose restarts it, with the same volume.
+    cluster.start_workers(["gpu-worker"], **_only_a_cache(shop))
+    # With the production's own times: a minute without a heartbeat, another one until the next try.
+    assert cluster.api.wait_for_run(night, 2 * NIGHT_SECONDS) == "success"
+
+    states = cluster.api.states(night)
+    assert states == dict.fromkeys(states, "success") | {"ingest": "skipped", "approval": "skipped"}
+    trained = sorted(cluster.parts["gpu-worker"].tasks())
+    assert trained == sorted(TRAININGS), "the new worker trained all, those that were begun once more"
+    assert len(killed) == 2
+    joined = _joined(cluster, night)
+    models = _models(shop.settings, joined)
+    window = shop.show(joined, "data/source.json")
+    assert models == {folder: f"{Path(folder).name}\n{window}\nsecond\n" for folder in TRAININGS.values()}
+    _check_reproducible(shop.settings, joined)
+    assert _champion(shop)["commit"] == joined
+    assert _left_in(cluster, "gpu-worker") == [], "also what the killed ones left is swept"
+
+
+def test_workers_that_share_only_an_s3_service(on_s3: Cluster, shop: Shop) -> None:
+    shop.commit(verdict=verdict())
+    night = on_s3.api.trigger({"why": "another store"})
+    assert on_s3.api.wait_for_run(night, NIGHT_SECONDS) == "success"
+    states = on_s3.api.states(night)
+    # In an empty store nothing is unchanged.
+    assert states == dict.fromkeys(states, "success") | {"approval": "skipped"}
+    caches = [SharedCache(on_s3.home(worker) / "q2pt/cache") for worker in WORKERS]
+    joined = _joined(on_s3, night)
+    lock = _lock(shop.settings, joined)
+    assert [not cache.missing(lock["gate"]["outs"]) for cache in caches] == [True, False]
+    assert [not cache.missing(lock["ingest"]["outs"]) for cache in caches] == [True, True], "the other one fetched it"
+    _check_reproducible(shop.settings, joined)
+    assert _champion(shop)["commit"] == joined
+
+
+def test_a_night_of_twenty_stores_without_news(on_s3: Cluster, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    locales = read_section(Layout(Path.cwd()).params, "locales", tuple[str, ...])
+    shop.commit(pipeline=_hollow_pipeline(locales), **{"hollow.py": HOLLOW})
+    shop.commit_params({"locales": list(locales)})
+    author = shop.settings.work_dir.parent / "author"
+    graph = read_graph(author, shop.settings.work_dir / "graphs")
+    shop.night("before", rendered=graph.upstream)
+    _render(on_s3, shop)
+    night = _trigger_when_rendered(on_s3, locales)
+    assert on_s3.api.wait_for_run(night.id, NIGHT_SECONDS) == "success"
+    states = on_s3.api.states(night.id)
+    assert len(states) == 30 + 5
+    assert {states[task] for task in states if task not in AROUND} == {"skipped"}
+    seconds = on_s3.api.run(night.id).seconds
+    with capsys.disabled():
+        sys.stdout.write(f"\nAll unchanged, {len(locales)} locales, {len(states)} tasks, Celery: {seconds:.1f} s\n")
+
+
+# Every file is a decision, so that the gate's is one.
+HOLLOW = """\
+import json, pathlib, sys
+decision = {"promote": False, "candidate": None, "sentence": "No.", "champion": None, "rules": []}
+for name in sys.argv[1:]:
+    path = pathlib.Path(name)
+    path = path if path.suffix else path / "content"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(decision))
+"""
+
+
+def _hollow_pipeline(locales: tuple[str, ...]) -> str:
+    """The project's own pipeline with stages that write next to nothing, and no code to depend on."""
+    document = YAML(typ="safe").load(Path("dvc.yaml"))
+    stages = document["stages"].values()
+    for stage in stages:
+        stage["deps"] = [dep for dep in stage["deps"] if not dep.startswith("q2pt_tasks/")]
+    read = {dep.replace("${item.locale}", locale) for stage in stages for dep in stage["deps"] for locale in locales}
+    for stage in stages:
+        outs = [*stage.get("outs", ()), *stage.get("metrics", ())]
+        inner = sorted(dep for dep in read for out in outs if dep.startswith(f"{out}/"))
+        stage["cmd"] = " ".join([sys.executable, "hollow.py", *outs, *inner])
+    del document["plots"]
+    return _to_yaml(document)
+
+
+def _trigger_when_rendered(cluster: Cluster, locales: tuple[str, ...]) -> Run:
+    """Starts a run of all these stores as soon as the form has them."""
+    started: list[str] = []
+
+    def starts() -> bool:
+        try:
+            started.append(cluster.api.trigger({"locales": list(locales)}))
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.BAD_REQUEST:
+                raise
+        return bool(started)
+
+    wait_until(starts, NIGHT_SECONDS, lambda: "the form does not have the new stores")
+    return cluster.api.run(started[0])
+
+
+def _joined(cluster: Cluster, run_id: str) -> str:
+    return str(cluster.api.result(run_id, "join")["commit"])
+
+
+def _lock(settings: Settings, commit: str) -> dict[str, Any]:
+    with private_clone(settings, commit) as clone:
+        return read_lock(clone / LOCK)
+
+
+def _champion(shop: Shop) -> dict[str, Any]:
+    champion: dict[str, Any] = json.loads(shop.show("production", "champion.json"))
+    return champion
+
+
+def _models(settings: Settings, commit: str) -> dict[str, str]:
+    """What each training wrote, by its folder."""
+    cache = SharedCache(settings.dvc_cache)
+    outs = [out for entry in _lock(settings, commit).values() for out in entry["outs"] if "models/" in out["path"]]
+    return {out["path"]: cache.path(_only_file(cache, out)).read_text(encoding="utf-8") for out in outs}
+
+
+def _only_file(cache: SharedCache, out: Mapping[str, Any]) -> str:
+    ((name, md5),) = cache.manifest(out["md5"])
+    assert name == "metadata.json"
+    return md5
+
+
+def _check_reproducible(settings: Settings, commit: str) -> None:
+    """In a clean clone of a run's commit DVC has nothing to do."""
+    with private_clone(settings, commit) as clone, chdir(clone), Repo() as repo:
+        assert repo.reproduce(pull=True) == []
+        assert repo.status() == {}
+
+
+def _left_in(cluster: Cluster, worker: str) -> list[str]:
+    """The clones that a worker has."""
+    return [path.name for path in (cluster.home(worker) / "q2pt/clones").iterdir() if path.is_dir()]
