@@ -23,7 +23,7 @@ SEEDS ?= 1 2 3
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow secrets taxonomy seeds test test-all lint format clean constraints
+.PHONY: help install demo airflow secrets taxonomy seeds screenshots overhead test test-all lint format clean constraints
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -52,6 +52,12 @@ taxonomy: install ## the pipeline on Google's product taxonomy: TAXONOMY=folder 
 
 seeds: install ## the pipeline on three synthetic logs: small stores, words that differ by store
 	python -m q2pt_tasks study synthetic_seeds --seeds $(SEEDS)
+
+screenshots: install ## pictures of a running system for docs/screenshots; wants Chromium, and half an hour
+	python tests/screenshots.py
+
+overhead: install ## what Airflow costs beside dvc repro; wants PostgreSQL and Redis, and a quiet machine
+	PYTHONPATH=tests python -m benchmarks.overhead
 
 test: install ## the fast tests: under five minutes, no network
 	pytest -n 2 --dist loadfile -m "not slow" --disable-socket --allow-unix-socket

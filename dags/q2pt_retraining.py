@@ -48,6 +48,9 @@ DEFAULT_ARGS = {
     "on_failure_callback": [FailureAlert()],
 }
 
+# Keeps out at once what is no encoder anywhere: a leading dash, `..`, spaces, line breaks. configure looks closer.
+ENCODER = r"^(?!.*\.\.)[/\w][\w./-]*(?!\n)$"
+
 
 def field(description: str, kind: str, **schema: object) -> Param:
     # Empty by default: another default would overwrite params.yaml.
@@ -63,7 +66,9 @@ FORM = {
     "last_day": field("Last day of the window.", "string", format="date"),
     "locales": some_of("The stores to train and judge, of the committed ones.", "train_non_unified"),
     "variants": some_of("The unified variants to train, of the committed ones.", "train_unified"),
-    "encoder": field("scratch, or a pre-trained encoder by its name or directory.", "string", maxLength=1000),
+    "encoder": field(
+        "scratch, or a pre-trained encoder by its name or directory.", "string", pattern=ENCODER, maxLength=1000
+    ),
     "epochs": field("The most epochs of a training.", "integer", minimum=1, maximum=1000),
     "force": field("Run every stage, changed or not.", "boolean"),
     "approval": field("Ask a person before the promotion.", "boolean"),
@@ -120,7 +125,7 @@ def q2pt_retraining() -> None:
         body="{{ ti.xcom_pull(task_ids='decide')['page'] }}",
         assigned_users=APPROVERS,
         defaults=ApprovalOperator.REJECT,
-        response_timeout=timedelta(hours=12),
+        response_timeout=timedelta(hours=RENDERING.approval_hours),
     )
     promote = PromoteOperator(task_id="promote", trigger_rule="none_failed_min_one_success")
 

@@ -259,6 +259,14 @@ def test_a_worker_gets_settings_that_the_code_takes(name: str) -> None:
     assert settings.git_remote == f"git://{'git-write' if name in WRITERS else 'git'}/q2pt.git"
 
 
+def test_the_api_server_finds_the_pages_of_runs_in_the_store_of_the_workers() -> None:
+    image = dict(re.findall(r"(Q2PT_\w+)=(\S+)", DOCKERFILE))
+    server, worker = (read_settings(image | SERVICES[name].environment) for name in ("api-server", WORKERS[0]))
+    assert (server.dvc_remote, server.dvc_remote_endpoint) == (worker.dvc_remote, worker.dvc_remote_endpoint)
+    keys = {name: value for name, value in SERVICES[WORKERS[0]].environment.items() if name.startswith("AWS_")}
+    assert keys.items() <= SERVICES["api-server"].environment.items()
+
+
 def test_every_address_is_a_service() -> None:
     for service in SERVICES.values():
         for text in service.environment.values():

@@ -1,7 +1,7 @@
 """`python -m q2pt_tasks.orchestration COMMAND --request FILE --result FILE`: the child process of a task.
 
 The request and the result are JSON. An error of our own becomes one sentence on standard error and, for the task,
-{"error": SENTENCE} as the result.
+{"error": SENTENCE, "pages": [...]} as the result, with the pages that a failed stage has left.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         sentence = f"{type(error).__name__}: {error}"
         sys.stderr.write(f"{sentence}\n")
-        _write(options.result, {"error": sentence})
+        _write(options.result, {"error": sentence, "pages": getattr(error, "pages", [])})
         return 1
     _write(options.result, result)
     return 0

@@ -20,10 +20,20 @@ CONFIGURE = "configure"
 JOIN = "join"
 # The XCom of a stage, also of one that is skipped: a return value is only kept of a task that succeeds.
 STAGE = "stage"
+# The XCom of a stage that has failed: the pages that it wrote, which say why.
+PAGES = "pages"
 
 
 class ChildFailedError(RuntimeError):
-    """A child process did not do its work; the message is its own, or how it ended."""
+    """A child process did not do its work; the message is its own, or how it ended.
+
+    Attributes:
+        pages: outputs of a stage that say why, as `dvc.lock` would list them.
+    """
+
+    def __init__(self, message: str, pages: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.pages = list(pages)
 
 
 class ChildOperator(BaseOperator):
@@ -52,7 +62,8 @@ class ChildOperator(BaseOperator):
             result: dict[str, Any] = json.loads(answered.read_text(encoding="utf-8")) if answered.exists() else {}
         if exit_code or "error" in result:
             how = f"it ended with exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code} ended it"
-            raise ChildFailedError(result.get("error") or f"no result: {how}\n" + "\n".join(self._child.last_lines))
+            message = result.get("error") or f"no result: {how}\n" + "\n".join(self._child.last_lines)
+            raise ChildFailedError(message, result.get("pages", []))
         return result
 
     def on_kill(self) -> None:
@@ -105,20 +116,27 @@ class StageOperator(ChildOperator):
         plan = task.xcom_pull(task_ids=CONFIGURE)
         if self.address in plan["skipped"]:
             raise AirflowSkipException(f"{self.address} is not part of this run: the form leaves it out")
-        result = self._unchanged(plan) or self.run_child(
-            {
-                "commit": plan["commit"],
-                "address": self.address,
-                "upstream": pushed_entries(self, context),
-                "last": plan["last"].get(self.address),
-                "force": plan["force"],
-            }
-        )
+        result = self._unchanged(plan) or self._run_stage(context, plan)
         # Before the task may be skipped: the stages after it need the entry.
         task.xcom_push(key=STAGE, value=result)
         if result["state"] == "unchanged":
             raise AirflowSkipException(f"{self.address} is unchanged: its outputs are those of an earlier run")
         self.log.info("%s: %s in %.1f s; rows: %s", self.address, result["state"], result["seconds"], result["rows"])
+
+    def _run_stage(self, context: Context, plan: Mapping[str, Any]) -> dict[str, Any]:
+        request = {
+            "commit": plan["commit"],
+            "address": self.address,
+            "upstream": pushed_entries(self, context),
+            "last": plan["last"].get(self.address),
+            "force": plan["force"],
+        }
+        try:
+            return self.run_child(request)
+        except ChildFailedError as failure:
+            if failure.pages:
+                context["ti"].xcom_push(key=PAGES, value=failure.pages)
+            raise
 
     def _unchanged(self, plan: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of a stage that `configure` has found unchanged, together with all stages before it."""

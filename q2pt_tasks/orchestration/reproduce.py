@@ -7,7 +7,7 @@ need between them.
 import re
 import signal
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,21 @@ from dvc.stage.cache import RunCacheNotFoundError, _can_hash, _get_stage_hash
 from dvc.stage.exceptions import StageCmdFailedError
 from dvc.stage.run import cmd_run
 
+from q2pt_tasks.layout import Layout
 from q2pt_tasks.orchestration.graph import GraphError
 from q2pt_tasks.orchestration.inputs import Input
-from q2pt_tasks.orchestration.store import SharedCache
+from q2pt_tasks.orchestration.store import Out, SharedCache
 from q2pt_tasks.orchestration.tee import tee
 
 
 class StageFailedError(RuntimeError):
-    """A stage's command failed, or did not write what it should."""
+    """A stage's command failed, or did not write what it should.
+
+    Attributes:
+        pages: the pages that it wrote all the same, which say why, with their hashes in the store.
+    """
+
+    pages: Sequence[Out] = ()
 
 
 def find_stage(repo: Repo, address: str) -> Any:  # noqa: ANN401 - one of DVC's stages
@@ -107,6 +114,18 @@ def record(repo: Repo, stage: Any, store: SharedCache, key: str | None) -> None:
             with store.results(key):
                 repo.stage_cache.save(stage)
         stage.dump(update_pipeline=False)
+
+
+def keep_pages(repo: Repo, stage: Any, store: SharedCache) -> list[Out]:  # noqa: ANN401
+    """Puts the pages that a stage wrote before it failed into the store: nothing else of it is kept."""
+    written = [out for out in stage.outs if Path(out.def_path).is_relative_to(Layout().reports) and out.exists]
+    with lock_repo(repo):
+        for out in written:
+            out.save()
+            out.commit()
+    pages: list[Out] = [{"path": out.def_path, "md5": out.hash_info.value} for out in written]
+    store.publish(pages, None)
+    return pages
 
 
 def _failure(address: str, error: str, lines: deque[str]) -> str:

@@ -59,11 +59,13 @@ class Rendering:
         repository: the checkout whose `dvc.yaml` is rendered.
         graph_cache: the folder of the cached graphs.
         approvers: who may answer an approval; none: every user who may edit the run.
+        approval_hours: how long an approval waits for an answer.
     """
 
     repository: Path
     graph_cache: Path
     approvers: tuple[Approver, ...]
+    approval_hours: float
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -102,6 +104,7 @@ def read_rendering(dag_file: Path, environ: Mapping[str, str] = os.environ) -> R
         repository=_read(environ, "Q2PT_REPOSITORY", _folder, dag_file.resolve().parents[1]),
         graph_cache=_work_dir(environ) / "graphs",
         approvers=_read(environ, "Q2PT_APPROVERS", _approvers, ()),
+        approval_hours=_read(environ, "Q2PT_APPROVAL_HOURS", _approval_hours, 12.0),
     )
 
 
@@ -156,6 +159,13 @@ def _folder(text: str) -> Path:
 def _hours(text: str) -> float:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         raise ValueError("a number of hours from 0 on")
+    return float(text)
+
+
+def _approval_hours(text: str) -> float:
+    # A run is stopped after 23 hours, before the next night.
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not 0 < float(text) < 23:
+        raise ValueError("a number of hours above 0 and below 23")
     return float(text)
 
 

@@ -19,7 +19,16 @@ from q2pt_tasks.orchestration.clone import private_clone, sweep
 from q2pt_tasks.orchestration.inputs import Input, inputs_of
 from q2pt_tasks.orchestration.lock import Entry, read_lock, write_lock
 from q2pt_tasks.orchestration.remote import open_store
-from q2pt_tasks.orchestration.reproduce import check_out, find_stage, record, restore, run_command, run_key
+from q2pt_tasks.orchestration.reproduce import (
+    StageFailedError,
+    check_out,
+    find_stage,
+    keep_pages,
+    record,
+    restore,
+    run_command,
+    run_key,
+)
 from q2pt_tasks.orchestration.settings import Settings
 from q2pt_tasks.orchestration.store import SharedCache
 from q2pt_tasks.orchestration.unchanged import is_unchanged, recorded_inputs
@@ -114,12 +123,20 @@ def _bring_up_to_date(repo: Repo, request: StageRequest, store: SharedCache) -> 
     key = run_key(stage)
     restored = not request.force and restore(repo, stage, store, key)
     if not restored:
-        run_command(stage)
+        _run_command(repo, stage, store)
     record(repo, stage, store, key)
     entry = read_lock(LOCK)[request.address]
     _check(request.address, entry, inputs, store)
     store.publish(entry["outs"], key)
     return "restored" if restored else "ran", entry
+
+
+def _run_command(repo: Repo, stage: Any, store: SharedCache) -> None:  # noqa: ANN401 - one of DVC's stages
+    try:
+        run_command(stage)
+    except StageFailedError as error:
+        error.pages = keep_pages(repo, stage, store)
+        raise
 
 
 def _check(address: str, entry: Entry, inputs: Iterable[Input], store: SharedCache) -> None:

@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk import DAG, BaseOperator, Context
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowSkipException
-from stage_repository import Worker, make_worker, variables
+from stage_repository import PIPELINE, Worker, make_worker, variables
 
 from q2pt_tasks.orchestration.operators import (
     ChildFailedError,
@@ -195,6 +195,16 @@ def test_a_failed_stage_fails_its_task_with_its_own_words(worker: Worker) -> Non
     with pytest.raises(ChildFailedError, match=r"stage fail ended with exit code 7; its last lines:\nline 12\n"):
         _execute(operator, task)
     assert task.pushed == {}
+
+
+def test_a_failed_stage_hands_the_pages_on_that_say_why(worker: Worker) -> None:
+    pipeline = PIPELINE.replace("for i in", "mkdir reports && echo why > reports/why.html; for i in")
+    worker.change(pipeline=pipeline.replace("[never.txt]", "[reports]"))
+    task = Task({("configure", "return_value"): _plan(worker.commit)})
+    with pytest.raises(ChildFailedError, match="exit code 7"):
+        _execute(StageOperator(task_id="fail", address="fail"), task)
+    ((key, (page,)),) = task.pushed.items()
+    assert (key, page["path"]) == ("pages", "reports")
 
 
 def test_a_child_that_ends_without_a_result_fails_its_task(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ import boto3  # type: ignore[import-untyped]
 import pytest
 from stage_repository import TRAININGS, Worker, another_worker, make_worker, run_child
 
+from q2pt_tasks.orchestration.run_pages import PageStore
+
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 
 BUCKET = "night"
@@ -136,3 +138,9 @@ def test_a_bucket_that_does_not_exist_stops_the_stage(first: Worker, tmp_path: P
     assert child.exit_code == 1
     assert "is neither in the DVC cache" in child.output or "NoSuchBucket" in child.output
     assert os.listdir(second.settings.work_dir / "clones") != ["lock"], "the clone is kept"
+
+
+def test_the_pages_of_a_run_are_read_from_the_bucket_by_a_host_that_has_no_cache(first: Worker, tmp_path: Path) -> None:
+    (out,) = first.entries["label"]["outs"]
+    store = PageStore(_other_host(first, tmp_path / "api-server").settings)
+    assert store.read(out["md5"], "labels.txt") == b"a b c\nmonday\n"

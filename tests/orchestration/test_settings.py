@@ -45,6 +45,7 @@ def test_every_variable_is_read() -> None:
         "Q2PT_CACHE_TYPE": "hardlink,copy",
         "Q2PT_REPOSITORY": "/opt/q2pt",
         "Q2PT_APPROVERS": "3:Ada Lovelace,grace",
+        "Q2PT_APPROVAL_HOURS": "1.5",
     }
     assert read_settings(environ) == Settings(
         git_remote="git@git.example.org:search/q2pt.git",
@@ -61,6 +62,7 @@ def test_every_variable_is_read() -> None:
         repository=Path("/opt/q2pt"),
         graph_cache=Path("/mnt/runs/graphs"),
         approvers=(Approver("3", "Ada Lovelace"), Approver("grace", "grace")),
+        approval_hours=1.5,
     )
 
 
@@ -71,6 +73,7 @@ def test_a_clone_may_be_kept_for_no_time_at_all() -> None:
 def test_the_dag_file_renders_the_checkout_that_it_lies_in() -> None:
     rendering = read_rendering(Path("/opt/q2pt/dags/q2pt_retraining.py"), {})
     assert (rendering.repository, rendering.approvers) == (Path("/opt/q2pt"), ())
+    assert rendering.approval_hours == 12
 
 
 @pytest.mark.parametrize("environ", [{}, {"Q2PT_GIT_REMOTE": ""}], ids=["unset", "empty"])
@@ -117,6 +120,12 @@ def test_a_malformed_variable_is_named_with_what_is_allowed(name: str, value: st
 def test_malformed_approvers_are_named(value: str) -> None:
     with pytest.raises(SettingsError, match=r"Q2PT_APPROVERS is .* set it to users as ID or ID:NAME"):
         read_rendering(Path("/opt/q2pt/dags/one.py"), {"Q2PT_APPROVERS": value})
+
+
+@pytest.mark.parametrize("value", ["0", "23", "-1", "a day", "nan", "1e9"])
+def test_an_approval_ends_before_the_next_night(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"Q2PT_APPROVAL_HOURS is .* hours above 0 and below 23"):
+        read_rendering(Path("/opt/q2pt/dags/one.py"), {"Q2PT_APPROVAL_HOURS": value})
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from q2pt_tasks.orchestration.inputs import MissingInputError
 from q2pt_tasks.orchestration.lock import write_lock
 from q2pt_tasks.orchestration.reproduce import StageFailedError
 from q2pt_tasks.orchestration.stage_run import InputChangedError, run, run_stage
-from q2pt_tasks.orchestration.store import DamagedCacheError, MissingObjectError
+from q2pt_tasks.orchestration.store import DamagedCacheError, MissingObjectError, SharedCache
 
 ALL_RAN = dict.fromkeys(ORDER, "ran")
 ALL_RESTORED = dict.fromkeys(ORDER, "restored")
@@ -62,8 +62,6 @@ def _clones(worker: Worker) -> list[str]:
 
 def _object(worker: Worker, address: str, name: str = "") -> Path:
     """The cache object of an output of `address`, or of the file `name` in it."""
-    from q2pt_tasks.orchestration.store import SharedCache
-
     cache = SharedCache(worker.settings.dvc_cache)
     (out,) = worker.entries[address]["outs"]
     return cache.path(dict(cache.manifest(out["md5"]))[name] if name else out["md5"])
@@ -214,6 +212,21 @@ def test_a_failed_stage_shows_its_exit_code_and_its_last_lines_and_leaves_its_cl
     assert lines == [*(f"line {number}" for number in range(12, 31)), "no luck"]
     (kept,) = _clones(worker)
     assert kept.startswith("failed-")
+
+
+def test_of_a_failed_stage_the_pages_that_say_why_are_kept_and_nothing_else(worker: Worker) -> None:
+    refused = "mkdir reports && echo why > reports/why.html && echo x > never.txt; for i in"
+    pipeline = PIPELINE.replace("for i in", refused).replace("outs: [never.txt]", "outs: [never.txt, reports]")
+    worker.change(pipeline=pipeline)
+    with pytest.raises(StageFailedError, match="exit code 7") as failure:
+        worker.run("fail")
+    (page,) = failure.value.pages
+    assert page["path"] == "reports"
+    cache = SharedCache(worker.settings.dvc_cache)
+    assert {name: cache.path(md5).read_text() for name, md5 in cache.files(page).items()} == {
+        "reports/why.html": "why\n"
+    }
+    assert sum(path.is_file() for path in (cache.folder / "files").rglob("*")) == 2
 
 
 def test_a_stage_that_does_not_write_its_output_says_so(worker: Worker) -> None:
