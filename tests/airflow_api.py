@@ -116,6 +116,7 @@ class Airflow:
 
     def answer(self, run_id: str, task_id: str, option: str, dag: str = RETRAINING) -> None:
         """A person's answer to a task that waits for one, such as `Approve`."""
+        self._wait_until_scheduler_knows()
         path = f"{_path(dag, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
         self._call("PATCH", path, {"chosen_options": [option], "params_input": {}})
 
@@ -123,6 +124,22 @@ class Airflow:
         """Ends a run, whatever its tasks do, and forgets it."""
         self._call("PATCH", _path(dag, run_id), {"state": "failed"})
         self._client.delete(f"/api/v2/{_path(dag, run_id)}").raise_for_status()
+
+    def _wait_until_scheduler_knows(self) -> None:
+        """Returns when the scheduler has heard that the process of a task that waits has ended.
+
+        No person is as fast: Airflow 3.3 takes a task that goes on before that for one that has failed, and the answer
+        is lost. Two heartbeats, since the process may end after the first one.
+        """
+        self._wait_for_heartbeat()
+        self._wait_for_heartbeat()
+
+    def _wait_for_heartbeat(self) -> None:
+        before = self._scheduler_heartbeat()
+        wait_until(lambda: self._scheduler_heartbeat() != before, _TIMEOUT, lambda: f"none since {before}")
+
+    def _scheduler_heartbeat(self) -> str:
+        return str(self._call("GET", "monitor/health")["scheduler"]["latest_scheduler_heartbeat"])
 
     def _tasks(self, run_id: str, dag: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._call("GET", f"{_path(dag, run_id)}/taskInstances?limit=100")[
