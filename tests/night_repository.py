@@ -152,7 +152,7 @@ class Shop:
         """A whole night up to the join, as committed."""
         plan = self.configure(run_id, rendered=rendered)
         self.reproduce(plan)
-        self.joined = join(self.settings, plan, self.entries, [])
+        self.joined = join(self.settings, plan, self.entries)
         return plan, self.joined
 
     def refs(self) -> dict[str, str]:

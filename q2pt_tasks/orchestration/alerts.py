@@ -29,6 +29,10 @@ ADVICE: Mapping[str | None, str] = {
         "Nothing has run. The task's log says what was refused: the form, the source, the git remote. A wrong form "
         "needs a new run; after anything else clear this task."
     ),
+    "ingest": (
+        "What the run wanted to read is not there as it was when the run began, or cannot be read: the task's log says "
+        "which file. Mend it and start a new run; this one is bound to what it has seen."
+    ),
     "validate": (
         "The log of clicks looks wrong as a whole. The task's log names the expectations that failed; compare with "
         "the team that delivers it before you loosen one in params.yaml. After a corrected delivery start a new run."
@@ -36,6 +40,10 @@ ADVICE: Mapping[str | None, str] = {
     "join": (
         "Every stage's result is safe in the DVC cache, but no commit holds them together yet. Mend what the task's "
         "log says and clear this task: nothing is computed again."
+    ),
+    "decide": (
+        "The run's commit lacks a decision. Where the task's log says that stages were missing when join ran, clear "
+        "join with those after it: nothing is computed again."
     ),
     "promote": (
         "The new model is better and not in production; nothing is half promoted. Mend what the task's log says and "

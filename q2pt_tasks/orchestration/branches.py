@@ -12,11 +12,11 @@ PRODUCTION = "production"
 LOCK = "dvc.lock"
 
 
-def file_at(settings: Settings, commit: str, path: str, clone: Path) -> str:
-    """The text of a file of another commit of the git remote, which is brought into `clone`.
+def file_at(settings: Settings, commit: str, path: str, clone: Path, *, depth: int = 1) -> str:
+    """The text of a file of another commit of the git remote, which is brought into `clone` with `depth` - 1 before it.
 
     Raises:
         GitError: the remote cannot be reached, or does not have the commit, or the commit not the file.
     """
-    run_git(clone, "fetch", "--quiet", "--depth=1", "--no-tags", "--", settings.git_remote, commit)
+    run_git(clone, "fetch", "--quiet", f"--depth={depth}", "--no-tags", "--", settings.git_remote, commit)
     return run_git(clone, "show", f"{commit}:{path}") + "\n"

@@ -24,6 +24,7 @@ REMOTE = "store"
 # In a clone's folder: locked as long as its process lives, and holds the host's name; what a failed one is kept for.
 _ALIVE = "alive"
 _NOTE = "why.txt"
+_CLAIM = "lock"
 _FAILED = "failed-"
 
 
@@ -54,22 +55,31 @@ def sweep(settings: Settings) -> list[str]:
     """Removes the clones that dead processes left, and failed ones after their time; returns their folders' names."""
     clones = settings.work_dir / "clones"
     with _claim(clones):
-        leftovers = [home for home in clones.iterdir() if home.is_dir() and _is_left_over(home, settings)]
+        leftovers = [home for home in clones.iterdir() if home.name != _CLAIM and _is_left_over(home, settings)]
     for home in leftovers:
         shutil.rmtree(home, ignore_errors=True)
     return sorted(home.name for home in leftovers)
 
 
 def _is_left_over(home: Path, settings: Settings) -> bool:
-    expired = time.time() - home.stat().st_mtime > settings.keep_failed_hours * 3600
-    if home.name.startswith(_FAILED):
-        return expired
-    with (home / _ALIVE).open("a+", encoding="utf-8") as alive:
-        if not _try_lock(alive.fileno()):
-            return False
-        alive.seek(0)
+    try:
+        expired = time.time() - home.stat().st_mtime > settings.keep_failed_hours * 3600
+    except FileNotFoundError:
+        # Its own process has removed it just now.
+        return False
+    return expired if home.name.startswith(_FAILED) else _is_dead(home / _ALIVE, expired=expired)
+
+
+def _is_dead(alive: Path, *, expired: bool) -> bool:
+    try:
+        # For writing, as network file systems want it for a lock.
+        file = alive.open("r+", encoding="utf-8")
+    except FileNotFoundError:
+        # Its process died before it had made it, or is about to end.
+        return True
+    with file:
         # The lock of a process on another host may not be seen here.
-        return expired or alive.read() == platform.node()
+        return _try_lock(file.fileno()) and (expired or file.read() == platform.node())
 
 
 @contextmanager
@@ -89,7 +99,7 @@ def _own_folder(clones: Path) -> Iterator[Path]:
 def _claim(clones: Path) -> Iterator[None]:
     """Keeps a sweep from taking a folder that is being made for one that is left over."""
     clones.mkdir(parents=True, exist_ok=True)
-    with (clones / "lock").open("w") as file:
+    with (clones / _CLAIM).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

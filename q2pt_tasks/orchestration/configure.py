@@ -70,7 +70,7 @@ def configure(settings: Settings, request: RunRequest) -> RunPlan:
     sweep(settings)
     base = tip(settings.git_remote, settings.git_branch)
     if base is None:
-        raise GitError(f"{settings.git_remote} has no branch {settings.git_branch}: set Q2PT_GIT_BRANCH, or push it")
+        raise GitError(f"the git remote has no branch {settings.git_branch}: set Q2PT_GIT_BRANCH, or push it")
     with private_clone(settings, base) as clone:
         layout, form = Layout(clone), request.form
         world = _resolve_world(layout, request)
@@ -95,6 +95,7 @@ def configure(settings: Settings, request: RunRequest) -> RunPlan:
         approval=bool(form.approval),
         may_promote=not why_not,
         why_not_promote=why_not,
+        any_window=form.promote is True,
         summary=_summary(world, graph, unchanged, why_not),
     )
 

@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dvc.repo import Repo
+from pydantic import TypeAdapter
 
 from q2pt_tasks.orchestration.branches import LOCK
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import Decision, read_decision
+from q2pt_tasks.orchestration.join import Joined
 from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.plan import RunPlan
 from q2pt_tasks.orchestration.remote import open_store
@@ -20,6 +22,10 @@ from q2pt_tasks.orchestration.settings import Settings
 
 # The tasks that may follow, by their ids.
 Step = Literal["approval", "promote"]
+
+
+class RunIncompleteError(RuntimeError):
+    """The run's commit does not hold all of the run."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,17 @@ def run(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         GitError: the remote cannot be reached, or does not have the commit.
-        NoDecisionError: the run's gate has not run.
+        RunIncompleteError: stages were missing when join ran.
         MissingObjectError: the decision is not in the store.
         DamagedCacheError: it is there with another content.
     """
-    with private_clone(settings, request["joined"]["commit"]) as clone, chdir(clone), Repo() as repo:
+    joined = TypeAdapter(Joined).validate_python(request["joined"])
+    if not joined.complete:
+        raise RunIncompleteError(
+            f"when join ran, {', '.join(joined.missing)} had not ended: clear join with those after it, which records "
+            "what is there by now"
+        )
+    with private_clone(settings, joined.commit) as clone, chdir(clone), Repo() as repo:
         decision = read_decision(read_lock(clone / LOCK), open_store(settings, repo))
     return asdict(decide(RunPlan.from_json(request["plan"]), decision))
 

@@ -18,10 +18,17 @@ from q2pt_tasks.orchestration.process import Command
 
 CONFIGURE = "configure"
 JOIN = "join"
+APPROVAL = "approval"
+# An answer to it.
+APPROVE = "Approve"
 # The XCom of a stage, also of one that is skipped: a return value is only kept of a task that succeeds.
 STAGE = "stage"
 # The XCom of a stage that has failed: the pages that it wrote, which say why.
 PAGES = "pages"
+
+
+class NotApprovedError(RuntimeError):
+    """A person should have approved, and has not."""
 
 
 class ChildFailedError(RuntimeError):
@@ -115,8 +122,12 @@ class StageOperator(ChildOperator):
         task = context["ti"]
         plan = task.xcom_pull(task_ids=CONFIGURE)
         if self.address in plan["skipped"]:
-            raise AirflowSkipException(f"{self.address} is not part of this run: the form leaves it out")
-        result = self._unchanged(plan) or self._run_stage(context, plan)
+            raise AirflowSkipException(
+                f"{self.address} is not part of this run: the form leaves it out, or it has gone from main"
+            )
+        # Whoever clears the task asks for another look: what was there may be lost by now.
+        known = self._unchanged(plan) if task.try_number == 1 else None
+        result = known or self._run_stage(context, plan)
         # Before the task may be skipped: the stages after it need the entry.
         task.xcom_push(key=STAGE, value=result)
         if result["state"] == "unchanged":
@@ -155,19 +166,21 @@ class JoinOperator(ChildOperator):
         plan = context["ti"].xcom_pull(task_ids=CONFIGURE)
         if plan is None:
             raise AirflowSkipException("there is nothing to join: the run has no commit, configure has failed")
-        entries = pushed_entries(self, context)
-        failed = [address for address in plan["addresses"] if address not in entries]
-        return self.run_child({"plan": plan, "entries": entries, "failed": failed})
+        return self.run_child({"plan": plan, "entries": pushed_entries(self, context)})
 
 
 class PromoteOperator(ChildOperator):
-    """Makes the candidate of the run the champion."""
+    """Makes the candidate of the run the champion, with a person's yes where the form asks for one."""
 
     command = "promote"
 
     def execute(self, context: Context) -> dict[str, Any]:
         task = context["ti"]
         plan, joined = task.xcom_pull(task_ids=CONFIGURE), task.xcom_pull(task_ids=JOIN)
+        # Not the task's state, which whoever may edit the run can set.
+        answer = task.xcom_pull(task_ids=APPROVAL) if plan["approval"] else {"chosen_options": [APPROVE]}
+        if not answer or answer["chosen_options"] != [APPROVE]:
+            raise NotApprovedError("the form asks for an approval, and nobody has approved: clear the task approval")
         return self.run_child({"plan": plan, "joined": joined})
 
 

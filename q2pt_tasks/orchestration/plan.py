@@ -62,6 +62,7 @@ class RunPlan:
         approval: ask a person before the promotion.
         may_promote: whether a yes of the gate may be followed.
         why_not_promote: why it may not; empty where it may.
+        any_window: the form asks to promote, however old the window is.
         summary: the run in sentences.
     """
 
@@ -78,6 +79,7 @@ class RunPlan:
     approval: bool
     may_promote: bool
     why_not_promote: str
+    any_window: bool
     summary: str
 
     def to_json(self) -> dict[str, Any]:

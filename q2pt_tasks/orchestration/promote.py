@@ -6,10 +6,12 @@ makes it the lock as well: of two promotions at once, the remote refuses the sec
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +19,7 @@ from dvc.repo import Repo
 from pydantic import TypeAdapter
 
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.orchestration.branches import LOCK, PRODUCTION, file_at
+from q2pt_tasks.orchestration.branches import LATEST, LOCK, PRODUCTION, file_at
 from q2pt_tasks.orchestration.champion_file import CHAMPION_FILE, NamedChampion, parse_champion
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import Decision, JudgedChampion, outs_of, read_decision
@@ -77,6 +79,8 @@ def promote(settings: Settings, plan: RunPlan, joined: Joined) -> Promotion:
             store = open_store(settings, repo)
             decision = read_decision(entries, store)
             _check_decision(decision, production)
+            if not plan.any_window:
+                _check_window(settings, clone)
             outs = _model_outs(entries, decision.candidate)
             check_stored(store, list(outs.values()))
             files = _files(outs, store)
@@ -118,6 +122,25 @@ def _check_decision(decision: Decision, production: _Production) -> None:
             f"the candidate was judged against {against}, in production is {now} by now: start another run, which "
             "compares it with that one"
         )
+
+
+def _check_window(settings: Settings, clone: Path) -> None:
+    """Checks that no later window has been judged meanwhile, as when this task is cleared days after its run."""
+    latest = tip(settings.git_remote, LATEST)
+    manifest = Layout().source_manifest.as_posix()
+    if latest is None:
+        return
+    own = _last_day((clone / manifest).read_text(encoding="utf-8"))
+    newest = _last_day(file_at(settings, latest, manifest, clone))
+    if own < newest:
+        raise PromotionRefusedError(
+            f"the run's window ends on {own}, and a run up to {newest} has been judged since: start a new run, or one "
+            "of this window whose form asks to promote"
+        )
+
+
+def _last_day(manifest: str) -> date:
+    return date.fromisoformat(json.loads(manifest)["last_day"])
 
 
 def _model_outs(entries: Mapping[str, Entry], candidate: str | None) -> dict[str, Out]:

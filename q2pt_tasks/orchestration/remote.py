@@ -114,11 +114,6 @@ class RemoteStore(SharedCache):
                     fs.makedirs(there)
                     fs.put_file(str(result), fs.join(there, result.name))
 
-    def holds(self, outs: Iterable[Out]) -> bool:
-        """As in `SharedCache`; a manifest in the remote stands for its files, which were pushed before it."""
-        hashes = {out["md5"] for out in outs}
-        return hashes == self._in_remote(hashes)
-
     def missing(self, outs: Iterable[Out]) -> list[str]:
         outs = list(outs)
         manifests = self._in_remote(out["md5"] for out in outs if _is_manifest(out["md5"]))

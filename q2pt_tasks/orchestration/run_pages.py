@@ -174,10 +174,14 @@ class PageStore:
 @asynccontextmanager
 async def _asked_run(request: Request) -> AsyncIterator[Run]:
     """The run of a request's path, asked in the name of who makes the request."""
+    dag_id, run_id = request.path_params["dag_id"], request.path_params["run_id"]
+    # To Airflow's API they mean all DAGs, all runs, and other paths.
+    if {dag_id, run_id} & {"~", ".", ".."}:
+        raise RefusedError(httpx.codes.NOT_FOUND)
     credentials = {name: request.headers[name] for name in ("cookie", "authorization") if name in request.headers}
     airflow = httpx.ASGITransport(app=request.scope["airflow"])
     async with httpx.AsyncClient(transport=airflow, base_url="http://airflow", headers=credentials) as api:
-        yield Run(api, request.path_params["dag_id"], request.path_params["run_id"])
+        yield Run(api, dag_id, run_id)
 
 
 async def _report(request: Request) -> Response:

@@ -5,6 +5,7 @@ brought into the clone.
 """
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import chdir
@@ -34,6 +35,7 @@ from q2pt_tasks.orchestration.store import SharedCache
 from q2pt_tasks.orchestration.unchanged import is_unchanged, recorded_inputs
 
 LOCK = Path("dvc.lock")
+_log = logging.getLogger(__name__)
 
 State = Literal["unchanged", "restored", "ran"]
 
@@ -135,7 +137,11 @@ def _run_command(repo: Repo, stage: Any, store: SharedCache) -> None:  # noqa: A
     try:
         run_command(stage)
     except StageFailedError as error:
-        error.pages = keep_pages(repo, stage, store)
+        try:
+            error.pages = keep_pages(repo, stage, store)
+        except Exception as lost:
+            # Why the stage failed matters more.
+            _log.warning("The pages of %s could not be kept: %s", stage.addressing, lost)
         raise
 
 

@@ -88,6 +88,15 @@ def test_without_a_remote_there_is_none(worker: Worker) -> None:
         assert Config(str(clone / ".dvc"))["remote"] == {}
 
 
+def test_a_clone_that_ends_during_a_sweep_is_left_to_its_own_process(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clones = worker.settings.work_dir / "clones"
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / "gone"]))
+    assert sweep(worker.settings) == []
+    assert not (clones / "gone").exists()
+
+
 def test_a_failed_clone_is_kept_with_a_note_for_the_set_hours(worker: Worker) -> None:
     failed = _fail(worker)
     assert failed.name.startswith("failed-")

@@ -1,13 +1,13 @@
 """What follows the gate's decision, and what a person is shown of it."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 from night_repository import Shop
 
-from q2pt_tasks.orchestration.decide import decide, run
+from q2pt_tasks.orchestration.decide import RunIncompleteError, decide, run
 from q2pt_tasks.orchestration.decision_file import Decision, Rule
 from q2pt_tasks.orchestration.plan import RunPlan
 from q2pt_tasks.orchestration.store import DamagedCacheError, SharedCache
@@ -24,6 +24,7 @@ PLAN = RunPlan(
     approval=False,
     may_promote=True,
     why_not_promote="",
+    any_window=False,
     summary="A run.",
 )
 YES = Decision(
@@ -67,7 +68,7 @@ def test_a_person_is_shown_every_rule_and_nothing_breaks_the_table() -> None:
 
 
 def _request(shop: Shop) -> dict[str, Any]:
-    return {"plan": shop.plan.to_json(), "joined": {"commit": shop.joined.commit}}
+    return {"plan": shop.plan.to_json(), "joined": asdict(shop.joined)}
 
 
 def test_the_decision_comes_from_the_joined_commit_and_the_cache(judged_shop: Shop) -> None:
@@ -83,3 +84,9 @@ def test_a_damaged_decision_is_not_followed(judged_shop: Shop) -> None:
     path.write_text(path.read_text().replace("true", "false"))
     with pytest.raises(DamagedCacheError, match=md5):
         run(judged_shop.settings, _request(judged_shop))
+
+
+def test_a_decision_is_not_looked_for_in_half_a_run(judged_shop: Shop) -> None:
+    request = _request(judged_shop) | {"joined": {"commit": "0" * 40, "complete": False, "missing": ["gate"]}}
+    with pytest.raises(RunIncompleteError, match="when join ran, gate had not ended: clear join"):
+        run(judged_shop.settings, request)

@@ -68,7 +68,7 @@ def test_a_failed_stage_leaves_what_there_is_and_latest_where_it_was(judged_shop
     latest = judged_shop.joined.commit
     plan = judged_shop.configure("second")
     failed = ["train_non_unified@fr-BE", "evaluate", "gate"]
-    joined = join(judged_shop.settings, plan, _without(judged_shop, *failed), failed)
+    joined = join(judged_shop.settings, plan, _without(judged_shop, *failed))
     assert (joined.complete, joined.missing) == (False, tuple(failed))
     assert judged_shop.tip("latest") == latest
     assert judged_shop.tip(plan.branch) == joined.commit
@@ -80,14 +80,29 @@ def test_a_failed_stage_leaves_what_there_is_and_latest_where_it_was(judged_shop
     )
 
 
-def test_an_entry_of_a_stage_that_failed_does_not_count(judged_shop: Shop) -> None:
-    joined = join(judged_shop.settings, judged_shop.plan, judged_shop.entries, ["gate"])
-    assert (joined.complete, joined.missing) == (False, ("gate",))
+def test_entries_after_a_stage_that_has_none_are_of_an_earlier_try_and_do_not_count(judged_shop: Shop) -> None:
+    # As after clearing a training that fails now: the stages after it did not start, and kept what they had said.
+    joined = join(judged_shop.settings, judged_shop.plan, _without(judged_shop, "train_non_unified@fr-BE"))
+    assert (joined.complete, joined.missing) == (False, ("train_non_unified@fr-BE", "evaluate", "gate"))
+
+
+@pytest.mark.parametrize("change", ["code", "params"])
+def test_entries_of_another_commit_are_refused_and_nothing_moves(judged_shop: Shop, change: str) -> None:
+    entries = judged_shop.entries
+    if change == "code":
+        judged_shop.commit(name="mended\n")
+    else:
+        judged_shop.commit_params({"train_unified.min_train_rows": 21})
+    plan = judged_shop.configure("second")
+    before = judged_shop.refs()
+    with pytest.raises(LockMismatchError, match=r"train_unified@unified_aware.* were made from another commit"):
+        join(judged_shop.settings, plan, entries)
+    assert judged_shop.refs() == before
 
 
 def test_a_night_without_any_entry_is_joined_too(new_shop: Shop) -> None:
     plan = new_shop.configure()
-    joined = join(new_shop.settings, plan, {}, list(plan.addresses))
+    joined = join(new_shop.settings, plan, {})
     assert joined.missing == RENDERED
     assert new_shop.tip("latest") is None
 
@@ -102,14 +117,14 @@ def test_entries_that_do_not_fit_together_are_refused_and_nothing_moves(judged_s
         if item["path"].startswith("models"):
             item["md5"] = other
     with pytest.raises(LockMismatchError, match="evaluate read models as"):
-        join(judged_shop.settings, judged_shop.plan, entries, [])
+        join(judged_shop.settings, judged_shop.plan, entries)
     assert judged_shop.refs() == before
 
 
 def test_an_entry_of_a_stage_that_the_run_has_not_is_refused(judged_shop: Shop) -> None:
     entries = {**judged_shop.entries, "train_non_unified@de-DE": judged_shop.entries["gate"]}
     with pytest.raises(LockMismatchError, match="train_non_unified@de-DE"):
-        join(judged_shop.settings, judged_shop.plan, entries, [])
+        join(judged_shop.settings, judged_shop.plan, entries)
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -121,13 +136,13 @@ def test_a_night_whose_data_is_lost_is_not_recorded(judged_shop: Shop, whole: bo
         lost = _object(judged_shop.settings, json.loads(lost.read_text())[0]["md5"])
     lost.unlink()
     with pytest.raises(MissingObjectError):
-        join(judged_shop.settings, judged_shop.plan, judged_shop.entries, [])
+        join(judged_shop.settings, judged_shop.plan, judged_shop.entries)
     assert judged_shop.refs() == before
 
 
 def test_data_that_only_this_host_has_is_brought_to_the_remote(judged_shop: Shop, tmp_path: Path) -> None:
     settings = replace(judged_shop.settings, dvc_remote=str(tmp_path / "remote"))
-    joined = join(settings, judged_shop.plan, judged_shop.entries, [])
+    joined = join(settings, judged_shop.plan, judged_shop.entries)
     assert joined.complete
     here, there = (
         {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
@@ -142,24 +157,33 @@ def test_data_that_neither_this_host_nor_the_remote_has_is_missed(judged_shop: S
     _object(settings, decision["md5"]).unlink()
     before = judged_shop.refs()
     with pytest.raises(MissingObjectError, match=r"reports/decision\.json"):
-        join(settings, judged_shop.plan, judged_shop.entries, [])
+        join(settings, judged_shop.plan, judged_shop.entries)
     assert judged_shop.refs() == before
 
 
-def test_a_second_try_joins_again(judged_shop: Shop) -> None:
-    joined = join(judged_shop.settings, judged_shop.plan, judged_shop.entries, [])
+def test_a_second_try_makes_no_second_commit(judged_shop: Shop) -> None:
+    first = judged_shop.joined
+    joined = join(judged_shop.settings, judged_shop.plan, judged_shop.entries)
+    assert joined == first
     assert judged_shop.tip("latest") == judged_shop.tip(judged_shop.plan.branch) == joined.commit
+
+
+def test_a_try_after_more_stages_makes_another_commit(judged_shop: Shop) -> None:
+    partial = join(judged_shop.settings, judged_shop.plan, _without(judged_shop, "gate"))
+    whole = join(judged_shop.settings, judged_shop.plan, judged_shop.entries)
+    assert (partial.complete, whole.complete) == (False, True)
+    assert judged_shop.tip("latest") == judged_shop.tip(judged_shop.plan.branch) == whole.commit
 
 
 def test_a_remote_that_refuses_moves_neither_branch(judged_shop: Shop) -> None:
     judged_shop.refuse_pushes()
     before = judged_shop.refs()
     with pytest.raises(GitError, match="git push failed"):
-        join(judged_shop.settings, judged_shop.plan, judged_shop.entries, [])
+        join(judged_shop.settings, judged_shop.plan, _without(judged_shop, "gate"))
     assert judged_shop.refs() == before
 
 
 def test_the_child_process_speaks_json(judged_shop: Shop) -> None:
-    request = {"plan": judged_shop.plan.to_json(), "entries": judged_shop.entries, "failed": []}
+    request = {"plan": judged_shop.plan.to_json(), "entries": judged_shop.entries}
     answer = run(judged_shop.settings, json.loads(json.dumps(request)))
     assert json.loads(json.dumps(answer)) == {"commit": judged_shop.tip("latest"), "complete": True, "missing": []}

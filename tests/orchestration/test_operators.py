@@ -11,15 +11,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, BaseOperator, Context
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowSkipException
 from stage_repository import PIPELINE, Worker, make_worker, variables
 
 from q2pt_tasks.orchestration.operators import (
+    APPROVE,
     ChildFailedError,
     ConfigureOperator,
     JoinOperator,
+    NotApprovedError,
     PromoteOperator,
     StageOperator,
 )
@@ -55,8 +58,9 @@ stages:
 class Task:
     """A task instance with the XComs of the others; it keeps what is pushed."""
 
-    def __init__(self, xcoms: Mapping[tuple[str, str], Any]) -> None:
+    def __init__(self, xcoms: Mapping[tuple[str, str], Any], try_number: int = 1) -> None:
         self.xcoms = dict(xcoms)
+        self.try_number = try_number
         self.pushed: dict[str, Any] = {}
 
     def xcom_pull(self, task_ids: str | Iterable[str], key: str = "return_value") -> Any:  # noqa: ANN401
@@ -130,14 +134,14 @@ def test_configure_asks_with_the_run_the_form_and_what_is_rendered() -> None:
 
 
 @pytest.mark.usefixtures("_echo")
-def test_join_asks_with_the_entries_that_are_there_and_names_the_others() -> None:
+def test_join_asks_with_the_entries_that_are_there() -> None:
     with DAG("a_dag", schedule=None):
         stages = [StageOperator(task_id=name, address=name) for name in ("ingest", "label")]
         operator = JoinOperator(task_id="join")
         stages >> operator
     plan = _plan()
     task = Task({("configure", "return_value"): plan, ("ingest", "stage"): _result("ingest")})
-    assert _execute(operator, task)["request"] == {"plan": plan, "entries": {"ingest": ENTRY}, "failed": ["label"]}
+    assert _execute(operator, task)["request"] == {"plan": plan, "entries": {"ingest": ENTRY}}
 
 
 def test_join_is_skipped_where_configure_has_failed() -> None:
@@ -145,11 +149,35 @@ def test_join_is_skipped_where_configure_has_failed() -> None:
         _execute(JoinOperator(task_id="join"), Task({}))
 
 
+def _ready(*, approval: bool, answer: list[str] | None = None) -> Task:
+    """A promotion's task; `answer` is what a person chose."""
+    xcoms: dict[tuple[str, str], Any] = {
+        ("configure", "return_value"): {"approval": approval},
+        ("join", "return_value"): {"b": 2},
+    }
+    if answer is not None:
+        xcoms["approval", "return_value"] = {"chosen_options": answer}
+    return Task(xcoms)
+
+
 @pytest.mark.usefixtures("_echo")
-def test_promote_asks_with_the_plan_and_the_joined_commit() -> None:
-    task = Task({("configure", "return_value"): {"a": 1}, ("join", "return_value"): {"b": 2}})
+@pytest.mark.parametrize("task", [_ready(approval=False), _ready(approval=True, answer=["Approve"])])
+def test_promote_asks_with_the_plan_and_the_joined_commit(task: Task) -> None:
     answer = _execute(PromoteOperator(task_id="promote"), task)
-    assert (answer["command"], answer["request"]) == ("promote", {"plan": {"a": 1}, "joined": {"b": 2}})
+    plan = task.xcoms["configure", "return_value"]
+    assert (answer["command"], answer["request"]) == ("promote", {"plan": plan, "joined": {"b": 2}})
+
+
+@pytest.mark.usefixtures("_echo")
+@pytest.mark.parametrize("answer", [None, ["Reject"], []])
+def test_nothing_is_promoted_without_the_approval_that_was_asked_for(answer: list[str] | None) -> None:
+    # As where somebody marks the task approval as a success.
+    with pytest.raises(NotApprovedError, match="nobody has approved"):
+        _execute(PromoteOperator(task_id="promote"), _ready(approval=True, answer=answer))
+
+
+def test_a_person_approves_with_the_answer_that_promote_looks_for() -> None:
+    assert ApprovalOperator.APPROVE == APPROVE
 
 
 def test_a_stage_runs_and_hands_its_entry_to_the_next(worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,6 +207,14 @@ def test_a_stage_that_the_plan_calls_unchanged_needs_no_process() -> None:
     with pytest.raises(AirflowSkipException, match="ingest is unchanged"):
         _execute(ingest, task)
     assert task.pushed["stage"]["entry"] == ENTRY
+
+
+def test_a_stage_that_is_cleared_looks_again_though_the_plan_calls_it_unchanged(worker: Worker) -> None:
+    ingest, _ = _stages()
+    plan = _plan(worker.commit, unchanged={"ingest": ENTRY})
+    task = Task({("configure", "return_value"): plan}, try_number=2)
+    _execute(ingest, task)
+    assert task.pushed["stage"]["state"] == "ran"
 
 
 def test_a_stage_that_the_form_leaves_out_is_skipped_and_hands_nothing_on() -> None:

@@ -29,6 +29,7 @@ def test_a_plan_survives_its_way_through_json() -> None:
         approval=True,
         may_promote=False,
         why_not_promote="it leaves out fr-BE",
+        any_window=False,
         summary="A run.",
     )
     assert RunPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan

@@ -14,6 +14,7 @@ from q2pt_tasks.orchestration.champion_file import ChampionFileError, parse_cham
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import NoDecisionError
 from q2pt_tasks.orchestration.git import GitError, run_git
+from q2pt_tasks.orchestration.join import join
 from q2pt_tasks.orchestration.promote import Promotion, PromotionRefusedError, promote, run
 from q2pt_tasks.orchestration.store import MissingObjectError
 
@@ -114,6 +115,29 @@ def test_an_incomplete_run_is_not_promoted(judged_shop: Shop) -> None:
     joined = replace(judged_shop.joined, complete=False, missing=("report",))
     with pytest.raises(PromotionRefusedError, match="incomplete, it lacks report"):
         promote(judged_shop.settings, judged_shop.plan, joined)
+
+
+def _two_windows(shop: Shop, *, promote: bool | None) -> Shop:
+    """A night up to an early day that is not promoted, and one up to the newest; the plan is the early one's."""
+    plan = shop.configure("early", last_day="2026-06-10", promote=promote)
+    shop.reproduce(plan)
+    early = join(shop.settings, plan, shop.entries)
+    shop.night("late")
+    shop.plan, shop.joined = plan, early
+    return shop
+
+
+def test_a_run_is_not_promoted_after_one_of_a_later_window(new_shop: Shop) -> None:
+    shop = _two_windows(new_shop, promote=None)
+    # As on the day of its run, when it was the newest.
+    shop.plan = replace(shop.plan, may_promote=True, why_not_promote="")
+    with pytest.raises(PromotionRefusedError, match="ends on 2026-06-10, and a run up to 2026-06-30 has been judged"):
+        _promote(shop)
+    assert shop.tip("production") is None
+
+
+def test_a_past_window_is_promoted_where_the_form_asks_for_it(new_shop: Shop) -> None:
+    assert _promote(_two_windows(new_shop, promote=True)).version == "v1"
 
 
 def test_main_may_move_on_meanwhile(judged_shop: Shop) -> None:

@@ -120,6 +120,15 @@ def test_a_damaged_object_is_refused(first: Worker, bucket: Any, tmp_path: Path)
     assert f"{BUCKET}/{PREFIX}/{damaged} of the remote is damaged" in child.result["error"]
 
 
+def test_a_file_that_the_bucket_has_lost_is_made_again(first: Worker, bucket: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    (lost,) = {key for key in _keys(bucket) if key.endswith(_labels(first))}
+    bucket.Object(f"{PREFIX}/{lost}").delete()
+    # Its folder's manifest is still there.
+    second = _other_host(first, tmp_path / "second")
+    assert _run(second, "label", last=first.entries["label"]) == "ran"
+    assert lost in _keys(bucket)
+
+
 def _labels(worker: Worker) -> str:
     """The end of the key of the file that the stage `label` wrote."""
     (md5,) = (md5 for name, md5 in _manifest(worker, "label"))

@@ -157,6 +157,9 @@ def test_airflow_decides_who_sees_a_run(airflow: Airflow, path: str) -> None:
     "path",
     [
         "q2pt_retraining/another/reports/index.html",
+        # To Airflow's API: all DAGs, all runs.
+        "q2pt_retraining/~/",
+        f"~/{RUN}/reports/index.html",
         "q2pt_retraining/%2e%2e%2f%2e%2e/reports/index.html",
         f"q2pt_retraining/{RUN}/reports/decision.json",
         f"q2pt_retraining/{RUN}/reports/validation/result.json",

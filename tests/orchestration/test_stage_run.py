@@ -229,6 +229,17 @@ def test_of_a_failed_stage_the_pages_that_say_why_are_kept_and_nothing_else(work
     assert sum(path.is_file() for path in (cache.folder / "files").rglob("*")) == 2
 
 
+def test_why_a_stage_failed_is_said_though_its_pages_cannot_be_kept(worker: Worker) -> None:
+    refused = "mkdir reports && echo why > reports/why.html; for i in"
+    pipeline = PIPELINE.replace("for i in", refused).replace("[never.txt]", "[reports]")
+    worker.change(pipeline=pipeline)
+    # A cache that takes nothing.
+    worker.settings.dvc_cache.mkdir(parents=True, exist_ok=True)
+    (worker.settings.dvc_cache / "files").write_text("no folder")
+    with pytest.raises(StageFailedError, match="exit code 7"):
+        worker.run("fail")
+
+
 def test_a_stage_that_does_not_write_its_output_says_so(worker: Worker) -> None:
     worker.change(pipeline=PIPELINE.replace("exit 7", "exit 0"))
     with pytest.raises(StageFailedError, match=r"stage fail ended well, but output 'never\.txt' does not exist"):
