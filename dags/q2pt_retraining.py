@@ -30,7 +30,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Asset, AssetOrTimeSchedule, BaseOperator, CronTriggerTimetable, Param, TaskGroup, dag
 from airflow.sdk.execution_time.hitl import HITLUser
 
-from q2pt_tasks.orchestration.alerts import FailureAlert
+from q2pt_tasks.orchestration.alerts import FailureAlert, TimeoutAlert
 from q2pt_tasks.orchestration.decide_operator import DecideOperator
 from q2pt_tasks.orchestration.graph import read_graph
 from q2pt_tasks.orchestration.operators import ConfigureOperator, JoinOperator, PromoteOperator, StageOperator
@@ -107,6 +107,7 @@ def render_stages() -> dict[str, BaseOperator | TaskGroup]:
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=23),
+    on_failure_callback=[TimeoutAlert()],
     default_args=DEFAULT_ARGS,
     params=FORM,
     doc_md=__doc__,

@@ -47,6 +47,7 @@ class Children:
             "last": {},
             "commit": "0" * 40,
             "force": False,
+            "approval": False,
             "summary": "A run.",
         }
 
@@ -56,7 +57,8 @@ class Children:
 
     def join(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self.joined = sorted(request["entries"])
-        return {"commit": "1" * 40, "complete": not request["failed"], "missing": request["failed"]}
+        missing = [address for address in request["plan"]["addresses"] if address not in request["entries"]]
+        return {"commit": "1" * 40, "complete": not missing, "missing": missing}
 
     def decide(self, _: object) -> dict[str, Any]:
         return {"step": self.scenario.get("step"), "sentence": "So be it.", "page": "A table."}

@@ -12,6 +12,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 CONNECTION = "q2pt_alerts"
 TIMEOUT_SECONDS = 10
+# Airflow's reason for a run that took longer than its DAG's `dagrun_timeout`.
+TIMED_OUT = "timed_out"
 
 # A failure changes nothing in production: promotion is the last step, and a whole one or none.
 SHOPPERS = (
@@ -53,16 +55,26 @@ ADVICE: Mapping[str | None, str] = {
 
 
 class FailureAlert(BaseNotifier):
-    """For `on_failure_callback`."""
+    """For `on_failure_callback` of tasks."""
 
     def notify(self, context: Context) -> None:
-        message = failure_message(context)
+        self.tell(failure_message(context))
+
+    def tell(self, message: str) -> None:
         self.log.error(message)
         if url := _webhook():
             # The DAG file is read often, and rarely needs it.
             import httpx
 
             httpx.post(url, json={"text": message}, timeout=TIMEOUT_SECONDS).raise_for_status()
+
+
+class TimeoutAlert(FailureAlert):
+    """For `on_failure_callback` of a DAG: of a run that took too long no task fails, they are all skipped."""
+
+    def notify(self, context: Context) -> None:
+        if context.get("reason") == TIMED_OUT:
+            self.tell(timeout_message(context))
 
 
 def failure_message(context: Mapping[str, Any]) -> str:
@@ -77,6 +89,19 @@ def failure_message(context: Mapping[str, Any]) -> str:
             f"Owner: {task.owner}",
             f"What it means: {SHOPPERS}",
             f"What to do: {ADVICE.get(stage, ADVICE[None])}",
+        ]
+    )
+
+
+def timeout_message(context: Mapping[str, Any]) -> str:
+    """Which run, what it means, what to do."""
+    dag = context["dag"]
+    return "\n".join(
+        [
+            f"{dag.dag_id}: {context['run_id']} has not ended within {dag.dagrun_timeout} and was stopped",
+            f"What it means: {SHOPPERS}",
+            "What to do: look in the run's grid which task took so long. What had ended well is in the DVC cache, but "
+            "no commit holds it together: clear join, or start a new run, which computes none of it again.",
         ]
     )
 

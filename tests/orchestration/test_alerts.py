@@ -1,6 +1,7 @@
 """Who is told what when a task has failed."""
 
 import json
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -8,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 
-from q2pt_tasks.orchestration.alerts import ADVICE, SHOPPERS, FailureAlert, failure_message
+from q2pt_tasks.orchestration.alerts import ADVICE, SHOPPERS, FailureAlert, TimeoutAlert, failure_message
 from q2pt_tasks.orchestration.graph import compute_graph
 
 
@@ -33,7 +35,7 @@ def test_a_task_whose_process_was_killed_has_a_message_too() -> None:
     assert "ended without a word" in failure_message(_context("ingest"))
 
 
-@pytest.mark.parametrize("task_id", ["configure", "validate", "join", "promote"])
+@pytest.mark.parametrize("task_id", ["configure", "ingest", "validate", "join", "decide", "promote"])
 def test_a_task_that_needs_other_steps_has_its_own_advice(task_id: str) -> None:
     assert failure_message(_context(task_id)).endswith(f"What to do: {ADVICE[task_id]}")
 
@@ -41,6 +43,15 @@ def test_a_task_that_needs_other_steps_has_its_own_advice(task_id: str) -> None:
 def test_advice_is_about_tasks_that_there_are() -> None:
     stages = set(compute_graph(Path.cwd()).stages)
     assert set(ADVICE) - {None} <= stages | {"configure", "join", "decide", "promote"}
+
+
+@pytest.mark.parametrize(("reason", "is_told"), [("timed_out", True), ("task_failure", False)])
+def test_a_run_that_took_too_long_is_told_once(capsys: pytest.CaptureFixture[str], reason: str, is_told: bool) -> None:
+    dag = DAG("q2pt_retraining", schedule=None, dagrun_timeout=timedelta(hours=23))
+    context: dict[str, Any] = {"dag": dag, "run_id": "scheduled__1", "reason": reason}
+    TimeoutAlert()(context)
+    said = "q2pt_retraining: scheduled__1 has not ended within 23:00:00" in capsys.readouterr().out
+    assert said == is_told
 
 
 class _Webhook(BaseHTTPRequestHandler):
