@@ -32,6 +32,7 @@ from airflow.sdk.execution_time.hitl import HITLUser
 
 from q2pt_tasks.orchestration.alerts import FailureAlert, TimeoutAlert
 from q2pt_tasks.orchestration.decide_operator import DecideOperator
+from q2pt_tasks.orchestration.form import ENCODER_PATTERN
 from q2pt_tasks.orchestration.graph import read_graph
 from q2pt_tasks.orchestration.operators import ConfigureOperator, JoinOperator, PromoteOperator, StageOperator
 from q2pt_tasks.orchestration.settings import read_rendering
@@ -47,9 +48,6 @@ DEFAULT_ARGS = {
     "execution_timeout": timedelta(hours=6),
     "on_failure_callback": [FailureAlert()],
 }
-
-# Keeps out at once what is no encoder anywhere: a leading dash, `..`, spaces, line breaks. configure looks closer.
-ENCODER = r"^(?!.*\.\.)[/\w][\w./-]*(?!\n)$"
 
 
 def field(description: str, kind: str, **schema: object) -> Param:
@@ -67,7 +65,7 @@ FORM = {
     "locales": some_of("The stores to train and judge, of the committed ones.", "train_non_unified"),
     "variants": some_of("The unified variants to train, of the committed ones.", "train_unified"),
     "encoder": field(
-        "scratch, or a pre-trained encoder by its name or directory.", "string", pattern=ENCODER, maxLength=1000
+        "scratch, or a pre-trained encoder by its name or directory.", "string", pattern=ENCODER_PATTERN, maxLength=1000
     ),
     "epochs": field("The most epochs of a training.", "integer", minimum=1, maximum=1000),
     "force": field("Run every stage, changed or not.", "boolean"),

@@ -15,7 +15,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 # A model of a hub such as owner/name, or an absolute path: no space, leading dash or `..`, nothing that a shell reads.
-_ENCODER = re.compile(r"[a-z0-9_][\w.-]*(/[a-z0-9_][\w.-]*)?|(/\.?[a-z0-9_][\w.-]*)+", re.ASCII | re.IGNORECASE)
+_PART = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+# As a schema has it; `$` alone would let a line break pass at the end.
+ENCODER_PATTERN = rf"^({_PART}(/{_PART})?|(/\.?{_PART})+)$(?!\n)"
 # A locale or a variant. The commit knows which there are; this keeps out what can be none in any commit.
 _NAME = re.compile(r"[a-z0-9_][\w-]*", re.ASCII | re.IGNORECASE)
 _MAX_TEXT = 1000
@@ -26,7 +28,7 @@ class FormError(ValueError):
 
 
 def _check_encoder(text: str) -> str:
-    if not _ENCODER.fullmatch(text):
+    if not re.match(ENCODER_PATTERN, text):
         raise ValueError("the name of a model on Hugging Face such as owner/name, an absolute path, scratch")
     return text
 
