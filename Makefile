@@ -33,7 +33,8 @@ install: $(INSTALLED) ## make the environment in .venv with the pinned versions
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(PIP_SOURCES) --constraint constraints.txt --editable ".[dev]"
+	@echo "installing the versions of constraints.txt into $(VENV)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(PIP_SOURCES) --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 demo: install ## synthetic log -> trained, evaluated and judged models: the whole pipeline

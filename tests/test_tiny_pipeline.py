@@ -98,6 +98,8 @@ def test_the_predictor_says_when_it_does_not_know_the_store(finished: Layout) ->
     aware = Predictor.load(finished.unified_model("unified_aware"))
     assert aware.predict(["pants"], "en-IE")[0].used_unknown_locale
     assert not aware.predict(["pants"], "en-GB")[0].used_unknown_locale
+    with pytest.raises(TypeError, match="give a list"):
+        aware.predict("pants", "en-GB")
     queries = pq.ParquetFile(finished.split("en-GB", "test")).read()["query"].to_pylist()
     assert not np.array_equal(aware.scores(queries, "en-IE"), aware.scores(queries, "en-GB"))
     assert not Predictor.load(finished.unified_model("unified_agnostic")).uses_unknown_locale("en-IE")

@@ -77,6 +77,8 @@ def load_metadata(folder: Path) -> Metadata:
     Raises:
         CheckpointError: there is none, or this code cannot read it.
     """
+    if not folder.is_dir():
+        raise CheckpointError(f"there is no directory {folder.absolute()}: give that of a checkpoint")
     try:
         document = json.loads((folder / METADATA).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -57,7 +57,12 @@ class Predictor:
         Args:
             queries: as shoppers type them; they are normalised here.
             locale: the store in which they were typed.
+
+        Raises:
+            TypeError: `queries` is one text, which would be taken for its letters.
         """
+        if isinstance(queries, str):
+            raise TypeError(f"queries is the text {queries!r}: give a list, [{queries!r}]")
         normalised = [normalise_query(query) for query in queries]
         tokens = Packed.pack(self._tokenizer.encode(normalised, self.metadata.max_tokens))
         if self.metadata.is_aware:

@@ -141,7 +141,7 @@ def decide(
         promote=all(result.passed for result in results),
         candidate=candidate,
         sentence=_verdict(candidate, results),
-        rules=(_with_others(results[0], obstacles), *results[1:]),
+        rules=(_with_others(_with_choice(results[0], eligible, rules.metric), obstacles), *results[1:]),
     )
 
 
@@ -226,6 +226,14 @@ def _trained(case: _Case, candidate: str) -> RuleResult:
     if weak:
         sentence += f" Stores too small to be judged have no usable model: {'; '.join(weak)}."
     return RuleResult("trained", True, sentence, {"small_locales_without_model": "; ".join(weak) or None})
+
+
+def _with_choice(result: RuleResult, eligible: Mapping[str, float | None], metric: Metric) -> RuleResult:
+    """The first rule, with the figures on validation that chose the candidate."""
+    shown = ", ".join(f"{variant} {value:.3f}" for variant, value in eligible.items() if value is not None)
+    figures = {f"validation_{variant}": value for variant, value in eligible.items()}
+    sentence = f"{result.sentence} Chosen on validation by {_words(metric)}, of equals the simplest: {shown}."
+    return RuleResult(result.name, result.passed, sentence, {**result.figures, **figures})
 
 
 def _with_others(result: RuleResult, obstacles: Mapping[str, str]) -> RuleResult:

@@ -36,8 +36,8 @@ def _coverage(scores: Scores, variants: Sequence[str]) -> list[str]:
         types, traffic = (scores.value(variant, metric, ALL) for metric in ("type_coverage", "traffic_coverage"))
         if types is not None and traffic is not None:
             return [
-                f"Macro over all: {types:.0%} of the product types with a positive, which have {traffic:.0%} of the "
-                "positives."
+                f"Macro over all: {types:.1%} of the product types with a positive, which have {traffic:.1%} of "
+                "the positives."
             ]
     return []
 

@@ -164,17 +164,18 @@ def _check_columns(file: Path, found: list[str], schema: pa.Schema) -> None:
     if twice := [name for name in schema.names if found.count(name) > 1]:
         raise SourceError(f"{file}: the column '{twice[0]}' is there {found.count(twice[0])} times: keep one; {shown}")
     if missing := [name for name in schema.names if name not in found]:
+        strangers = [name for name in found if name not in schema.names]
         raise SourceError(
-            f"{file}: the column '{missing[0]}' is missing; {shown}; {_likely_cause(missing[0], found, file)}"
+            f"{file}: the column '{missing[0]}' is missing; {shown}; {_likely_cause(missing[0], strangers, file)}"
         )
 
 
-def _likely_cause(name: str, found: list[str], file: Path) -> str:
-    if len(found) == 1 and any(separator in found[0] for separator in ";\t|"):
+def _likely_cause(name: str, strangers: list[str], file: Path) -> str:
+    if len(strangers) == 1 and any(separator in strangers[0] for separator in ";\t|"):
         return "its columns are not separated by commas: write it again with commas"
     if any(part.startswith(f"{name}=") for part in file.parts):
         return f"'{name}' stands in the folder's name only: write it into the files too"
-    spelled = {other.strip().lower().replace(" ", "_").replace("-", "_"): other for other in found}
+    spelled = {other.strip().lower().replace(" ", "_").replace("-", "_"): other for other in strangers}
     if close := difflib.get_close_matches(name, spelled, n=1):
         return f"{spelled[close[0]]!r} looks like it: rename it to '{name}'"
     return "add it"

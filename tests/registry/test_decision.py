@@ -217,7 +217,9 @@ def test_validation_chooses_among_the_variants_and_a_tie_goes_to_the_simpler(
     values: Values = {}
     for variant, value in validation.items():
         values |= figures_of(variant, 1 - (value or 0)) | at("all", "validation", value, who=variant)
-    assert decide(rows_of(values), trained(*validation), None, RULES).candidate == expected
+    decision = decide(rows_of(values), trained(*validation), None, RULES)
+    assert decision.candidate == expected
+    assert f"{expected} {validation[expected]:.3f}" in rule(decision, "trained").sentence
 
 
 @pytest.mark.parametrize("status", ["degenerate", "untrained"])

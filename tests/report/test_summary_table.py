@@ -49,7 +49,7 @@ def test_the_table_reads_by_support_with_all_first() -> None:
 
 def test_what_macro_figures_cover_is_said() -> None:
     rows = [row("majority", "all", "type_coverage", 0.62, 213), row("majority", "all", "traffic_coverage", 0.94, 900)]
-    said = "Macro over all: 62% of the product types with a positive, which have 94% of the positives."
+    said = "Macro over all: 62.0% of the product types with a positive, which have 94.0% of the positives."
     assert summary_table(summary(rows)).splitlines()[-1] == said
 
 

@@ -181,6 +181,8 @@ def csv_row(**cells: str) -> str:
         (HEADER.replace("clicks,", ""), "the column 'clicks' is missing; expected event_date, locale, query, product_"),
         (HEADER.replace("clicks", "Clicks"), "'Clicks' looks like it: rename it to 'clicks'"),
         (HEADER.replace("event_date", "event date"), "'event date' looks like it: rename it to 'event_date'"),
+        # The nearest name is a column that is needed itself.
+        (HEADER.replace("product_id", "id").replace("query", "product"), "the column 'query' is missing"),
         (HEADER.replace("purchases", "purchase"), "'purchase' looks like it: rename it to 'purchases'"),
         (HEADER.replace(",", ";"), "its columns are not separated by commas: write it again with commas"),
         (HEADER.replace("carts", "clicks"), "the column 'clicks' is there 2 times: keep one"),
