@@ -99,7 +99,7 @@ def render_stages() -> dict[str, BaseOperator | TaskGroup]:
 
 @dag(
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 2 * * *", timezone="UTC"), assets=Asset("q2pt_click_log")
+        timetable=CronTriggerTimetable(RENDERING.schedule, timezone="UTC"), assets=Asset("q2pt_click_log")
     ),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,

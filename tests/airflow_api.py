@@ -59,6 +59,13 @@ class Airflow:
         found = self._call("GET", f"dags/{dag}/dagRuns?order_by=id&limit=100")["dag_runs"]
         return [_run(document) for document in found]
 
+    def scheduled_run(self, seconds: float) -> str:
+        """The run for the last tick of the schedule: a new DAG that is not paused starts it by itself."""
+        wait_until(lambda: bool(self.runs()), seconds, lambda: "no run has started")
+        (run,) = self.runs()
+        assert run.kind == "scheduled"
+        return run.id
+
     def run(self, run_id: str, dag: str = RETRAINING) -> Run:
         return _run(self._call("GET", _path(dag, run_id)))
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow_api import Airflow
+from airflow_local import RARELY
 from compose_file import filled_in, read_env, read_services
 
 from q2pt_tasks.orchestration import guard
@@ -216,6 +217,7 @@ class Cluster:
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.folder / "logs"),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.ports["health"]),
             "HF_HOME": str(home / "huggingface"),
+            "Q2PT_SCHEDULE": RARELY,
             "Q2PT_WORK_DIR": str(home / "q2pt"),
         }
 

@@ -58,12 +58,14 @@ class Rendering:
     Attributes:
         repository: the checkout whose `dvc.yaml` is rendered.
         graph_cache: the folder of the cached graphs.
+        schedule: when a run starts by itself, as a cron expression in UTC.
         approvers: who may answer an approval; none: every user who may edit the run.
         approval_hours: how long an approval waits for an answer.
     """
 
     repository: Path
     graph_cache: Path
+    schedule: str
     approvers: tuple[Approver, ...]
     approval_hours: float
 
@@ -103,6 +105,7 @@ def read_rendering(dag_file: Path, environ: Mapping[str, str] = os.environ) -> R
     return Rendering(
         repository=_read(environ, "Q2PT_REPOSITORY", _folder, dag_file.resolve().parents[1]),
         graph_cache=_work_dir(environ) / "graphs",
+        schedule=_read(environ, "Q2PT_SCHEDULE", _schedule, "0 2 * * *"),
         approvers=_read(environ, "Q2PT_APPROVERS", _approvers, ()),
         approval_hours=_read(environ, "Q2PT_APPROVAL_HOURS", _approval_hours, 12.0),
     )
@@ -144,6 +147,7 @@ _branch = _text(
     "the name of a branch, and not latest, production or run/...",
 )
 _store = _text(r"(/|[a-z][a-z0-9]*://)[^\x00-\x1f]+", "an absolute path or a URL such as s3://bucket/folder")
+_schedule = _text(r"[0-9*,/-]+( [0-9*,/-]+){4}", "a cron expression of five fields such as 0 2 * * *, in UTC")
 _endpoint = _text(r"https?://[^\s]+", "a URL such as http://store:9000")
 _link_types = _text(
     r"(reflink|hardlink|symlink|copy)(,(reflink|hardlink|symlink|copy))*",

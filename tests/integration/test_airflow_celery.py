@@ -113,8 +113,7 @@ def cluster(shop: Shop) -> Iterator[Cluster]:
         return {"Q2PT_GIT_REMOTE": pushing, **_only_a_cache(shop)}
 
     with running_cluster(prepare, WORKERS, WORKER_QUEUES="default,commits", GPU_SLOTS="2") as cluster:
-        wait_until(lambda: bool(cluster.api.runs()), NIGHT_SECONDS, lambda: "no run of the schedule")
-        cluster.api.wait_for_run(cluster.api.runs()[0].id, NIGHT_SECONDS)
+        cluster.api.wait_for_run(cluster.api.scheduled_run(NIGHT_SECONDS), NIGHT_SECONDS)
         yield cluster
 
 

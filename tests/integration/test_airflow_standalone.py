@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow_api import WAITING, Airflow, Run, wait_until
+from airflow_api import WAITING, Airflow, Run
 from airflow_local import LocalAirflow, local_airflow, server_environment
 from tiny import LOCALES
 
@@ -124,7 +124,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     marker = folder / "marker"
     with local_airflow(folder, CHANGES, {"Q2PT_APPROVAL_HOURS": str(APPROVAL_HOURS)}) as server:
         api = server.api
-        first = _scheduled_run(api)
+        first = api.scheduled_run(NIGHT_SECONDS)
         refusals = tuple(_refusal(api, form) for form in attacks(marker))
         after_refusals = tuple(run.id for run in api.runs())
         api.wait_for_task(first, "configure", "success", NIGHT_SECONDS)
@@ -172,14 +172,6 @@ def _refusal(api: Airflow, form: Mapping[str, Any]) -> Refusal:
     with pytest.raises(httpx.HTTPStatusError) as caught:
         api.trigger(form)
     return Refusal(form, caught.value.response.status_code, caught.value.response.text)
-
-
-def _scheduled_run(api: Airflow) -> str:
-    """The run for the last tick of the schedule: a new DAG that is not paused starts it by itself."""
-    wait_until(lambda: bool(api.runs()), NIGHT_SECONDS, lambda: "no run has started")
-    (run,) = api.runs()
-    assert run.kind == "scheduled"
-    return run.id
 
 
 def _answer(server: LocalAirflow, run_id: str, option: str) -> Night:

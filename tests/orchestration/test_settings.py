@@ -45,6 +45,7 @@ def test_every_variable_is_read() -> None:
         "Q2PT_CACHE_TYPE": "hardlink,copy",
         "Q2PT_REPOSITORY": "/opt/q2pt",
         "Q2PT_APPROVERS": "3:Ada Lovelace,grace",
+        "Q2PT_SCHEDULE": "30 3 * * 1-5",
         "Q2PT_APPROVAL_HOURS": "1.5",
     }
     assert read_settings(environ) == Settings(
@@ -63,6 +64,7 @@ def test_every_variable_is_read() -> None:
         graph_cache=Path("/mnt/runs/graphs"),
         approvers=(Approver("3", "Ada Lovelace"), Approver("grace", "grace")),
         approval_hours=1.5,
+        schedule="30 3 * * 1-5",
     )
 
 
@@ -73,7 +75,7 @@ def test_a_clone_may_be_kept_for_no_time_at_all() -> None:
 def test_the_dag_file_renders_the_checkout_that_it_lies_in() -> None:
     rendering = read_rendering(Path("/opt/q2pt/dags/q2pt_retraining.py"), {})
     assert (rendering.repository, rendering.approvers) == (Path("/opt/q2pt"), ())
-    assert rendering.approval_hours == 12
+    assert (rendering.approval_hours, rendering.schedule) == (12, "0 2 * * *")
 
 
 @pytest.mark.parametrize("environ", [{}, {"Q2PT_GIT_REMOTE": ""}], ids=["unset", "empty"])
@@ -114,6 +116,12 @@ def test_a_malformed_variable_is_named_with_what_is_allowed(name: str, value: st
         read_settings({**REQUIRED, name: value})
     assert str(caught.value).startswith(f"{name} is {value!r}; set it to ")
     assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["nightly", "0 2 * *", "0 2 * * *\n", "@daily"])
+def test_a_malformed_schedule_is_named(value: str) -> None:
+    with pytest.raises(SettingsError, match="set it to a cron expression of five fields"):
+        read_rendering(Path("dags/one.py"), {"Q2PT_SCHEDULE": value})
 
 
 @pytest.mark.parametrize("value", ["ada:", ",ada", "ada,,grace", "a b"])
