@@ -166,8 +166,8 @@ def _page(small: Sequence[Timings], large: Sequence[float]) -> str:
         "# What Airflow costs",
         code("make overhead"),
         f"{describe_machine()}. {datetime.now(UTC):%Y-%m-%d}; load average of the last quarter of an hour, these runs "
-        f"included, {os.getloadavg()[2]:.1f}. Wall time, median and all values; one run after the other, Airflow and `dvc repro` "
-        "in turn.",
+        f"included, {os.getloadavg()[2]:.1f}. Wall time, median and all values; one run after the other, Airflow and "
+        "`dvc repro` in turn.",
         "## Three locales, everything real, `make airflow` (SQLite, LocalExecutor)",
         "The pipeline of the tests: 13 stages, networks of one layer. `dvc repro` runs in a clone of the same commit, "
         "one stage after the other; Airflow runs up to four tasks side by side, each a process in a clone of its own.",
