@@ -140,7 +140,7 @@ def _run_command(repo: Repo, stage: Any, store: SharedCache) -> None:  # noqa: A
         try:
             error.pages = keep_pages(repo, stage, store)
         except Exception as lost:
-            # Whatever it is, a store's library raises errors of its own: why the stage failed matters more, and is raised.
+            # Of any kind, for a store's library has errors of its own: why the stage failed matters more.
             _log.warning("The pages of %s could not be kept: %s", stage.addressing, lost, exc_info=True)
         raise
 
