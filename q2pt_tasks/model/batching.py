@@ -1,4 +1,4 @@
-"""Batches of short queries, end to end: nothing is padded."""
+"""Batches of short queries without padding: several queries to a row, each seeing itself alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,50 +6,58 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from q2pt_tasks.model.examples import Examples, Int64Array, Packed
+from q2pt_tasks.model.examples import Int64Array, Packed
+
+# Tokens of a row: long enough that queries fill it, short enough that attention among its tokens costs nothing.
+ROW_TOKENS = 32
+# Queries that are looked through for identical ones, and packed together, where there is no batch.
+_STRETCH = 4096
+_NOBODY = -1
 
 
 @dataclass(frozen=True)
 class PackedTokens:
-    """The token ids of n queries end to end, N in all.
+    """The token ids of n queries in rows of one length, several queries to a row.
 
     Attributes:
-        ids: (N,) token ids.
-        positions: (N,) the place of each token in its query, from 0.
-        first: (n,) where each query's first token stands.
-        runs: neighbouring queries of one length, as pairs of how many there are and how long each is.
+        ids: (rows, length) token ids; 0 where no query is.
+        positions: (rows, length) the place of each token in its query, from 0.
+        owners: (rows, length) the index of the query that a token belongs to; -1 where no query is.
+        first: (n,) where each query's first token stands among all rows * length.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
+    owners: torch.Tensor
     first: torch.Tensor
-    runs: tuple[tuple[int, int], ...]
 
     def __len__(self) -> int:
         return len(self.first)
 
     def to(self, device: torch.device) -> "PackedTokens":
-        return PackedTokens(self.ids.to(device), self.positions.to(device), self.first.to(device), self.runs)
+        return PackedTokens(*(part.to(device) for part in (self.ids, self.positions, self.owners, self.first)))
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Queries, and their targets (n, product types) of 0 and 1."""
+class Piece:
+    """Queries that are computed at once.
+
+    Attributes:
+        tokens: their inputs, no two of them alike.
+        rows: (m,) which examples they are.
+        inputs: (m,) per example the index of its input.
+    """
 
     tokens: PackedTokens
-    targets: torch.Tensor
+    rows: Int64Array
+    inputs: torch.Tensor
 
 
 def packed_tokens(tokens: Packed) -> PackedTokens:
-    """`tokens` as a network reads them; fastest where queries of one length are neighbours."""
-    first, lengths = tokens.offsets[:-1], tokens.lengths
-    positions = np.arange(len(tokens.values)) - np.repeat(first, lengths)
-    starts = np.flatnonzero(np.diff(lengths, prepend=-1))
-    counts = np.diff(starts, append=len(lengths))
-    runs = tuple(zip(counts.tolist(), lengths[starts].tolist(), strict=True))
-    return PackedTokens(
-        torch.from_numpy(tokens.values), torch.from_numpy(positions), torch.from_numpy(first.copy()), runs
-    )
+    """`tokens` as a network reads them."""
+    length = _row_length(tokens.lengths)
+    places = _places(tokens.lengths, length)
+    return _lay_out(tokens, places, (int(places.max(initial=-1)) // max(length, 1) + 1, length))
 
 
 def batch_size_for(rows: int, batch_size: int, min_steps: int) -> int:
@@ -64,14 +72,29 @@ def shuffled_batches(rows: int, batch_size: int, generator: np.random.Generator)
         yield order[start : start + batch_size]
 
 
-def micro_batches(rows: Int64Array, lengths: Int64Array, size: int) -> Iterator[Int64Array]:
-    """`rows` in pieces of `size`, neighbours in length together: attention runs over queries of one length at once.
+def pieces_of(tokens: Packed, rows: Int64Array, max_tokens: int) -> Iterator[Piece]:
+    """The examples `rows` in pieces of at most about `max_tokens` tokens, identical inputs once.
 
-    Sorting inside a batch that is random itself biases nothing.
+    All pieces have as near as can be the same number of rows: for matrices of another shape a library of kernels first
+    makes another kernel.
     """
-    by_length = rows[np.argsort(lengths[rows], kind="stable")]
-    for start in range(0, len(rows), size):
-        yield by_length[start : start + size]
+    inputs, input_of = _distinct(tokens.select(rows))
+    length = _row_length(inputs.lengths)
+    places = _places(inputs.lengths, length)
+    row_of = places // max(length, 1)
+    for start, end in _spans(int(row_of.max(initial=-1)) + 1, max(1, max_tokens // max(length, 1))):
+        own = np.flatnonzero((start <= row_of) & (row_of < end))
+        index = np.full(len(inputs), _NOBODY)
+        index[own] = np.arange(len(own))
+        asking = np.flatnonzero(index[input_of] != _NOBODY)
+        packed = _lay_out(inputs.select(own), places[own] - start * length, (end - start, length))
+        yield Piece(packed, rows[asking], torch.from_numpy(index[input_of[asking]]))
+
+
+def stretches(count: int) -> Iterator[Int64Array]:
+    """`count` examples in their order, as many at a time as are looked through for identical inputs."""
+    for start in range(0, count, _STRETCH):
+        yield np.arange(start, min(start + _STRETCH, count))
 
 
 def targets_of(labels: Packed, rows: Int64Array, product_types: int) -> torch.Tensor:
@@ -82,12 +105,65 @@ def targets_of(labels: Packed, rows: Int64Array, product_types: int) -> torch.Te
     return targets
 
 
-def make_batch(examples: Examples, rows: Int64Array, product_types: int) -> Batch:
-    return Batch(packed_tokens(examples.tokens.select(rows)), targets_of(examples.labels, rows, product_types))
-
-
 def insert_locale_tokens(tokens: Packed, locale_token_ids: Int64Array) -> Packed:
     """Puts one token per query, shape (n,), right after the sequence's first token."""
     positions = tokens.offsets[:-1] + 1
     values = np.insert(tokens.values, positions, locale_token_ids)
     return Packed(values, tokens.offsets + np.arange(len(tokens) + 1))
+
+
+def _distinct(tokens: Packed) -> tuple[Packed, Int64Array]:
+    """The inputs that differ, and per query (n,) which of them it has."""
+    index: dict[bytes, int] = {}
+    input_of = np.array([index.setdefault(tokens.of(i).tobytes(), len(index)) for i in range(len(tokens))], np.int64)
+    first_with = np.unique(input_of, return_index=True)[1]
+    return tokens.select(first_with), input_of
+
+
+def _row_length(lengths: Int64Array) -> int:
+    """Room for the longest query; for few queries no more than they need."""
+    return int(max(lengths.max(initial=0), min(ROW_TOKENS, lengths.sum())))
+
+
+def _places(lengths: Int64Array, row_length: int) -> Int64Array:
+    """Where each query's first token stands in rows of `row_length`, shape (n,).
+
+    A row takes the longest queries that are left and fit, then what fits beside them: of rows that are long against
+    the queries, next to nothing stays empty.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    sizes, counts = np.unique(lengths, return_counts=True)
+    left = dict(zip(sizes[::-1].tolist(), counts[::-1].tolist(), strict=True))
+    places: dict[int, list[Int64Array]] = {size: [] for size in left}
+    row = 0
+    while left:
+        room = row_length
+        for size in list(left):
+            if count := min(left[size], room // size):
+                places[size].append((row + 1) * row_length - room + size * np.arange(count))
+                room -= count * size
+                left[size] -= count
+                if not left[size]:
+                    del left[size]
+        row += 1
+    found = np.empty(len(lengths), np.int64)
+    found[order] = np.concatenate([*(part for own in places.values() for part in own), np.zeros(0, np.int64)])
+    return found
+
+
+def _spans(total: int, size: int) -> Iterator[tuple[int, int]]:
+    """`total` rows in the fewest spans of at most `size`, which differ by one row at most."""
+    count = -(-total // size)
+    ends = [total * (index + 1) // count for index in range(count)]
+    yield from zip([0, *ends], ends, strict=False)
+
+
+def _lay_out(tokens: Packed, places: Int64Array, shape: tuple[int, int]) -> PackedTokens:
+    """The queries with their first tokens at `places`, (n,), of all places of `shape`, (rows, length)."""
+    within = np.arange(len(tokens.values)) - np.repeat(tokens.offsets[:-1], tokens.lengths)
+    place = np.repeat(places, tokens.lengths) + within
+    ids, positions, owners = (np.full(shape[0] * shape[1], nothing) for nothing in (0, 0, _NOBODY))
+    ids[place], positions[place] = tokens.values, within
+    owners[place] = np.repeat(np.arange(len(tokens)), tokens.lengths)
+    rows = (torch.from_numpy(part).view(shape) for part in (ids, positions, owners))
+    return PackedTokens(*rows, torch.from_numpy(places.copy()))

@@ -22,16 +22,18 @@ from q2pt_tasks.model.batching import targets_of
 from q2pt_tasks.model.build import build_network
 from q2pt_tasks.model.checkpoint import Checkpoint, save_checkpoint
 from q2pt_tasks.model.examples import Examples, FloatMatrix, examples_from_tokens
-from q2pt_tasks.model.inference import score
 from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.metadata import Metadata, save_metadata
 from q2pt_tasks.model.network import Network, start_from_priors
 from q2pt_tasks.model.precision import detect_hardware
+from q2pt_tasks.model.resume import Resume, resume_of
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
-from q2pt_tasks.model.training import Epoch, Trainer, best_epoch, validation_average_precision
+from q2pt_tasks.model.training import Trainer, validation_average_precision
+from q2pt_tasks.model.training_state import Epoch, best_epoch
 from q2pt_tasks.model.variants import UNIFIED_AWARE, UNKNOWN_LOCALE_TOKEN, locale_token, locale_tokens
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
+from q2pt_tasks.model.workers import Workers, join_workers
 
 log = logging.getLogger(__name__)
 
@@ -61,23 +63,29 @@ class _Data:
 def fit(job: FitJob, folder: Path) -> FitReport:
     """Trains the model of `job` and writes its checkpoint to `folder`.
 
-    A model with too little data becomes a checkpoint without weights, so that one store cannot stop the others.
+    A model with too little data becomes a checkpoint without weights, so that one store cannot stop the others. Where
+    `torchrun` has started several processes they train it together, and the first one writes.
 
     Raises:
+        TrainingStoppedError: the process was asked to end; the next call with the same job goes on where it stood.
         TrainingDivergedError: the loss is not finite.
         EncoderNotFoundError: the encoder cannot be loaded.
     """
     started = time.monotonic()
-    shutil.rmtree(folder, ignore_errors=True)
+    workers = join_workers()
+    if workers.is_leader:
+        shutil.rmtree(folder, ignore_errors=True)
     data = _read(job)
     metadata = _metadata(job, data)
     if lack := data.lack(job.recipes.min_train_rows):
         log.warning("%s %s: not trained: %s", job.variant, ", ".join(job.locales), lack)
-        save_metadata(folder, replace(metadata, status="untrained", reason=lack))
+        if workers.is_leader:
+            save_metadata(folder, replace(metadata, status="untrained", reason=lack))
         return FitReport(job.variant, job.locales, "untrained", len(data.train), 0, None, 0.0)
-    checkpoint, epochs = _train(job, data, metadata)
+    checkpoint, epochs = _train(job, data, metadata, workers)
     seconds = round(time.monotonic() - started, 1)
-    save_checkpoint(folder, replace(checkpoint, metadata=replace(checkpoint.metadata, seconds=seconds)))
+    if workers.is_leader:
+        save_checkpoint(folder, replace(checkpoint, metadata=replace(checkpoint.metadata, seconds=seconds)))
     best = best_epoch(epochs).average_precision
     return FitReport(job.variant, job.locales, checkpoint.metadata.status, len(data.train), len(epochs), best, seconds)
 
@@ -118,15 +126,38 @@ def _git_sha() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
 
 
-def _train(job: FitJob, data: _Data, metadata: Metadata) -> tuple[Checkpoint, list[Epoch]]:
+def _train(job: FitJob, data: _Data, metadata: Metadata, workers: Workers) -> tuple[Checkpoint, list[Epoch]]:
     """Trains with each learning rate and keeps the best on validation."""
     tokenizer = load_tokenizer(job.tokens / "tokenizer")
     tokens = _add_locale_tokens(job, tokenizer)
-    trainer = _trainer(job, data, tokens, tokenizer.pad_token)
+    trainer = replace(_trainer(job, data, tokens, tokenizer.pad_token), workers=workers)
     log.info("%s: batches of %d, %s", job.variant, trainer.batch_size, trainer.hardware)
-    candidates = [_fit_candidate(job, data, tokenizer, trainer, rate) for rate in trainer.recipe.learning_rates]
+    resumes = [_resume(metadata, job, trainer, rate) for rate in trainer.recipe.learning_rates]
+    candidates = [
+        _fit_candidate(job, data, tokenizer, trainer, rate, resume)
+        for rate, resume in zip(trainer.recipe.learning_rates, resumes, strict=True)
+    ]
     best = max(candidates, key=lambda candidate: best_epoch(candidate.epochs).average_precision)
+    for resume in resumes:
+        resume.forget()
     return Checkpoint(_completed(metadata, job, data, trainer, best), best.network, tokenizer), best.epochs
+
+
+def _resume(metadata: Metadata, job: FitJob, trainer: Trainer, learning_rate: float) -> Resume:
+    """Where this training is kept, under a key of all that it depends on: the same in every clone of the commit."""
+    code = [file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))]
+    asked = {
+        "code": hashlib.sha256(b"".join(code)).hexdigest(),
+        "variant": job.variant,
+        "locales": list(job.locales),
+        "data": dict(metadata.data_hashes),
+        "params": dict(job.params),
+        "seed": job.seed,
+        "learning rate": learning_rate,
+        "precision": str(trainer.hardware.dtype),
+    }
+    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return resume_of(key, is_writer=trainer.workers.is_leader)
 
 
 def _add_locale_tokens(job: FitJob, tokenizer: QueryTokenizer) -> LocaleTokens:
@@ -166,15 +197,15 @@ class _Candidate:
 
 
 def _fit_candidate(
-    job: FitJob, data: _Data, tokenizer: QueryTokenizer, trainer: Trainer, learning_rate: float
+    job: FitJob, data: _Data, tokenizer: QueryTokenizer, trainer: Trainer, learning_rate: float, resume: Resume
 ) -> _Candidate:
     torch.manual_seed(job.seed)
     log.info("learning rate %g", learning_rate)
     network = build_network(job.encoder, tokenizer, data.product_types, trainer.recipe.dropout)
     start_from_priors(network, torch.from_numpy(data.priors))
     full_table = trim_words(network, trainer.occurring)
-    epochs = trainer.fit(network, learning_rate)
-    scores = score(network, trainer.validation.tokens, trainer.hardware)
+    epochs = trainer.fit(network, learning_rate, resume)
+    scores = trainer.validation_scores(network)
     network.to("cpu")
     restore_words(network, trainer.occurring, full_table)
     return _Candidate(learning_rate, network, epochs, scores)

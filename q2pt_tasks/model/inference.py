@@ -1,14 +1,15 @@
-"""Scores of packed queries from a network, in length-sorted batches."""
+"""Scores of packed queries from a network."""
 
 import numpy as np
 import torch
 
-from q2pt_tasks.model.batching import micro_batches, packed_tokens
+from q2pt_tasks.model.batching import pieces_of, stretches
 from q2pt_tasks.model.examples import FloatMatrix, Packed
 from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.precision import Hardware
 
-_BATCH = 256
+# Computed at once: what a core's cache holds.
+_TOKENS = 2048
 
 
 @torch.inference_mode()
@@ -17,7 +18,8 @@ def score(network: Network, tokens: Packed, hardware: Hardware) -> FloatMatrix:
     network.eval()
     scores = np.zeros((len(tokens), network.head.out_features), dtype=np.float32)
     with hardware.autocast():
-        for rows in micro_batches(np.arange(len(tokens)), tokens.lengths, _BATCH):
-            logits = network(packed_tokens(tokens.select(rows)).to(hardware.device))
-            scores[rows] = logits.float().sigmoid().cpu().numpy()
+        for stretch in stretches(len(tokens)):
+            for piece in pieces_of(tokens, stretch, _TOKENS):
+                logits = network(piece.tokens.to(hardware.device))
+                scores[piece.rows] = logits.float().sigmoid().cpu().numpy()[piece.inputs]
     return scores

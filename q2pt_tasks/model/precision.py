@@ -18,6 +18,10 @@ class Hardware:
         """Matrix products inside run in `dtype`; weights stay in fp32."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
+    def no_autocast(self) -> AbstractContextManager[object]:
+        """Inside a region of `autocast`: what is computed here is computed in the precision that it comes in."""
+        return torch.autocast(self.device.type, enabled=False)
+
     def __str__(self) -> str:
         return f"{str(self.dtype).removeprefix('torch.')} on {self.device} ({self.reason})"
 

@@ -18,7 +18,7 @@ class Recipe(Section):
     head_factor: Annotated[float, Field(ge=1, le=100)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     batch_size: Annotated[int, Field(ge=1)]
-    micro_batch: Annotated[int, Field(ge=1)]
+    micro_tokens: Annotated[int, Field(ge=1)]
     min_steps_per_epoch: Annotated[int, Field(ge=1)]
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
     max_epochs: Annotated[int, Field(ge=1)]

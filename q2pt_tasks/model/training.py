@@ -3,7 +3,8 @@
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -11,30 +12,24 @@ import torch
 from torch.nn import functional
 
 from q2pt_tasks.metrics.recall_at_precision import average_precision
-from q2pt_tasks.model.batching import batch_size_for, make_batch, micro_batches, shuffled_batches, targets_of
-from q2pt_tasks.model.examples import Examples, FloatMatrix
+from q2pt_tasks.model.batching import Piece, batch_size_for, pieces_of, shuffled_batches, targets_of
+from q2pt_tasks.model.examples import Examples, FloatMatrix, Int64Array
 from q2pt_tasks.model.inference import score
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.precision import Hardware
 from q2pt_tasks.model.progress import track
 from q2pt_tasks.model.recipe import Recipe
+from q2pt_tasks.model.resume import Resume
+from q2pt_tasks.model.training_state import Epoch, TrainingState, best_epoch
 from q2pt_tasks.model.vocabulary import OccurringTokens
+from q2pt_tasks.model.workers import Workers, gradients
 
 log = logging.getLogger(__name__)
 
 
 class TrainingDivergedError(RuntimeError):
     """The loss is not a finite number."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Mean loss per query, and micro average precision on validation."""
-
-    number: int
-    loss: float
-    average_precision: float
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,7 @@ class Trainer:
         validation: validation queries, with the locale tokens that the model will see.
         locale_tokens: what is put in front of the training queries.
         product_types: size of the label space.
+        workers: the processes that train together.
     """
 
     occurring: OccurringTokens
@@ -57,8 +53,9 @@ class Trainer:
     recipe: Recipe
     hardware: Hardware
     seed: int
+    workers: Workers = field(default_factory=Workers.alone)
 
-    def fit(self, network: Network, learning_rate: float) -> list[Epoch]:
+    def fit(self, network: Network, learning_rate: float, resume: Resume) -> list[Epoch]:
         """Trains `network` and leaves it with the weights of its best epoch on validation.
 
         Returns:
@@ -66,23 +63,22 @@ class Trainer:
 
         Raises:
             TrainingDivergedError: the loss is not finite.
+            TrainingStoppedError: the process was asked to end.
         """
-        torch.manual_seed(self.seed)
         network.to(self.hardware.device)
         optimizer = torch.optim.Adam(self._parameter_groups(network, learning_rate), fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_share)
-        epochs: list[Epoch] = []
-        best_weights: dict[str, torch.Tensor] = {}
-        for number in range(1, self.recipe.max_epochs + 1):
-            loss = self._train_epoch(network, optimizer, schedule, number)
-            epochs.append(Epoch(number, loss, self._average_precision(network)))
-            log.info("epoch %d: loss %.4f, validation average precision %.4f", *_figures(epochs[-1]))
-            if best_epoch(epochs) is epochs[-1]:
-                best_weights = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
-            if number - best_epoch(epochs).number >= self.recipe.patience:
-                break
-        network.load_state_dict(best_weights)
-        return epochs
+        state = TrainingState(network, optimizer)
+        resume.restore(state)
+        with resume.listening():
+            while not self._is_over(state.epochs):
+                self._train_epoch(state, resume)
+                log.info("epoch %d: loss %.4f, validation average precision %.4f", *_figures(state.epochs[-1]))
+        network.load_state_dict(state.best_weights)
+        return state.epochs
+
+    def _is_over(self, epochs: list[Epoch]) -> bool:
+        is_stuck = bool(epochs) and len(epochs) - best_epoch(epochs).number >= self.recipe.patience
+        return is_stuck or len(epochs) == self.recipe.max_epochs
 
     @property
     def batch_size(self) -> int:
@@ -96,9 +92,10 @@ class Trainer:
         """The encoder at `learning_rate`, the layers above it faster: they start from nothing, it does not."""
         new = network.new_parameters()
         encoder = [parameter for parameter in network.parameters() if id(parameter) not in set(map(id, new))]
+        rates = (learning_rate, learning_rate * self.recipe.head_factor)
         return [
-            {"params": encoder, "lr": learning_rate},
-            {"params": new, "lr": learning_rate * self.recipe.head_factor},
+            {"params": parameters, "lr": rate, "full_rate": rate}
+            for parameters, rate in zip((encoder, new), rates, strict=True)
         ]
 
     def _learning_rate_share(self, step: int) -> float:
@@ -107,54 +104,74 @@ class Trainer:
         warmup = self.recipe.warmup_share * steps
         return (step + 1) / (warmup + 1) if step < warmup else max(0.0, (steps - step) / max(1.0, steps - warmup))
 
-    def _train_epoch(
-        self,
-        network: Network,
-        optimizer: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
-        number: int,
-    ) -> float:
-        network.train()
-        total = 0.0
+    def _train_epoch(self, state: TrainingState, resume: Resume) -> None:
+        """The steps of the epoch that are still to do, and its figures."""
+        number = len(state.epochs) + 1
         generator = np.random.default_rng([self.seed, number])
         examples = self.locale_tokens.put_before(self.train, generator)
-        batches = shuffled_batches(len(examples), self.batch_size, generator)
-        for rows in track(batches, total=self.steps_per_epoch, name=f"epoch {number}"):
-            total += self._accumulate_gradients(network, examples, rows)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-        return total / len(examples)
+        batches = islice(shuffled_batches(len(examples), self.batch_size, generator), state.step, None)
+        for rows in track(batches, total=self.steps_per_epoch - state.step, name=f"epoch {number}"):
+            state.network.train()
+            self._step(state, examples, rows, resume)
+            resume.after_step(state)
+        state.end_epoch(Epoch(number, state.loss / len(examples), self._average_precision(state.network)))
 
-    def _accumulate_gradients(self, network: Network, examples: Examples, rows: np.ndarray) -> float:
-        """Gradients of the mean loss of the batch `rows`, in pieces that fit the cache; returns the summed loss."""
-        total = 0.0
-        for loss in self._losses(network, examples, rows):
-            (loss / len(rows)).backward()
-            total += loss.item()
-        if not math.isfinite(total):
+    def _step(self, state: TrainingState, examples: Examples, rows: Int64Array, resume: Resume) -> None:
+        steps_before = len(state.epochs) * self.steps_per_epoch + state.step
+        for group in state.optimizer.param_groups:
+            group["lr"] = group["full_rate"] * self._learning_rate_share(steps_before)
+        loss = torch.zeros((), dtype=torch.float64, device=self.hardware.device)
+        pieces = self._pieces(examples, rows)
+        # One region for the whole batch: weights are converted to its precision once, not for every piece.
+        with self.hardware.autocast():
+            for number, piece in self.workers.own(enumerate(pieces)):
+                self._draw_for(len(state.epochs), state.step, number)
+                loss += self._add_gradients(state.network, examples, piece, len(rows))
+                resume.check(state)
+        self.workers.add_up(chain([loss], gradients(state.network.parameters())))
+        if not math.isfinite(loss):
             raise TrainingDivergedError(
-                f"the loss is {total} on a batch of {len(rows)} queries: lower the learning rate (learning_rates)"
+                f"the loss is {loss} on a batch of {len(rows)} queries: lower the learning rate (learning_rates)"
             )
-        return total
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.end_step(float(loss))
 
-    def _losses(self, network: Network, examples: Examples, rows: np.ndarray) -> Iterator[torch.Tensor]:
-        """Cross-entropy of each piece of the batch, summed over its queries and product types."""
+    def _pieces(self, examples: Examples, rows: Int64Array) -> Iterator[Piece]:
+        """The batch in pieces that fit the cache, with many processes so many that none is left without."""
+        share = -(-int(examples.tokens.lengths[rows].sum()) // self.workers.count)
+        return pieces_of(examples.tokens, rows, min(self.recipe.micro_tokens, share))
+
+    def _draw_for(self, *place: int) -> None:
+        """Makes what is dropped depend on a piece's place alone: not on what ran before, nor on who computes it."""
+        (seed,) = np.random.SeedSequence([self.seed, *place]).generate_state(1, np.uint64)
+        torch.manual_seed(int(seed))
+
+    def _add_gradients(self, network: Network, examples: Examples, piece: Piece, batch_size: int) -> float:
+        """Adds the piece's part in the gradients of the mean loss of its batch; returns its summed loss."""
+        loss = self._loss(network, examples, piece)
+        with self.hardware.no_autocast():
+            (loss / batch_size).backward()
+        return loss.item()
+
+    def _loss(self, network: Network, examples: Examples, piece: Piece) -> torch.Tensor:
+        """Cross-entropy of the piece, summed over its queries and product types."""
         device = self.hardware.device
-        for piece in micro_batches(rows, examples.tokens.lengths, self.recipe.micro_batch):
-            batch = make_batch(examples, piece, self.product_types)
-            with self.hardware.autocast():
-                logits = network(batch.tokens.to(device))
-            yield functional.binary_cross_entropy_with_logits(logits.float(), batch.targets.to(device), reduction="sum")
+        logits = network(piece.tokens.to(device)).index_select(0, piece.inputs.to(device))
+        targets = targets_of(examples.labels, piece.rows, self.product_types).to(device)
+        return functional.binary_cross_entropy_with_logits(logits.float(), targets, reduction="sum")
+
+    def validation_scores(self, network: Network) -> FloatMatrix:
+        """Probabilities of the validation queries, shape (queries, product types); each process computes its part."""
+        rows = np.arange(len(self.validation))[self.workers.rank :: self.workers.count]
+        scores = np.zeros((len(self.validation), self.product_types), dtype=np.float32)
+        scores[rows] = score(network, self.validation.tokens.select(rows), self.hardware)
+        of_all = torch.from_numpy(scores).to(self.hardware.device)
+        self.workers.add_up([of_all])
+        return np.asarray(of_all.cpu().numpy())
 
     def _average_precision(self, network: Network) -> float:
-        scores = score(network, self.validation.tokens, self.hardware)
-        return validation_average_precision(scores, self.validation)
-
-
-def best_epoch(epochs: list[Epoch]) -> Epoch:
-    """The first epoch of the highest validation average precision."""
-    return max(epochs, key=lambda epoch: (epoch.average_precision, -epoch.number))
+        return validation_average_precision(self.validation_scores(network), self.validation)
 
 
 def validation_average_precision(scores: FloatMatrix, examples: Examples) -> float:

@@ -29,12 +29,13 @@ class TransformersNetwork(Network):
 
     def _padded(self, tokens: PackedTokens) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids (n, longest) and their attention mask."""
-        shape = (len(tokens), max((length for _, length in tokens.runs), default=1))
-        row = torch.cumsum(tokens.positions == 0, 0) - 1
+        here = tokens.owners >= 0
+        row, place = tokens.owners[here], tokens.positions[here]
+        shape = (len(tokens), int(place.max()) + 1)
         token_ids = torch.full(shape, self.model.config.pad_token_id, device=tokens.ids.device)
-        token_ids[row, tokens.positions] = tokens.ids
+        token_ids[row, place] = tokens.ids[here]
         mask = torch.zeros(shape, dtype=torch.bool, device=tokens.ids.device)
-        mask[row, tokens.positions] = True
+        mask[row, place] = True
         return token_ids, mask
 
     @property

@@ -25,6 +25,10 @@ class VariantError(ValueError):
 
 
 def main(layout: Layout, variant: str) -> FitReport:
+    # Slow to import; whoever reads the params alone does not need it.
+    from q2pt_tasks.model.workers import share_among_devices
+
+    share_among_devices(["train_unified", "--variant", variant])
     return run(
         layout,
         variant,

@@ -4,14 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from q2pt_tasks.model.batching import (
+    ROW_TOKENS,
+    PackedTokens,
     batch_size_for,
     insert_locale_tokens,
-    make_batch,
-    micro_batches,
     packed_tokens,
+    pieces_of,
     shuffled_batches,
+    stretches,
+    targets_of,
 )
-from q2pt_tasks.model.examples import Examples, Packed
+from q2pt_tasks.model.examples import Packed
+
+INPUTS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=40), min_size=1, max_size=120)
 
 
 @pytest.mark.parametrize(
@@ -31,27 +36,73 @@ def test_an_epoch_has_every_row_once(rows: int, size: int) -> None:
     assert all(len(batch) <= size for batch in batches)
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=80), st.integers(1, 16))
-def test_pieces_of_a_batch_hold_its_rows_in_order_of_length(lengths: list[int], size: int) -> None:
-    rows = np.arange(len(lengths))[::-1]
-    pieces = list(micro_batches(rows, np.array(lengths), size))
-    assert sorted(np.concatenate(pieces)) == list(range(len(lengths)))
-    in_order = np.array(lengths)[np.concatenate(pieces)]
-    assert (np.diff(in_order) >= 0).all()
+def _queries(tokens: PackedTokens) -> list[list[int]]:
+    """The queries as they stand in the rows, by the places of their first tokens, with their places checked."""
+    ids, positions, owners = (part.flatten().tolist() for part in (tokens.ids, tokens.positions, tokens.owners))
+    assert [owner for owner in owners if owner >= 0].count(0) == owners.count(0)
+    found = []
+    for index, first in enumerate(tokens.first.tolist()):
+        length = owners.count(index)
+        assert owners[first : first + length] == [index] * length
+        assert positions[first : first + length] == list(range(length))
+        # A query does not go on in the next row.
+        assert first // tokens.ids.shape[1] == (first + length - 1) // tokens.ids.shape[1]
+        found.append(ids[first : first + length])
+    return found
 
 
-def test_packed_tokens_tell_places_and_runs_of_equal_length() -> None:
-    tokens = packed_tokens(Packed.pack([[5, 6], [7, 8], [9, 9, 9], [4, 4]]))
-    assert tokens.ids.tolist() == [5, 6, 7, 8, 9, 9, 9, 4, 4]
-    assert tokens.positions.tolist() == [0, 1, 0, 1, 0, 1, 2, 0, 1]
-    assert tokens.first.tolist() == [0, 2, 4, 7]
-    assert tokens.runs == ((2, 2), (1, 3), (1, 2))
-    assert len(tokens) == 4
+@given(INPUTS)
+def test_packed_tokens_hold_every_query_in_one_row_in_order(inputs: list[list[int]]) -> None:
+    tokens = packed_tokens(Packed.pack(inputs))
+    assert _queries(tokens) == inputs
+    assert len(tokens) == len(inputs)
+
+
+def test_one_query_gets_a_row_of_its_own_length() -> None:
+    tokens = packed_tokens(Packed.pack([[5, 6, 7]]))
+    assert tokens.ids.tolist() == [[5, 6, 7]]
 
 
 def test_no_queries_are_no_tokens() -> None:
-    tokens = packed_tokens(Packed.pack([]))
-    assert (len(tokens), tokens.runs) == (0, ())
+    assert len(packed_tokens(Packed.pack([]))) == 0
+    assert list(pieces_of(Packed.pack([]), np.zeros(0, np.int64), 100)) == []
+
+
+def test_next_to_nothing_of_the_rows_stays_empty() -> None:
+    lengths = np.clip(np.random.default_rng(0).poisson(5.4, 2048) + 2, 3, 33)
+    tokens = packed_tokens(Packed.pack([[1] * length for length in lengths]))
+    assert tokens.ids.shape[1] == ROW_TOKENS
+    assert (tokens.owners < 0).sum() < 0.02 * lengths.sum()
+
+
+@given(INPUTS, st.integers(1, 200), st.data())
+def test_pieces_of_a_batch_hold_each_of_its_rows_once(
+    inputs: list[list[int]], max_tokens: int, data: st.DataObject
+) -> None:
+    rows = np.array(data.draw(st.permutations(range(len(inputs)))), dtype=np.int64)
+    pieces = list(pieces_of(Packed.pack(inputs), rows, max_tokens))
+    assert sorted(np.concatenate([piece.rows for piece in pieces]).tolist()) == sorted(rows.tolist())
+    for piece in pieces:
+        queries = _queries(piece.tokens)
+        assert [queries[index] for index in piece.inputs] == [inputs[row] for row in piece.rows]
+        assert piece.tokens.ids.numel() <= max(max_tokens, piece.tokens.ids.shape[1])
+    # Identical inputs are computed once, wherever they stand in the batch.
+    computed = [tuple(query) for piece in pieces for query in _queries(piece.tokens)]
+    assert sorted(computed) == sorted(set(map(tuple, inputs)))
+    # All pieces have the same shape, give or take a row.
+    heights = {piece.tokens.ids.shape[0] for piece in pieces}
+    assert max(heights) - min(heights) <= 1
+
+
+def test_one_long_query_among_many_short_ones_fits() -> None:
+    inputs = [[1] * 30, *([2, row] for row in range(1000))]
+    (piece,) = pieces_of(Packed.pack(inputs), np.arange(1001), 1 << 20)
+    assert piece.tokens.ids.numel() < 1.05 * (30 + 2000)
+
+
+def test_stretches_are_all_examples_in_order() -> None:
+    assert np.concatenate(list(stretches(10_000))).tolist() == list(range(10_000))
+    assert list(stretches(0)) == []
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=9), st.data())
@@ -62,10 +113,8 @@ def test_selected_lists_are_those_of_their_rows(lists: list[list[int]], data: st
 
 
 def test_targets_have_a_one_for_each_label_and_none_for_a_query_without() -> None:
-    examples = Examples(Packed.pack([[1], [2], [3]]), Packed.pack([[0, 2], [], [1]]), np.zeros(3, dtype=np.int64))
-    batch = make_batch(examples, np.array([2, 0, 1]), product_types=3)
-    assert batch.targets.tolist() == [[0, 1, 0], [1, 0, 1], [0, 0, 0]]
-    assert len(batch.tokens) == 3
+    targets = targets_of(Packed.pack([[0, 2], [], [1]]), np.array([2, 0, 1]), product_types=3)
+    assert targets.tolist() == [[0, 1, 0], [1, 0, 1], [0, 0, 0]]
 
 
 def test_the_locale_token_stands_after_the_first_token() -> None:

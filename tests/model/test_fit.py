@@ -24,7 +24,7 @@ RECIPE = Recipe(
     head_factor=1,
     dropout=0.0,
     batch_size=8,
-    micro_batch=8,
+    micro_tokens=64,
     min_steps_per_epoch=1,
     warmup_share=0.0,
     max_epochs=4,
@@ -87,6 +87,9 @@ def test_a_model_that_learns_is_trained(job: FitJob, tmp_path: Path) -> None:
 def test_a_model_no_better_than_the_majority_class_is_degenerate_and_says_why(job: FitJob, tmp_path: Path) -> None:
     # What it learns is the contrary of what validation asks.
     _write(job, "validation", CONTRARY, rows=10)
+    # So many steps that its first epoch ends with something learnt.
+    recipe = RECIPE.model_copy(update={"batch_size": 1})
+    job = replace(job, recipes=job.recipes.model_copy(update={"scratch": recipe}))
     assert fit(job, tmp_path / "model").status == "degenerate"
     metadata = load_checkpoint(tmp_path / "model").metadata
     assert metadata.status == "degenerate"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from q2pt_tasks.model.batching import make_batch, packed_tokens
+from q2pt_tasks.model.batching import packed_tokens, targets_of
 from q2pt_tasks.model.build import build_network
 from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.examples import Examples, Packed
@@ -18,8 +18,10 @@ from q2pt_tasks.model.network import Network, start_from_priors
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.recipe import Recipe
+from q2pt_tasks.model.resume import Resume
 from q2pt_tasks.model.tokenizer import EncoderNotFoundError, save_pretrained_tokenizer, train_tokenizer
-from q2pt_tasks.model.training import Trainer, TrainingDivergedError, best_epoch
+from q2pt_tasks.model.training import Trainer, TrainingDivergedError
+from q2pt_tasks.model.training_state import best_epoch
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 
 FLOAT32 = Hardware(torch.device("cpu"), torch.float32, "a test")
@@ -30,7 +32,7 @@ RECIPE = Recipe(
     head_factor=1,
     dropout=0.0,
     batch_size=8,
-    micro_batch=3,
+    micro_tokens=40,
     min_steps_per_epoch=1,
     warmup_share=0.0,
     max_epochs=2,
@@ -93,10 +95,14 @@ def _gradients(network: Network) -> list[torch.Tensor]:
 def test_gradients_of_a_batch_in_pieces_are_those_of_the_whole_batch() -> None:
     examples, rows = _examples(), np.arange(20)
     in_pieces, plain = _network(), _network()
-    _trainer(examples)._accumulate_gradients(in_pieces, examples, rows)
-    batch = make_batch(examples, rows, TYPES)
-    logits = plain(batch.tokens)
-    (functional.binary_cross_entropy_with_logits(logits, batch.targets, reduction="sum") / len(rows)).backward()
+    trainer = _trainer(examples)
+    pieces = list(trainer._pieces(examples, rows))
+    assert len(pieces) > 1
+    for piece in pieces:
+        trainer._add_gradients(in_pieces, examples, piece, len(rows))
+    logits = plain(packed_tokens(examples.tokens.select(rows)))
+    targets = targets_of(examples.labels, rows, TYPES)
+    (functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(rows)).backward()
     for ours, theirs in zip(_gradients(in_pieces), _gradients(plain), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
@@ -104,7 +110,7 @@ def test_gradients_of_a_batch_in_pieces_are_those_of_the_whole_batch() -> None:
 def test_training_only_the_tokens_that_occur_gives_the_same_model() -> None:
     examples = _examples()
     whole, trimmed = _network(), _network()
-    _trainer(examples).fit(whole, 1e-2)
+    _trainer(examples).fit(whole, 1e-2, Resume.never())
     trainer = _trainer(examples)
     full_table = trim_words(trimmed, trainer.occurring)
     trainer = replace(
@@ -112,7 +118,7 @@ def test_training_only_the_tokens_that_occur_gives_the_same_model() -> None:
         train=replace(examples, tokens=trainer.occurring.trimmed(examples.tokens)),
         validation=replace(trainer.validation, tokens=trainer.occurring.trimmed(trainer.validation.tokens)),
     )
-    trainer.fit(trimmed, 1e-2)
+    trainer.fit(trimmed, 1e-2, Resume.never())
     restore_words(trimmed, trainer.occurring, full_table)
     for (name, ours), (_, theirs) in zip(trimmed.named_parameters(), whole.named_parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, msg=name)
@@ -120,9 +126,9 @@ def test_training_only_the_tokens_that_occur_gives_the_same_model() -> None:
 
 def test_training_twice_gives_equal_weights_and_another_seed_gives_others() -> None:
     first, second, other = _network(), _network(), _network()
-    _trainer(_examples()).fit(first, 1e-2)
-    _trainer(_examples()).fit(second, 1e-2)
-    replace(_trainer(_examples()), seed=6).fit(other, 1e-2)
+    _trainer(_examples()).fit(first, 1e-2, Resume.never())
+    _trainer(_examples()).fit(second, 1e-2, Resume.never())
+    replace(_trainer(_examples()), seed=6).fit(other, 1e-2, Resume.never())
     weights = [torch.cat([p.flatten() for p in network.parameters()]) for network in (first, second, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -132,14 +138,14 @@ def test_a_separable_signal_is_learnt_and_the_best_epoch_is_kept() -> None:
     recipe = RECIPE.model_copy(update={"max_epochs": 15, "patience": 15})
     network = _network()
     trainer = _trainer(_examples(120), recipe)
-    epochs = trainer.fit(network, 1e-2)
+    epochs = trainer.fit(network, 1e-2, Resume.never())
     assert best_epoch(epochs).average_precision > 0.9
     assert trainer._average_precision(network) == pytest.approx(best_epoch(epochs).average_precision)
 
 
 def test_training_stops_when_validation_does_not_improve() -> None:
     recipe = RECIPE.model_copy(update={"max_epochs": 50, "patience": 3})
-    epochs = _trainer(_examples(120), recipe).fit(_network(), 1e-2)
+    epochs = _trainer(_examples(120), recipe).fit(_network(), 1e-2, Resume.never())
     assert len(epochs) == min(50, best_epoch(epochs).number + 3)
 
 
@@ -148,7 +154,7 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     with torch.no_grad():
         network.head.bias.fill_(float("nan"))
     with pytest.raises(TrainingDivergedError, match=r"the loss is nan .* lower the learning rate"):
-        _trainer(_examples()).fit(network, 1e-2)
+        _trainer(_examples()).fit(network, 1e-2, Resume.never())
 
 
 def test_locale_dropout_replaces_about_its_share_and_changes_every_epoch() -> None:
@@ -207,7 +213,7 @@ def test_a_cpu_computes_in_bf16_where_it_has_instructions_for_it(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; none is here")
 def test_training_on_a_gpu_learns_the_same_signal() -> None:
     recipe = RECIPE.model_copy(update={"max_epochs": 15, "patience": 15})
-    epochs = replace(_trainer(_examples(120), recipe), hardware=detect_hardware()).fit(_network(), 1e-2)
+    epochs = replace(_trainer(_examples(120), recipe), hardware=detect_hardware()).fit(_network(), 1e-2, Resume.never())
     assert best_epoch(epochs).average_precision > 0.9
 
 

@@ -1,0 +1,134 @@
+"""Where the states of trainings lie: a directory, or below an S3 URL; one file a training, replaced as a whole."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from safetensors import SafetensorError
+
+# Of a training that nobody has taken up again since.
+FORGOTTEN_SECONDS = 14 * 86400.0
+# Without these an address where nothing answers would hold a training up for minutes.
+_PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 2}}
+
+
+class StateStoreError(RuntimeError):
+    """The states cannot be reached."""
+
+
+class StateStore(Protocol):
+    """Files by key. Every method raises StateStoreError where the place cannot be reached."""
+
+    def fetch(self, key: str, file: Path) -> bool:
+        """Writes what lies under `key` to `file`; False where nothing does."""
+
+    def put(self, key: str, write: Callable[[Path], None]) -> None:
+        """Puts the file that `write` makes under `key`, as a whole or not at all."""
+
+    def remove(self, key: str) -> None: ...
+
+    def sweep(self, seconds: float) -> None:
+        """Removes what is older."""
+
+
+def open_state_store(place: str) -> StateStore:
+    """The store at a directory or a URL such as `s3://bucket/folder`."""
+    return StateBucket(place) if "://" in place else StateFolder(Path(place))
+
+
+class StateFolder:
+    """A directory, made when something is put there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def fetch(self, key: str, file: Path) -> bool:
+        with _translated():
+            if not self._file(key).is_file():
+                return False
+            shutil.copyfile(self._file(key), file)
+        return True
+
+    def put(self, key: str, write: Callable[[Path], None]) -> None:
+        with _translated():
+            self._drop_unfinished(key)
+            self._unfinished(key).mkdir(parents=True)
+            try:
+                write(self._unfinished(key) / "state")
+                os.replace(self._unfinished(key) / "state", self._file(key))
+            finally:
+                self._drop_unfinished(key)
+
+    def remove(self, key: str) -> None:
+        with _translated():
+            self._file(key).unlink(missing_ok=True)
+            self._drop_unfinished(key)
+
+    def sweep(self, seconds: float) -> None:
+        with _translated():
+            for file in self._folder.glob("*.safetensors"):
+                if time.time() - file.stat().st_mtime > seconds:
+                    self.remove(file.stem)
+
+    def _file(self, key: str) -> Path:
+        return self._folder / f"{key}.safetensors"
+
+    def _unfinished(self, key: str) -> Path:
+        """What a killed process leaves half written, with temporary files of whoever writes, is dropped as a whole."""
+        return self._folder / f"{key}.unfinished"
+
+    def _drop_unfinished(self, key: str) -> None:
+        shutil.rmtree(self._unfinished(key), ignore_errors=True)
+
+
+class StateBucket:
+    """Objects below an S3 URL, with the credentials and the endpoint that AWS's own variables name."""
+
+    def __init__(self, url: str) -> None:
+        import s3fs  # half a second that only a run with S3 pays
+
+        self._root = url.partition("://")[2].rstrip("/")
+        self._files = s3fs.S3FileSystem(config_kwargs=_PATIENCE, use_listings_cache=False)
+
+    def fetch(self, key: str, file: Path) -> bool:
+        with _translated():
+            if not self._files.exists(self._path(key)):
+                return False
+            self._files.get_file(self._path(key), str(file))
+        return True
+
+    def put(self, key: str, write: Callable[[Path], None]) -> None:
+        with _translated(), tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "state"
+            write(file)
+            self._files.put_file(str(file), self._path(key))
+
+    def remove(self, key: str) -> None:
+        with _translated():
+            if self._files.exists(self._path(key)):
+                self._files.rm_file(self._path(key))
+
+    def sweep(self, seconds: float) -> None:
+        with _translated():
+            for path, entry in self._files.find(self._root, detail=True).items():
+                if time.time() - entry["LastModified"].timestamp() > seconds:
+                    self._files.rm_file(path)
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}.safetensors"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of the disk, of the network and of S3 as StateStoreError."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (OSError, SafetensorError, BotoCoreError, ClientError) as error:
+        raise StateStoreError(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,115 @@
+"""Where a training stands: all that its next step depends on, as one file and back.
+
+What is drawn at random depends on a step's place alone, so no generator's state belongs to it.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from q2pt_tasks.model.network import Network
+
+_WEIGHTS, _BEST, _OPTIMIZER = "weights/", "best/", "optimizer/"
+
+
+class UnreadableStateError(ValueError):
+    """A file holds no state of this training."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Mean loss per query, and micro average precision on validation."""
+
+    number: int
+    loss: float
+    average_precision: float
+
+
+@dataclass
+class TrainingState:
+    """A training under way.
+
+    Attributes:
+        network: what is trained.
+        optimizer: with the moments of its parameters' gradients.
+        epochs: those that are complete.
+        best_weights: the network's after the best of them; empty before the first.
+        step: steps done in the epoch that is not complete.
+        loss: summed over the queries of these steps.
+    """
+
+    network: Network
+    optimizer: torch.optim.Optimizer
+    epochs: list[Epoch] = field(default_factory=list)
+    best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    step: int = 0
+    loss: float = 0.0
+
+    def end_step(self, loss: float) -> None:
+        self.step += 1
+        self.loss += loss
+
+    def end_epoch(self, epoch: Epoch) -> None:
+        self.epochs.append(epoch)
+        self.step, self.loss = 0, 0.0
+        if best_epoch(self.epochs) is epoch:
+            self.best_weights = {name: weight.detach().clone() for name, weight in self.network.state_dict().items()}
+
+    def save(self, file: Path) -> None:
+        tensors = {
+            **_prefixed(_WEIGHTS, self.network.state_dict()),
+            **_prefixed(_BEST, self.best_weights),
+            **_prefixed(_OPTIMIZER, self._moments()),
+        }
+        place = {"epochs": [asdict(epoch) for epoch in self.epochs], "step": self.step, "loss": self.loss}
+        save_file({name: part.contiguous() for name, part in tensors.items()}, file, {"place": json.dumps(place)})
+
+    def load(self, file: Path) -> None:
+        """Goes on from where the state in `file` stands.
+
+        Raises:
+            UnreadableStateError: the file is damaged, or of another network.
+        """
+        try:
+            with safe_open(file, framework="pt") as stored:
+                place = json.loads(stored.metadata()["place"])
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
+            self.network.load_state_dict(_with(_WEIGHTS, tensors))
+        except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            raise UnreadableStateError(str(error)) from error
+        self.best_weights = _with(_BEST, tensors)
+        self._set_moments(_with(_OPTIMIZER, tensors))
+        self.epochs = [Epoch(**epoch) for epoch in place["epochs"]]
+        self.step, self.loss = place["step"], place["loss"]
+
+    def _moments(self) -> dict[str, torch.Tensor]:
+        """The optimizer's figures by the names of parameters."""
+        return {
+            f"{name}/{kind}": value
+            for name, parameter in self.network.named_parameters()
+            for kind, value in self.optimizer.state.get(parameter, {}).items()
+        }
+
+    def _set_moments(self, moments: dict[str, torch.Tensor]) -> None:
+        parameters = dict(self.network.named_parameters())
+        for path, value in moments.items():
+            name, kind = path.rsplit("/", 1)
+            parameter = parameters[name]
+            self.optimizer.state.setdefault(parameter, {})[kind] = value.to(parameter.device)
+
+
+def best_epoch(epochs: list[Epoch]) -> Epoch:
+    """The first epoch of the highest validation average precision."""
+    return max(epochs, key=lambda epoch: (epoch.average_precision, -epoch.number))
+
+
+def _prefixed(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+
+
+def _with(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
