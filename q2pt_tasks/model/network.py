@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from q2pt_tasks.model.batching import PackedTokens
+from q2pt_tasks.model.layers import Table
 
 # A prior of 0 would be a bias of minus infinity.
 _MIN_PRIOR = 1e-5
@@ -76,7 +77,7 @@ def grow_words(network: Network, tokens: int) -> None:
         return
     table = torch.empty(tokens, old.embedding_dim).normal_(std=INITIAL_SPREAD)
     table[: old.num_embeddings] = old.weight.detach()
-    network.set_words(nn.Embedding.from_pretrained(table, freeze=False, padding_idx=old.padding_idx))
+    network.set_words(Table.from_pretrained(table, freeze=False, padding_idx=old.padding_idx))
 
 
 # Standard deviation of fresh weights, as in BERT.

@@ -11,11 +11,11 @@ from typing import cast
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from q2pt_tasks.model.batching import PackedTokens
 from q2pt_tasks.model.dropout import Dropout
 from q2pt_tasks.model.families import ACTIVATIONS, HEAD_ACTIVATIONS, Config, Shape, read_weights, write_model
+from q2pt_tasks.model.layers import Linear, Table
 from q2pt_tasks.model.network import INITIAL_SPREAD, Float32Linear, Network
 
 
@@ -28,7 +28,7 @@ class PackedNetwork(Network):
         self.config = config
         self.embeddings = Embeddings(shape)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
-        self.pre = nn.Linear(shape.width, shape.width)
+        self.pre = Linear(shape.width, shape.width)
         self.dropout = Dropout(shape.head_dropout)
         self.scores = Float32Linear(shape.width, len(config.product_types))
         self._activate = HEAD_ACTIVATIONS[shape.family]
@@ -81,9 +81,9 @@ class Embeddings(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.words = nn.Embedding(shape.tokens, shape.width, padding_idx=shape.pad_token)
-        self.positions = nn.Embedding(shape.positions, shape.width)
-        self.segments = nn.Embedding(shape.segments, shape.width) if shape.segments else None
+        self.words = Table(shape.tokens, shape.width, padding_idx=shape.pad_token)
+        self.positions = Table(shape.positions, shape.width)
+        self.segments = Table(shape.segments, shape.width) if shape.segments else None
         self.norm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
         self.dropout = Dropout(shape.dropout)
         self._first_position = shape.first_position
@@ -103,11 +103,11 @@ class Layer(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         width = shape.width
-        self.attention_in = nn.Linear(width, 3 * width)
-        self.attention_out = nn.Linear(width, width)
+        self.attention_in = Linear(width, 3 * width)
+        self.attention_out = Linear(width, width)
         self.attention_norm = nn.LayerNorm(width, eps=shape.norm_epsilon)
-        self.hidden_in = nn.Linear(width, shape.hidden)
-        self.hidden_out = nn.Linear(shape.hidden, width)
+        self.hidden_in = Linear(width, shape.hidden)
+        self.hidden_out = Linear(shape.hidden, width)
         self.output_norm = nn.LayerNorm(width, eps=shape.norm_epsilon)
         self.attention_dropout = Dropout(shape.attention_dropout)
         self.dropout = Dropout(shape.dropout)
@@ -122,10 +122,9 @@ class Layer(nn.Module):
     def first(self, states: torch.Tensor, mask: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
         """The layer's states of each query's first token alone, (n, width)."""
         own = states.flatten(0, 1).index_select(0, first)
-        weight, bias = self.attention_in.weight, self.attention_in.bias
-        width = len(weight) // 3
-        query = functional.linear(own, weight[:width], bias[:width])
-        key, value = functional.linear(states, weight[width:], bias[width:]).chunk(2, dim=-1)
+        width = states.shape[-1]
+        query = self.attention_in.outputs(own, slice(width))
+        key, value = self.attention_in.outputs(states, slice(width, None)).chunk(2, dim=-1)
         # The other tokens ask nothing that is read.
         queries = torch.zeros_like(key).flatten(0, 1).index_copy(0, first, query).view_as(key)
         attended = self._attend(queries, key, value, mask)
