@@ -36,6 +36,10 @@ class BatchJob:
     output: Path
     part_rows: int = PART_ROWS
 
+    def __post_init__(self) -> None:
+        if self.part_rows < 1:
+            raise ValueError(f"part_rows is 1 or more, found {self.part_rows}")
+
 
 @dataclass(frozen=True)
 class BatchReport:
@@ -66,6 +70,7 @@ def predict_files(job: BatchJob) -> BatchReport:
     """
     _refuse_overlap(job)
     predictor = Predictor.load(job.model)
+    log.info("reading %s, to know it by its content", job.input)
     manifest = _plan(job)
     if not manifest.parts:
         raise InputError(f"{job.input} holds no rows: give files with queries")
@@ -83,9 +88,8 @@ def predict_files(job: BatchJob) -> BatchReport:
 
 
 def _plan(job: BatchJob) -> Manifest:
-    files = list_input(job.input)
-    log.info("reading %d files to know them by their content", len(files))
-    return plan(hash_folder(job.model), job.part_rows, [describe(job.input, file) for file in files])
+    files = [describe(job.input, file) for file in list_input(job.input)]
+    return plan(hash_folder(job.model), job.part_rows, files)
 
 
 def _refuse_change(before: Manifest, now: Manifest) -> None:
@@ -105,7 +109,7 @@ def _write(job: BatchJob, manifest: Manifest, missing: Sequence[Part], predictor
             started = time.monotonic()
             write_part(add_answers(table, predictor, advance), job.output / part.name)
             rate = part.rows / (time.monotonic() - started)
-            log.info("%s, of %d: %d rows, %.0f a second", part.name, len(manifest.parts), part.rows, rate)
+            log.info("%s (of %d): %d rows, %.0f a second", part.name, len(manifest.parts), part.rows, rate)
 
 
 def _tables(place: Path, parts: Sequence[Part]) -> Iterator[tuple[Part, pa.Table]]:

@@ -228,6 +228,12 @@ def test_parts_of_another_size_are_refused(job: BatchJob) -> None:
         predict_files(BatchJob(job.model, job.input, job.output, 99))
 
 
+@pytest.mark.parametrize("rows", [0, -1])
+def test_parts_without_rows_are_refused(job: BatchJob, rows: int) -> None:
+    with pytest.raises(ValueError, match=f"part_rows is 1 or more, found {rows}"):
+        BatchJob(job.model, job.input, job.output, rows)
+
+
 def test_a_bad_row_is_refused_before_anything_is_written(job: BatchJob) -> None:
     bad = _queries(ROWS).set_column(2, "locale", pa.array(["en-US"] * (ROWS - 1) + ["en_US"]))
     pq.write_table(bad, job.input / "z.parquet")
