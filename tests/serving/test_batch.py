@@ -193,17 +193,17 @@ def _peak_mib(job: BatchJob) -> float:
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     model, dice, peaks = random_checkpoint(tmp_path / "model"), random.Random(1), []  # noqa: S311 - no secret
-    for rows in (20_000, 200_000):
+    for rows in (50_000, 250_000):
         file = tmp_path / f"{rows}.parquet"
         queries = [f"{WORDS[row % 10]} {row}" for row in range(rows)]
-        notes = [dice.randbytes(300) for _ in range(rows)]
+        notes = [dice.randbytes(500) for _ in range(rows)]
         # One row group, as other tools write it.
         pq.write_table(
             pa.table({"query": queries, "locale": ["en-GB"] * rows, "note": notes}), file, row_group_size=rows
         )
-        peaks.append(_peak_mib(BatchJob(model, file, tmp_path / f"output {rows}", 10_000)))
-    # The larger file has 60 MB of notes alone.
-    assert peaks[1] - peaks[0] < 25, peaks
+        peaks.append(_peak_mib(BatchJob(model, file, tmp_path / f"output {rows}", 5_000)))
+    # The notes differ by 100 MB; allocators settle within 50 MB, also over millions of rows.
+    assert peaks[1] - peaks[0] < 50, peaks
 
 
 def test_another_model_is_refused(job: BatchJob, tmp_path: Path) -> None:
