@@ -21,6 +21,10 @@ class NotEvaluatedError(ValueError):
     """There is no evaluation to print yet."""
 
 
+class UsageError(ValueError):
+    """Options that do not go together."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -53,11 +57,32 @@ def _parser() -> argparse.ArgumentParser:
     taxonomy.add_argument("--encoder", help="name or directory of an encoder; that of params.yaml where not given")
     seeds = studies.add_parser("synthetic_seeds", help="small stores and words that differ by store, over seeds")
     seeds.add_argument("--seeds", type=int, nargs="+", required=True)
+    _add_predict(commands.add_parser("predict", help="ask a model: files of queries, or single ones"))
     for stage in STAGE_SECTIONS:
         command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")
         if target := _TARGETS.get(stage):
             command.add_argument(f"--{target}", required=True)
     return parser
+
+
+def _add_predict(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Product types above the model's thresholds, best first, with scores. Of files: Parquet with the columns query "
+        "and locale becomes a folder of Parquet, every row with product_types and used_unknown_locale; run the same "
+        "command again to finish what was interrupted. Of single queries: a line of JSON each."
+    )
+    command.add_argument("--model", type=Path, required=True, metavar="DIR", help="a checkpoint's directory")
+    command.add_argument("--input", type=Path, metavar="FILE_OR_DIR", help="a Parquet file, or a folder of them")
+    command.add_argument("--output", type=Path, metavar="DIR", help="an empty folder, a new or an unfinished one")
+    command.add_argument("--part-rows", type=_positive, metavar="N", help="rows in memory at once, and per output file")
+    command.add_argument("--locale", help="the store in which the single queries are typed, such as en-GB")
+    command.add_argument("queries", nargs="*", metavar="QUERY")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> object:
@@ -69,10 +94,24 @@ def _run(options: argparse.Namespace) -> object:
         return _summary(layout)
     if options.command == "study":
         return _study(options)
+    if options.command == "predict":
+        return _predict(options)
     stage = importlib.import_module(f"q2pt_tasks.stages.{options.command}")
     target = _TARGETS.get(options.command)
     report = stage.main(layout, getattr(options, target)) if target else stage.main(layout)
     return f"{options.command}: {report}"
+
+
+def _predict(options: argparse.Namespace) -> object:
+    for_files = (options.input, options.output, options.part_rows)
+    if options.locale is not None and options.queries and for_files == (None, None, None):
+        single = importlib.import_module("q2pt_tasks.serving.single")
+        return single.answer_lines(options.model, options.queries, options.locale)
+    if options.input is None or options.output is None or options.locale is not None or options.queries:
+        raise UsageError("give --input and --output, or --locale and at least one query")
+    batch = importlib.import_module("q2pt_tasks.serving.batch")
+    job = batch.BatchJob(options.model, options.input, options.output, options.part_rows or batch.PART_ROWS)
+    return f"predict: {batch.predict_files(job)}"
 
 
 def _study(options: argparse.Namespace) -> object:

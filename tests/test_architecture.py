@@ -15,6 +15,7 @@ ALLOWED = {
     "report": {"report", "data", "metrics"},
     "sources": {"sources", "data", "model/encoder.py", "stages/ingest.py"},
     "model": {"model", "data", "metrics"},
+    "serving": {"serving", "model", "data"},
     "stages": {"stages", "sources", "data", "model", "metrics", "registry", "report"},
     "studies": {"studies", "stages", "sources", "data", "model", "metrics", "report"},
     # It knows a stage by its name only: it renders, clones and runs what dvc.yaml says.

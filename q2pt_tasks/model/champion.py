@@ -157,6 +157,7 @@ def hash_folder(folder: Path) -> str:
         raise ChampionError(f"{folder} holds no files")
     total = hashlib.md5(usedforsecurity=False)
     for file in files:
-        own = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+        with file.open("rb") as stream:
+            own = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         total.update(f"{file.relative_to(folder).as_posix()}\0{own}\n".encode())
     return total.hexdigest()

@@ -1,20 +1,29 @@
 """From a shopper's query to product types, with a checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from q2pt_tasks.data.queries import normalise_query
+from q2pt_tasks.data.schema import check_locale
 from q2pt_tasks.metrics.thresholds import Thresholds
+from q2pt_tasks.model.answers import Answers, select_answers
 from q2pt_tasks.model.batching import insert_locale_tokens
 from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint
 from q2pt_tasks.model.examples import FloatMatrix, Packed
 from q2pt_tasks.model.inference import score
 from q2pt_tasks.model.precision import Hardware, detect_hardware
-from q2pt_tasks.model.variants import UNKNOWN_LOCALE_TOKEN, locale_token
+from q2pt_tasks.model.variants import NON_UNIFIED, UNKNOWN_LOCALE_TOKEN, locale_token
+
+Types = tuple[tuple[str, float], ...]
+
+
+class LocaleNotServedError(ValueError):
+    """A per-locale model is asked about another locale."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class Prediction:
     `used_unknown_locale` says that the model does not know the locale and was asked for an unknown one.
     """
 
-    product_types: tuple[tuple[str, float], ...]
+    product_types: Types
     used_unknown_locale: bool
 
 
@@ -36,7 +45,11 @@ class Predictor:
         self._tokenizer = checkpoint.tokenizer
         self._hardware = hardware
         self.metadata = checkpoint.metadata
-        self._thresholds = Thresholds.from_dict(dict(checkpoint.metadata.thresholds))
+        thresholds = Thresholds.from_dict(dict(checkpoint.metadata.thresholds))
+        types = checkpoint.metadata.product_types
+        # Laid out once: with thousands of types it takes longer than what else a single query needs around the network.
+        self._limits = {locale: thresholds.for_locale(locale, types) for locale in thresholds.by_locale}
+        self._other_limits = thresholds.for_locale("", types)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -51,6 +64,20 @@ class Predictor:
         """Whether queries of `locale` are asked with the unknown-locale token."""
         return self.metadata.is_aware and locale not in self.metadata.locales
 
+    def check_locale(self, locale: str) -> None:
+        """Checks that queries of `locale` can be answered.
+
+        Raises:
+            LocaleError: it is not a language and a region such as `en-GB`.
+            LocaleNotServedError: the model is a per-locale one, of another locale.
+        """
+        check_locale(locale)
+        if self.metadata.variant == NON_UNIFIED and locale not in self.metadata.locales:
+            raise LocaleNotServedError(
+                f"the model was trained on {', '.join(self.metadata.locales)} alone, found the locale {locale!r}: "
+                f"give the model of {locale}, or a unified one"
+            )
+
     def scores(self, queries: Sequence[str], locale: str) -> FloatMatrix:
         """Probability per query and product type, in the order of the metadata's `product_types`.
 
@@ -61,26 +88,64 @@ class Predictor:
         Raises:
             TypeError: `queries` is one text, which would be taken for its letters.
         """
-        if isinstance(queries, str):
-            raise TypeError(f"queries is the text {queries!r}: give a list, [{queries!r}]")
-        normalised = [normalise_query(query) for query in queries]
-        tokens = Packed.pack(self._tokenizer.encode(normalised, self.metadata.max_tokens))
-        if self.metadata.is_aware:
-            name = UNKNOWN_LOCALE_TOKEN if self.uses_unknown_locale(locale) else locale_token(locale)
-            token_id = self._tokenizer.id_of(name)
-            tokens = insert_locale_tokens(tokens, np.full(len(tokens), token_id))
-        return score(self._network, tokens, self._hardware)
+        _refuse_text(queries)
+        return self._score([normalise_query(query) for query in queries], [self._told(locale)] * len(queries))
 
     def predict(self, queries: Sequence[str], locale: str) -> list[Prediction]:
-        """Per query the product types whose score reaches the checkpoint's threshold."""
-        types = self.metadata.product_types
-        scores = self.scores(queries, locale)
-        limits = self._thresholds.for_locale(locale, types)
+        """Per query the product types whose score reaches the checkpoint's threshold; none for a blank query.
+
+        Raises:
+            TypeError: `queries` is one text.
+            LocaleError, LocaleNotServedError: as `check_locale` does.
+        """
+        _refuse_text(queries)
+        self.check_locale(locale)
+        normalised = [normalise_query(query) for query in queries]
+        asked = [query for query in normalised if query]
+        found = self._named(self.answer(asked, [locale] * len(asked)))
         unknown = self.uses_unknown_locale(locale)
-        return [
-            Prediction(
-                tuple((types[i], float(row[i])) for i in np.argsort(-row, kind="stable") if row[i] >= limits[i]),
-                unknown,
-            )
-            for row in scores
+        return [Prediction(next(found) if query else (), unknown) for query in normalised]
+
+    def answer(self, queries: Sequence[str], locales: Sequence[str]) -> Answers:
+        """The product types of normalised queries that are not blank, each asked in its own locale.
+
+        What the network would read twice is scored once: a query of two locales, where the model is not told the
+        locale or knows neither. All scores are in memory at once.
+        """
+        names = {name: index for index, name in enumerate(dict.fromkeys(locales))}
+        told = {name: self._told(name) for name in names}
+        read = [(query, told[name]) for query, name in zip(queries, locales, strict=True)]
+        rows = {pair: row for row, pair in enumerate(dict.fromkeys(read))}
+        limits = [self._limits.get(name, self._other_limits) for name in names]
+        return select_answers(
+            self._score([query for query, _ in rows], [token for _, token in rows]),
+            np.array(limits, dtype=np.float32).reshape(len(names), len(self.metadata.product_types)),
+            np.array([rows[pair] for pair in read], dtype=np.int64),
+            np.array([names[name] for name in locales], dtype=np.int64),
+        )
+
+    def _told(self, locale: str) -> str:
+        """The token that tells the network the locale; empty where it is not told."""
+        if not self.metadata.is_aware:
+            return ""
+        return UNKNOWN_LOCALE_TOKEN if self.uses_unknown_locale(locale) else locale_token(locale)
+
+    def _score(self, queries: Sequence[str], told: Sequence[str]) -> FloatMatrix:
+        tokens = Packed.pack(self._tokenizer.encode(queries, self.metadata.max_tokens))
+        if self.metadata.is_aware:
+            ids = {token: self._tokenizer.id_of(token) for token in set(told)}
+            tokens = insert_locale_tokens(tokens, np.array([ids[token] for token in told], dtype=np.int64))
+        return score(self._network, tokens, self._hardware)
+
+    def _named(self, answers: Answers) -> Iterator[Types]:
+        names, offsets = self.metadata.product_types, answers.types.offsets.tolist()
+        pairs = [
+            (names[index], value)
+            for index, value in zip(answers.types.values.tolist(), answers.scores.tolist(), strict=True)
         ]
+        return (tuple(pairs[start:end]) for start, end in pairwise(offsets))
+
+
+def _refuse_text(queries: Sequence[str]) -> None:
+    if isinstance(queries, str):
+        raise TypeError(f"queries is the text {queries!r}: give a list, [{queries!r}]")

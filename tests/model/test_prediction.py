@@ -1,0 +1,92 @@
+"""What a predictor answers, and what it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import LOCALES, THRESHOLDS, TYPES, WORDS, exact_predictor, random_checkpoint
+
+from q2pt_tasks.data.schema import LocaleError
+from q2pt_tasks.model.examples import FloatMatrix, Packed
+from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.precision import Hardware
+from q2pt_tasks.model.prediction import LocaleNotServedError, Predictor
+
+VARIANTS = ("non_unified", "unified_agnostic", "unified_aware")
+QUERIES = [f"{first} {second}" for first in WORDS for second in WORDS]
+
+
+@pytest.fixture(params=VARIANTS)
+def predictor(request: pytest.FixtureRequest, tmp_path: Path) -> Predictor:
+    return exact_predictor(random_checkpoint(tmp_path, request.param))
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_prediction_is_what_reaches_the_thresholds_of_the_locale(predictor: Predictor, locale: str) -> None:
+    scores, limits = predictor.scores(QUERIES, locale), THRESHOLDS.for_locale(locale, TYPES)
+    expected = [
+        tuple((TYPES[i], float(row[i])) for i in np.argsort(-row, kind="stable") if row[i] >= limits[i])
+        for row in scores
+    ]
+    assert [prediction.product_types for prediction in predictor.predict(QUERIES, locale)] == expected
+    assert len({tuple(name for name, _ in types) for types in expected}) > 5
+
+
+def test_questions_of_several_locales_are_answered_as_those_of_one(predictor: Predictor) -> None:
+    queries, locales = [query for query in QUERIES for _ in LOCALES], list(LOCALES) * len(QUERIES)
+    answers = predictor.answer(queries, locales)
+    for index in range(0, len(queries), 7):
+        (alone,) = predictor.predict([queries[index]], locales[index])
+        found = answers.types.of(index).tolist()
+        assert [TYPES[number] for number in found] == [name for name, _ in alone.product_types]
+
+
+def test_the_network_reads_a_query_once_where_it_is_not_told_the_locale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def score(_: Network, tokens: Packed, __: Hardware) -> FloatMatrix:
+        read.append(len(tokens))
+        return np.zeros((len(tokens), len(TYPES)), np.float32)
+
+    monkeypatch.setattr("q2pt_tasks.model.prediction.score", score)
+    locales = [*LOCALES, "fr-FR", "fr-BE"]
+    for variant in VARIANTS:
+        exact_predictor(random_checkpoint(tmp_path / variant, variant)).answer(["hat"] * 5, locales)
+    # The two stores that the locale-aware model does not know are one to it.
+    assert read == [1, 1, 4]
+
+
+def test_a_blank_query_has_no_product_types(predictor: Predictor) -> None:
+    first, blank, invisible, last = predictor.predict(["red hat", "  ", "\u200f", "Red  HAT"], "en-US")
+    assert blank.product_types == invisible.product_types == ()
+    assert first.product_types == last.product_types != ()
+
+
+def test_no_queries_get_no_predictions(predictor: Predictor) -> None:
+    assert predictor.predict([], "en-US") == []
+
+
+def test_a_query_of_unknown_pieces_is_asked_like_any_other(predictor: Predictor) -> None:
+    (prediction,) = predictor.predict(["日本語"], "en-US")
+    scores = predictor.scores(["日本語"], "en-US")[0]
+    assert dict(prediction.product_types).items() <= dict(zip(TYPES, scores.tolist(), strict=True)).items()
+
+
+def test_a_locale_that_is_none_is_refused(predictor: Predictor) -> None:
+    with pytest.raises(LocaleError, match="a language and a region such as en-GB, found 'uk'"):
+        predictor.predict(["hat"], "uk")
+
+
+def test_a_per_locale_model_refuses_another_locale(tmp_path: Path) -> None:
+    predictor = exact_predictor(random_checkpoint(tmp_path, "non_unified", ["en-GB"]))
+    assert predictor.predict(["hat"], "en-GB")
+    with pytest.raises(LocaleNotServedError, match="trained on en-GB alone, found the locale 'en-US'"):
+        predictor.predict(["hat"], "en-US")
+
+
+@pytest.mark.parametrize("variant", ["unified_agnostic", "unified_aware"])
+def test_a_unified_model_answers_any_locale_and_says_where_it_does_not_know_it(tmp_path: Path, variant: str) -> None:
+    (prediction,) = exact_predictor(random_checkpoint(tmp_path, variant)).predict(["hat"], "fr-FR")
+    assert prediction.used_unknown_locale == (variant == "unified_aware")
