@@ -165,5 +165,5 @@ def _lay_out(tokens: Packed, places: Int64Array, shape: tuple[int, int]) -> Pack
     ids, positions, owners = (np.full(shape[0] * shape[1], nothing) for nothing in (0, 0, _NOBODY))
     ids[place], positions[place] = tokens.values, within
     owners[place] = np.repeat(np.arange(len(tokens)), tokens.lengths)
-    rows = (torch.from_numpy(part).view(shape) for part in (ids, positions, owners))
-    return PackedTokens(*rows, torch.from_numpy(places.copy()))
+    in_rows = [torch.from_numpy(part).view(shape) for part in (ids, positions, owners)]
+    return PackedTokens(in_rows[0], in_rows[1], in_rows[2], torch.from_numpy(places))

@@ -1,5 +1,6 @@
 """Dropout that costs what it drops."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -22,7 +23,7 @@ class Dropout(nn.Dropout):
             return input
         if self.p > _RARE or not input.is_cpu:
             return functional.dropout(input, self.p)
-        return cast(torch.Tensor, _Drop.apply(input, self.p))
+        return _drop(input, self.p)
 
 
 class _Drop(torch.autograd.Function):
@@ -36,8 +37,11 @@ class _Drop(torch.autograd.Function):
         return _scaled_without(gradients[0], ctx), None
 
 
+_drop = cast(Callable[..., torch.Tensor], _Drop.apply)
+
+
 def _scaled_without(values: torch.Tensor, ctx: Any) -> torch.Tensor:  # noqa: ANN401
-    kept = values.contiguous() * ctx.scale
+    kept: torch.Tensor = values.contiguous() * ctx.scale
     kept.view(-1).index_fill_(0, ctx.dropped, 0.0)
     return kept
 

@@ -5,6 +5,7 @@ and adds that to the sum; an embedding makes a gradient of the whole table for e
 once after each change, and gradients are added where they belong.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -28,21 +29,20 @@ class Linear(nn.Linear):
         if not torch.is_autocast_enabled(device):
             return functional.linear(states, self.weight[rows], self.bias[rows])
         weight, bias = self._weights_in(torch.get_autocast_dtype(device))
-        product = _Product.apply(states.to(weight.dtype), weight[rows], bias[rows], self.weight, self.bias, rows)
-        return cast(torch.Tensor, product)
+        return _product(states.to(weight.dtype), weight[rows], bias[rows], self.weight, self.bias, rows)
 
     def _weights_in(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         # PyTorch counts the changes of a tensor; another tensor is another storage.
         parts = (self.weight, self.bias)
         state = (dtype, *((part._version, part.data_ptr()) for part in parts))
         if self._converted is None or self._converted[0] != state:
-            self._converted = (state, *(part.detach().to(dtype) for part in parts))
+            self._converted = state, self.weight.detach().to(dtype), self.bias.detach().to(dtype)
         return self._converted[1:]
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: PLR0913
+    def forward(
         ctx: Any,  # noqa: ANN401 - torch has no type for it
         states: torch.Tensor,
         weight: torch.Tensor,
@@ -65,11 +65,20 @@ class _Product(torch.autograd.Function):
         return gradients[0] @ weight, None, None, None, None, None
 
 
+_product = cast(Callable[..., torch.Tensor], _Product.apply)
+
+
 class Table(nn.Embedding):
     """`nn.Embedding`, whose gradient costs as much as it has rows that are read, not as the table has."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
-        return cast(torch.Tensor, _Rows.apply(self.weight, input))
+        return _rows(self.weight, input)
+
+    @classmethod
+    def of(cls, rows: torch.Tensor, padding_idx: int | None) -> "Table":
+        """The table that has these rows."""
+        count, width = rows.shape
+        return cls(count, width, padding_idx, _weight=rows)
 
 
 class _Rows(torch.autograd.Function):
@@ -84,6 +93,9 @@ class _Rows(torch.autograd.Function):
         (rows,) = ctx.saved_tensors
         _sum_of(ctx.table).index_add_(0, rows.flatten(), gradients[0].flatten(0, -2).to(ctx.table.dtype))
         return None, None
+
+
+_rows = cast(Callable[..., torch.Tensor], _Rows.apply)
 
 
 def add_gradient(parameter: nn.Parameter, rows: slice, gradient: torch.Tensor) -> None:

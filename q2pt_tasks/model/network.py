@@ -77,7 +77,7 @@ def grow_words(network: Network, tokens: int) -> None:
         return
     table = torch.empty(tokens, old.embedding_dim).normal_(std=INITIAL_SPREAD)
     table[: old.num_embeddings] = old.weight.detach()
-    network.set_words(Table.from_pretrained(table, freeze=False, padding_idx=old.padding_idx))
+    network.set_words(Table.of(table, old.padding_idx))
 
 
 # Standard deviation of fresh weights, as in BERT.

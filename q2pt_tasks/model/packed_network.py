@@ -81,7 +81,7 @@ class Embeddings(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.words = Table(shape.tokens, shape.width, padding_idx=shape.pad_token)
+        self.words: nn.Embedding = Table(shape.tokens, shape.width, padding_idx=shape.pad_token)
         self.positions = Table(shape.positions, shape.width)
         self.segments = Table(shape.segments, shape.width) if shape.segments else None
         self.norm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
@@ -136,11 +136,11 @@ class Layer(nn.Module):
         query, key, value = (self._by_head(part) for part in (query, key, value))
         closeness = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=1 / math.sqrt(query.shape[-1]))
         attended = torch.bmm(closeness.softmax(-1).to(value.dtype), value)
-        return attended.unflatten(0, (-1, self._heads)).transpose(1, 2).flatten(2)
+        return cast(torch.Tensor, attended.unflatten(0, (-1, self._heads)).transpose(1, 2).flatten(2))
 
     def _by_head(self, states: torch.Tensor) -> torch.Tensor:
         """(rows, length, width) as (rows * heads, length, width of a head)."""
-        return states.unflatten(-1, (self._heads, -1)).transpose(1, 2).flatten(0, 1)
+        return cast(torch.Tensor, states.unflatten(-1, (self._heads, -1)).transpose(1, 2).flatten(0, 1))
 
     def _above_attention(self, states: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         states = self.attention_norm(states + self.attention_dropout(self.attention_out(attended)))

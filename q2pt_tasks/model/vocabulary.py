@@ -38,7 +38,7 @@ def trim_words(network: Network, occurring: OccurringTokens) -> torch.Tensor:
     full = network.words
     rows = full.weight.detach()[torch.from_numpy(occurring.token_ids)].clone()
     padding = None if full.padding_idx is None else int(occurring.trimmed_ids(np.array([full.padding_idx]))[0])
-    network.set_words(Table.from_pretrained(rows, freeze=False, padding_idx=padding))
+    network.set_words(Table.of(rows, padding))
     return full.weight.detach()
 
 
@@ -48,4 +48,4 @@ def restore_words(network: Network, occurring: OccurringTokens, full_table: torc
     trained = network.words
     table[torch.from_numpy(occurring.token_ids)] = trained.weight.detach().to(table)
     padding = None if trained.padding_idx is None else int(occurring.token_ids[trained.padding_idx])
-    network.set_words(Table.from_pretrained(table, freeze=False, padding_idx=padding))
+    network.set_words(Table.of(table, padding))

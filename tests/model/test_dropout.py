@@ -37,6 +37,7 @@ def test_rare_dropout_scales_what_it_keeps_and_its_gradient() -> None:
     kept = Dropout(0.01).train()(values)
     assert sorted(kept.unique().tolist()) == [0.0, pytest.approx(1 / 0.99)]
     kept.sum().backward()
+    assert values.grad is not None
     assert torch.equal(values.grad, kept.detach())
 
 
