@@ -19,7 +19,7 @@ def score(network: Network, tokens: Packed, hardware: Hardware) -> FloatMatrix:
     scores = np.zeros((len(tokens), network.head.out_features), dtype=np.float32)
     with hardware.autocast():
         for stretch in stretches(len(tokens)):
-            for piece in pieces_of(tokens, stretch, _TOKENS):
+            for piece in pieces_of(tokens, stretch, hardware.tokens_at_once(_TOKENS)):
                 logits = network(piece.tokens.to(hardware.device))
                 scores[piece.rows] = logits.float().sigmoid().cpu().numpy()[piece.inputs]
     return scores

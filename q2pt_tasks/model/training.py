@@ -140,7 +140,7 @@ class Trainer:
     def _pieces(self, examples: Examples, rows: Int64Array) -> Iterator[Piece]:
         """The batch in pieces that fit the cache, with many processes so many that none is left without."""
         share = -(-int(examples.tokens.lengths[rows].sum()) // self.workers.count)
-        return pieces_of(examples.tokens, rows, min(self.recipe.micro_tokens, share))
+        return pieces_of(examples.tokens, rows, min(self.hardware.tokens_at_once(self.recipe.micro_tokens), share))
 
     def _draw_for(self, *place: int) -> None:
         """Makes what is dropped depend on a piece's place alone: not on what ran before, nor on who computes it."""
