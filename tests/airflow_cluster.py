@@ -210,6 +210,8 @@ class Cluster:
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.folder / "logs"),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.ports["health"]),
             "HF_HOME": str(home / "huggingface"),
+            # The programs of PATH would load what is installed, which may be another checkout.
+            "PYTHONPATH": str(PROJECT),
             "Q2PT_SCHEDULE": RARELY,
             "Q2PT_WORK_DIR": str(home / "q2pt"),
         }
