@@ -170,6 +170,8 @@ def test_a_night_of_the_schedule_and_one_that_finds_nothing_new(cluster: Cluster
     states = cluster.api.states(again)
     assert {states[task] for task in (*TRAININGS, *STAGES)} == {"skipped"}
     assert {states[task] for task in AROUND} == {"success"}
+    assert sorted(cluster.parts["gpu-worker"].tasks()) == sorted(TRAININGS), "no worker hears of a skipped stage"
+    assert sorted(cluster.parts["worker"].tasks()) == sorted([*STAGES, *AROUND, *AROUND])
 
 
 def test_a_worker_is_killed_while_it_trains(cluster: Cluster, shop: Shop, signals: Signals) -> None:
