@@ -6,7 +6,8 @@ group per matrix stage, the edges that DVC sees.
 
 - **configure** makes the run's commit on a branch `run/...` of the git remote: params with the form's changes, what the
   source holds, the model in production. Every task works in its own clone of that commit.
-- **A stage** is skipped where nothing that it depends on has changed, else restored from the DVC cache, else run.
+- **A stage** is skipped where nothing that it depends on has changed, else restored from the DVC cache, else run. The
+  run's page *Results* says why one was skipped. Clear it, and it looks again.
 - **join** commits one `dvc.lock` of all that has ended well, also after a failure: every night can be reproduced.
 - **decide** follows the gate. **approval**, where the form asks for it, waits for a person and in the end rejects by
   itself. **promote** puts the candidate into production.

@@ -127,6 +127,11 @@ class Airflow:
         path = f"{_path(dag, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
         self._call("PATCH", path, {"chosen_options": [option], "params_input": {}})
 
+    def clear(self, run_id: str, task_id: str, dag: str = RETRAINING) -> None:
+        """Has a task and those after it run again, as a person does in the page."""
+        body = {"dag_run_id": run_id, "task_ids": [task_id], "include_downstream": True, "dry_run": False}
+        self._call("POST", f"dags/{dag}/clearTaskInstances", {**body, "only_failed": False, "reset_dag_runs": True})
+
     def remove(self, run_id: str, dag: str = RETRAINING) -> None:
         """Ends a run, whatever its tasks do, and forgets it."""
         self._call("PATCH", _path(dag, run_id), {"state": "failed"})

@@ -6,7 +6,6 @@ Other than there are addresses, ports, folders and secrets; moto serves S3, and 
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from airflow_api import Airflow
 from airflow_local import RARELY
 from compose_file import filled_in, read_env, read_services
+from process_family import Process, family, kill, stopped_family
 
 from q2pt_tasks.orchestration import guard
 
@@ -66,14 +66,8 @@ class Part:
 
     def kill(self) -> None:
         """Ends it and all that it has started at once, as a crash of its host would."""
-        stopped: set[_Process] = set()
-        # A process that is stopped starts no other, so that in the end none is missed.
-        while found := _family(self.process.pid) - stopped:
-            _signal(found, signal.SIGSTOP)
-            stopped |= found
-        _signal(stopped, signal.SIGKILL)
+        kill(stopped_family(self.process.pid))
         self.process.wait()
-        _wait_for_end(stopped)
 
 
 @dataclass
@@ -137,17 +131,16 @@ class Cluster:
     def stop(self, services: Collection[str]) -> None:
         """Asks services to end; what is left of them after a while is killed."""
         ending = [self.parts.pop(service) for service in services]
-        families = set[_Process]().union(*(_family(part.process.pid) for part in ending))
+        families = set[Process]().union(*(family(part.process.pid) for part in ending))
         for part in ending:
             part.process.terminate()
         deadline = time.monotonic() + _STOP_SECONDS
         for part in ending:
             with suppress(subprocess.TimeoutExpired):
                 part.process.wait(max(deadline - time.monotonic(), 0))
-        _signal(families, signal.SIGKILL)
+        kill(families)
         for part in ending:
             part.process.wait()
-        _wait_for_end(families)
 
     def launch(self, service: str, command: Sequence[str], environment: Mapping[str, str]) -> Part:
         """Starts a command in a session of its own; it dies with this process."""
@@ -217,6 +210,8 @@ class Cluster:
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.folder / "logs"),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.ports["health"]),
             "HF_HOME": str(home / "huggingface"),
+            # The programs of PATH would load what is installed, which may be another checkout.
+            "PYTHONPATH": str(PROJECT),
             "Q2PT_SCHEDULE": RARELY,
             "Q2PT_WORK_DIR": str(home / "q2pt"),
         }
@@ -351,58 +346,3 @@ def _free_ports() -> list[int]:
 def _is_served(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
-
-
-@dataclass(frozen=True)
-class _Process:
-    """A process; its number alone may be given to another one later."""
-
-    pid: int
-    started: str
-
-    def lives(self) -> bool:
-        found = _find(self.pid)
-        return found == self
-
-
-def _find(pid: int) -> _Process | None:
-    """The process of this number, if it has not ended."""
-    try:
-        # After the name, which is in brackets and may hold anything.
-        state, *others = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if state in "ZX" else _Process(pid, others[18])
-
-
-def _family(root: int) -> set[_Process]:
-    """A process and all below it."""
-    found: set[_Process] = set()
-    waiting = [root]
-    while waiting:
-        pid = waiting.pop()
-        if process := _find(pid):
-            found.add(process)
-            waiting += _children(pid)
-    return found
-
-
-def _children(pid: int) -> Iterator[int]:
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            yield from map(int, listed.read_text(encoding="ascii").split())
-
-
-def _signal(processes: Iterable[_Process], number: signal.Signals) -> None:
-    for process in processes:
-        if process.lives():
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, number)
-
-
-def _wait_for_end(processes: Collection[_Process]) -> None:
-    deadline = time.monotonic() + _STOP_SECONDS
-    while left := [process.pid for process in processes if process.lives()]:
-        if time.monotonic() > deadline:
-            raise ClusterError(f"processes are left: {left}")
-        time.sleep(_POLL_SECONDS)

@@ -52,8 +52,9 @@ class Children:
         }
 
     def stage(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        address = request["address"]
-        return {"address": address, "state": "ran", "entry": {"cmd": address}, "seconds": 1.0, "rows": {}}
+        address, commit = request["address"], request["commit"]
+        entry = {"cmd": address}
+        return {"commit": commit, "address": address, "state": "ran", "entry": entry, "seconds": 1.0, "rows": {}}
 
     def join(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self.joined = sorted(request["entries"])

@@ -164,6 +164,11 @@ _GRAPH = TypeAdapter(Graph)
 _HINTS = TypeAdapter(Hints)
 
 
+def task_id(address: str) -> str:
+    """The id of a stage's task: of the items of a matrix, which are a group, Airflow puts the group's name first."""
+    return address.replace("@", ".", 1)
+
+
 def read_graph(root: Path, cache_folder: Path) -> Graph:
     """The graph of the repository at `root`, computed where `cache_folder` does not have it.
 

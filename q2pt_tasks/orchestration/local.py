@@ -100,7 +100,7 @@ class Place:
             # A proxy for the world outside must not be asked for the parts of Airflow here.
             "NO_PROXY": _without_proxy("NO_PROXY"),
             "no_proxy": _without_proxy("no_proxy"),
-            # A skipped task lasts as long as this, 5 s by default.
+            # A task that skips itself lasts as long as this, 5 s by default.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "Q2PT_DVC_CACHE": str(self.checkout / ".dvc/cache"),
             "Q2PT_GIT_REMOTE": str(self.remote),

@@ -1,6 +1,7 @@
 """The tasks of the retraining DAG: each runs one command of `python -m q2pt_tasks.orchestration` as a child process.
 
 What tasks tell each other goes through XCom: the plan of `configure`, and of each stage its result with its lock entry.
+A stage that `configure` skips tells nothing: its entry is in the plan.
 """
 
 import json
@@ -12,8 +13,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from q2pt_tasks.orchestration.graph import task_id
+from q2pt_tasks.orchestration.idle import Idle, read_idle
+from q2pt_tasks.orchestration.plan import Entry
 from q2pt_tasks.orchestration.process import Command
 
 CONFIGURE = "configure"
@@ -21,7 +26,7 @@ JOIN = "join"
 APPROVAL = "approval"
 # An answer to it.
 APPROVE = "Approve"
-# The XCom of a stage, also of one that is skipped: a return value is only kept of a task that succeeds.
+# The XCom of a stage that has run, also where it skips itself: a return value is only kept of a task that succeeds.
 STAGE = "stage"
 # The XCom of a stage that has failed: the pages that it wrote, which say why.
 PAGES = "pages"
@@ -79,7 +84,7 @@ class ChildOperator(BaseOperator):
 
 
 class ConfigureOperator(ChildOperator):
-    """Makes the run's commit and plans the run.
+    """Makes the run's commit, plans the run, and skips the tasks of stages that have nothing to do.
 
     Args:
         rendered: the addresses of the stages that the DAG has tasks for, each with those before it.
@@ -92,21 +97,29 @@ class ConfigureOperator(ChildOperator):
         self.rendered = {address: list(upstream) for address, upstream in rendered.items()}
 
     def execute(self, context: Context) -> dict[str, Any]:
-        logical_date = context["dag_run"].logical_date
-        plan = self.run_child(
-            {
-                "run_id": context["run_id"],
-                "logical_date": logical_date and logical_date.isoformat(),
-                "form": dict(context["params"]),
-                "rendered": self.rendered,
-            }
-        )
+        plan = self.run_child(self._request(context))
         self.log.info("%s", plan["summary"])
+        if tasks := read_idle(plan).tasks:
+            self.log.info("Skipped: %s", ", ".join(f"{name} ({why})" for name, why in tasks.items()))
+            # The exception ends the task well, but a returned value would be lost.
+            context["ti"].xcom_push(key=BaseXCom.XCOM_RETURN_KEY, value=plan)
+            raise DownstreamTasksSkipped(tasks=list(tasks))  # type: ignore[no-untyped-call]
         return plan
+
+    def _request(self, context: Context) -> dict[str, Any]:
+        logical_date = context["dag_run"].logical_date
+        return {
+            "run_id": context["run_id"],
+            "logical_date": logical_date and logical_date.isoformat(),
+            "form": dict(context["params"]),
+            "rendered": self.rendered,
+        }
 
 
 class StageOperator(ChildOperator):
     """Runs one stage, where something that it depends on has changed; it is skipped where nothing has.
+
+    Of a stage that `configure` has skipped it only runs when a person clears the task.
 
     Args:
         address: the stage, as DVC addresses it.
@@ -121,13 +134,15 @@ class StageOperator(ChildOperator):
     def execute(self, context: Context) -> None:
         task = context["ti"]
         plan = task.xcom_pull(task_ids=CONFIGURE)
-        if self.address in plan["skipped"]:
+        idle = read_idle(plan)
+        if self.address in idle.left_out:
             raise AirflowSkipException(
                 f"{self.address} is not part of this run: the form leaves it out, or it has gone from main"
             )
-        # Whoever clears the task asks for another look: what was there may be lost by now.
-        known = self._unchanged(plan) if task.try_number == 1 else None
-        result = known or self._run_stage(context, plan)
+        if self.address in idle.unchanged:
+            # Should the second look fail, the stage must not count as unchanged all the same.
+            task.xcom_push(key=STAGE, value=idle.doubt(self.address))
+        result = self._run_stage(context, plan)
         # Before the task may be skipped: the stages after it need the entry.
         task.xcom_push(key=STAGE, value=result)
         if result["state"] == "unchanged":
@@ -138,7 +153,7 @@ class StageOperator(ChildOperator):
         request = {
             "commit": plan["commit"],
             "address": self.address,
-            "upstream": pushed_entries(self, context),
+            "upstream": entries_before(self, context, read_idle(plan)),
             "last": plan["last"].get(self.address),
             "force": plan["force"],
         }
@@ -148,13 +163,6 @@ class StageOperator(ChildOperator):
             if failure.pages:
                 context["ti"].xcom_push(key=PAGES, value=failure.pages)
             raise
-
-    def _unchanged(self, plan: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The result of a stage that `configure` has found unchanged, together with all stages before it."""
-        entry = plan["unchanged"].get(self.address)
-        if entry is None:
-            return None
-        return {"address": self.address, "state": "unchanged", "entry": entry, "seconds": 0.0, "rows": {}}
 
 
 class JoinOperator(ChildOperator):
@@ -166,7 +174,7 @@ class JoinOperator(ChildOperator):
         plan = context["ti"].xcom_pull(task_ids=CONFIGURE)
         if plan is None:
             raise AirflowSkipException("there is nothing to join: the run has no commit, configure has failed")
-        return self.run_child({"plan": plan, "entries": pushed_entries(self, context)})
+        return self.run_child({"plan": plan, "entries": entries_before(self, context, read_idle(plan))})
 
 
 class PromoteOperator(ChildOperator):
@@ -184,8 +192,11 @@ class PromoteOperator(ChildOperator):
         return self.run_child({"plan": plan, "joined": joined})
 
 
-def pushed_entries(operator: BaseOperator, context: Context) -> dict[str, dict[str, Any]]:
+def entries_before(operator: BaseOperator, context: Context, idle: Idle) -> dict[str, Entry]:
     """The lock entries of the stages directly before a task, by address, of those that have one."""
     stages = sorted(operator.upstream_task_ids)
     results = context["ti"].xcom_pull(task_ids=stages, key=STAGE) if stages else []
-    return {result["address"]: result["entry"] for result in results if result}
+    told = {result["address"]: result for result in results if result}
+    unchanged = {address for address in idle.unchanged if task_id(address) in stages}
+    entries = {address: idle.entry_of(address, told.get(address)) for address in unchanged | told.keys()}
+    return {address: entry for address, entry in sorted(entries.items()) if entry is not None}

@@ -24,7 +24,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.orchestration.operators import PAGES, STAGE
+from q2pt_tasks.orchestration.idle import NOTHING_KNOWN, Idle, read_idle
+from q2pt_tasks.orchestration.operators import CONFIGURE, PAGES, STAGE
 from q2pt_tasks.orchestration.settings import Settings, read_settings
 from q2pt_tasks.orchestration.store import DamagedCacheError, MissingObjectError
 
@@ -62,12 +63,12 @@ class File:
     """A file that a stage makes.
 
     Attributes:
-        task_id: the stage's task.
+        stage: which is no matrix, so that its address and its task's id are its name.
         out: its output, as `dvc.lock` names it: the file, or the folder that it is in.
         name: its path below the output; empty where the output is the file.
     """
 
-    task_id: str
+    stage: str
     out: str
     name: str = ""
 
@@ -114,6 +115,11 @@ class Run:
             return None
         return answer["value"]
 
+    async def idle(self) -> Idle:
+        """Its stages that have nothing to do, as far as they are known."""
+        plan = await self.told(CONFIGURE)
+        return read_idle(plan) if plan else NOTHING_KNOWN
+
     async def read(self, file: File, store: "PageStore") -> bytes:
         """The content of a file that one of its stages made.
 
@@ -122,11 +128,11 @@ class Run:
             MissingObjectError: the file is not in the store.
             DamagedCacheError: it is there with another content.
         """
-        result = await self.told(file.task_id, STAGE)
-        outs = result["entry"]["outs"] if result else await self.told(file.task_id, PAGES) or []
+        entry = (await self.idle()).entry_of(file.stage, await self.told(file.stage, STAGE))
+        outs = entry["outs"] if entry else await self.told(file.stage, PAGES) or []
         hashes = [out["md5"] for out in outs if out["path"] == file.out]
         if not hashes:
-            raise NoPageError(f"The task {file.task_id} of this run has not made this page, or not yet.")
+            raise NoPageError(f"The task {file.stage} of this run has not made this page, or not yet.")
         return await to_thread.run_sync(store.read, hashes[0], file.name)
 
     async def _get(self, path: str) -> Any:  # noqa: ANN401
@@ -199,7 +205,8 @@ async def _file(request: Request, file: File) -> Response:
 
 async def _results(request: Request) -> Response:
     async with _asked_run(request) as run:
-        tasks = [await _line(run, task) for task in await run.tasks()]
+        idle = await run.idle()
+        tasks = [await _line(run, idle, task) for task in await run.tasks()]
         try:
             summary = json.loads(await run.read(SUMMARY, PageStore(read_settings())))
         except NoPageError:
@@ -214,11 +221,17 @@ async def _results(request: Request) -> Response:
     return HTMLResponse(page, headers=HEADERS)
 
 
-async def _line(run: Run, task: Mapping[str, Any]) -> TaskLine:
-    told = await run.told(task["task_id"], STAGE) if task["operator"] == "StageOperator" else None
-    result = told or {"state": task["state"] or "waits", "rows": {}}
+async def _line(run: Run, idle: Idle, task: Mapping[str, Any]) -> TaskLine:
+    task_id, state = task["task_id"], task["state"]
+    if state == "skipped" and task_id in idle.tasks:
+        return TaskLine(task_id, idle.tasks[task_id], None, "")
+    # What a task has told before it was cleared is not what became of it.
+    ended = task["operator"] == "StageOperator" and state in ("success", "skipped")
+    told = await run.told(task_id, STAGE) if ended else None
+    # One that failed its second look, and that a person then marked as a success, has told no result.
+    result = told if told and told["entry"] else {"state": state or "waits", "rows": {}}
     rows = ", ".join(f"{out} {count:,}" for out, count in result["rows"].items())
-    return TaskLine(task["task_id"], result["state"], task["duration"], rows)
+    return TaskLine(task_id, result["state"], task["duration"], rows)
 
 
 def _metrics(headline: Iterable[Mapping[str, float | None]]) -> list[str]:

@@ -70,6 +70,7 @@ class StageResult:
     """What became of it.
 
     Attributes:
+        commit: the run's commit.
         address: the stage.
         state: unchanged: `last` still holds; restored: the same had run before; ran: its command ran.
         entry: its lock entry.
@@ -77,6 +78,7 @@ class StageResult:
         rows: rows of the tables that it wrote, by output; empty where it is unchanged.
     """
 
+    commit: str
     address: str
     state: State
     entry: Entry
@@ -112,7 +114,7 @@ def run_stage(settings: Settings, request: StageRequest) -> StageResult:
         with Repo() as repo:
             state, entry = _bring_up_to_date(repo, request, open_store(settings, repo))
         rows = {} if state == "unchanged" else _count_rows(entry)
-    return StageResult(request.address, state, entry, time.monotonic() - started, rows)
+    return StageResult(request.commit, request.address, state, entry, time.monotonic() - started, rows)
 
 
 def _bring_up_to_date(repo: Repo, request: StageRequest, store: SharedCache) -> tuple[State, Entry]:

@@ -19,7 +19,7 @@ from dvc_project import VARIATIONS, dvc_project, edges_of_dvc
 
 from q2pt_tasks.orchestration.alerts import FailureAlert
 from q2pt_tasks.orchestration.form import Form
-from q2pt_tasks.orchestration.graph import compute_graph
+from q2pt_tasks.orchestration.graph import compute_graph, task_id
 from q2pt_tasks.orchestration.operators import StageOperator
 
 DAG_IDS = ["q2pt_retraining", "q2pt_click_log"]
@@ -126,7 +126,7 @@ def test_every_path_leads_from_configure_over_all_stages_and_join_to_promote(ret
 def test_a_stage_takes_its_hints_and_its_group_from_dvc_yaml(retraining: DAG) -> None:
     for node in compute_graph(Path.cwd()).nodes:
         task = _stages(retraining)[node.address]
-        assert task.task_id == (f"{node.stage}.{node.item}" if node.item else node.stage)
+        assert task.task_id == task_id(node.address) == (f"{node.stage}.{node.item}" if node.item else node.stage)
         assert (task.pool, task.queue, task.retries) == (node.hints.pool, node.hints.queue, node.hints.retries)
         assert task.doc_md == node.description
         assert task.trigger_rule == "none_failed", "a stage that is unchanged is skipped, and those after it must run"

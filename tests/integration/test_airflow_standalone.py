@@ -100,6 +100,8 @@ class Nights:
         approved: the same with another floor, approved by a person.
         again: the same again, against the champion that it has made.
         third: the same for the third time.
+        lost: the third night after the report was lost from the cache, and gate with all after it was cleared.
+        planned_again: the same after configure with all after it was cleared.
         rejected: with another margin, rejected by a person.
         expired: the same, not answered.
     """
@@ -113,6 +115,8 @@ class Nights:
     approved: Night
     again: Night
     third: Night
+    lost: Night
+    planned_again: Night
     rejected: Night
     expired: Night
 
@@ -137,6 +141,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         approved_night = _answer(server, approved, "Approve")
         again_night = _finish(server, again)
         third = _finish(server, api.trigger({}))
+        _lose(server.place, third.plan["unchanged"]["report"]["outs"][0]["md5"])
+        lost = _clear(server, third.run.id, "gate")
+        planned_again = _clear(server, third.run.id, "configure")
         server.commit_params({"gate.margin": 0.0})
         rejected = _answer(server, api.trigger({"approval": True}), "Reject")
         expired = _finish(server, api.trigger({"approval": True}))
@@ -150,6 +157,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         approved=approved_night,
         again=again_night,
         third=third,
+        lost=lost,
+        planned_again=planned_again,
         rejected=rejected,
         expired=expired,
     )
@@ -185,6 +194,16 @@ def _finish(server: LocalAirflow, run_id: str) -> Night:
     assert api.wait_for_run(run_id, NIGHT_SECONDS) == "success", api.states(run_id)
     plan, joined, verdict = (api.result(run_id, task) for task in ("configure", "join", "decide"))
     return Night(api.run(run_id), api.states(run_id), plan, joined, verdict, _champion(server.remote))
+
+
+def _lose(place: Place, md5: str) -> None:
+    """Takes an object out of the cache."""
+    (Path(place.variables()["Q2PT_DVC_CACHE"]) / "files/md5" / md5[:2] / md5[2:]).unlink()
+
+
+def _clear(server: LocalAirflow, run_id: str, task_id: str) -> Night:
+    server.api.clear(run_id, task_id)
+    return _finish(server, run_id)
 
 
 def _champion(remote: Path) -> dict[str, str]:
@@ -247,6 +266,22 @@ def test_the_third_night_skips_every_stage(
     assert nights.third.verdict["sentence"] == nights.again.verdict["sentence"]
 
 
+def test_a_skipped_stage_that_a_person_clears_looks_again_and_runs_where_its_data_is_lost(nights: Nights) -> None:
+    night = nights.lost
+    assert night.plan["commit"] == nights.third.plan["commit"]
+    assert night.ran == {"report"}, "the gate has looked again, and is unchanged"
+    assert night.joined["complete"]
+    assert night.end == nights.third.end
+
+
+def test_a_run_whose_configure_a_person_clears_skips_its_stages_again(nights: Nights) -> None:
+    night = nights.planned_again
+    assert night.plan["commit"] != nights.third.plan["commit"]
+    assert night.ran == set(), "what the report has handed on for the commit before does not count"
+    assert night.joined["complete"]
+    assert night.end == nights.third.end
+
+
 def test_a_rejected_candidate_leaves_the_champion(nights: Nights) -> None:
     assert nights.rejected.verdict["step"] == "approval"
     assert nights.rejected.end == ["success", "success", "skipped"]
@@ -261,7 +296,7 @@ def test_an_approval_that_nobody_answers_rejects(nights: Nights) -> None:
     assert nights.expired.champion == nights.approved.champion
 
 
-@pytest.mark.parametrize("name", ["approved", "again"])
+@pytest.mark.parametrize("name", ["approved", "again", "planned_again"])
 def test_in_a_clean_clone_of_a_night_there_is_nothing_to_do(nights: Nights, tmp_path: Path, name: str) -> None:
     night: Night = getattr(nights, name)
     assert run_git(nights.place.remote, "rev-parse", night.plan["branch"]) == night.joined["commit"]
@@ -321,12 +356,13 @@ def test_airflow_dags_test_runs_a_night_of_one_variant_without_a_server(nights: 
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     (branch,) = _run_branches(place.remote) - before
     log = done.stdout + done.stderr
-    left_out = "train_unified@unified_agnostic"
-    assert f"{left_out} is not part of this run" in log
+    left_out = "train_unified.unified_agnostic"
+    skipped = re.search(r"Skipped: ([^\n]*\))", log)
+    assert skipped, log
+    unchanged = {f"{stage} (unchanged)" for stage in (DATA | TRAININGS) - {left_out}}
+    assert set(skipped[1].split(", ")) == unchanged | {f"{left_out} (left out)"}
     for address in JUDGED:
         assert f"{address}: ran in" in log
-    for address in {stage.replace(".", "@") for stage in DATA | TRAININGS} - {left_out}:
-        assert f"{address} is unchanged" in log
     assert "No promotion: the form does not ask to promote, and it leaves out the variants unified_agnostic." in log
     assert _champion(place.remote) == nights.approved.champion
     _check_reproducible(place, branch, tmp_path / "clean")

@@ -1,6 +1,8 @@
 """The operators: what they ask of their child process, what they hand on through XCom, and how they end."""
 
+import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -14,9 +16,10 @@ import pytest
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, BaseOperator, Context
 from airflow.sdk.bases.operator import ExecutorSafeguard
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from stage_repository import PIPELINE, Worker, make_worker, variables
 
+from q2pt_tasks.orchestration.idle import read_idle
 from q2pt_tasks.orchestration.operators import (
     APPROVE,
     ChildFailedError,
@@ -25,14 +28,15 @@ from q2pt_tasks.orchestration.operators import (
     NotApprovedError,
     PromoteOperator,
     StageOperator,
+    entries_before,
 )
 
 ENTRY = {"cmd": "x", "outs": []}
-# In place of `python -m q2pt_tasks.orchestration`: answers with its own request.
+# In place of `python -m q2pt_tasks.orchestration`: answers with its own request, beside what a plan has.
 ECHO = """
-import json, sys
+import json, os, sys
 request = json.load(open(sys.argv[sys.argv.index("--request") + 1]))
-answer = {"command": sys.argv[1], "request": request, "summary": "the plan"}
+answer = {"command": sys.argv[1], "request": request, **json.loads(os.environ.get("PLAN", "{}"))}
 json.dump(answer, open(sys.argv[sys.argv.index("--result") + 1], "w"))
 """
 # A stage that says its process id and hangs in the middle of its output, the first time.
@@ -58,9 +62,8 @@ stages:
 class Task:
     """A task instance with the XComs of the others; it keeps what is pushed."""
 
-    def __init__(self, xcoms: Mapping[tuple[str, str], Any], try_number: int = 1) -> None:
+    def __init__(self, xcoms: Mapping[tuple[str, str], Any]) -> None:
         self.xcoms = dict(xcoms)
-        self.try_number = try_number
         self.pushed: dict[str, Any] = {}
 
     def xcom_pull(self, task_ids: str | Iterable[str], key: str = "return_value") -> Any:  # noqa: ANN401
@@ -92,7 +95,7 @@ def _echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _plan(commit: str = "c0", **changes: Any) -> dict[str, Any]:  # noqa: ANN401
     plan = {"commit": commit, "addresses": ["ingest", "label"], "skipped": [], "unchanged": {}, "last": {}}
-    return {**plan, "force": False, **changes}
+    return {**plan, "force": False, "summary": "the plan", **changes}
 
 
 def _execute(operator: BaseOperator, task: Task, **context: Any) -> Any:  # noqa: ANN401
@@ -104,7 +107,7 @@ def _stages() -> tuple[StageOperator, StageOperator]:
     """`label` after `ingest` after `configure`, as in a DAG."""
     with DAG("a_dag", schedule=None):
         configure = ConfigureOperator(task_id="configure", rendered={"ingest": (), "label": ("ingest",)})
-        ingest = StageOperator(task_id="data.ingest", address="ingest")
+        ingest = StageOperator(task_id="ingest", address="ingest")
         label = StageOperator(task_id="label", address="label")
         configure >> ingest >> label
         configure >> label
@@ -112,11 +115,12 @@ def _stages() -> tuple[StageOperator, StageOperator]:
 
 
 def _result(address: str, entry: Mapping[str, Any] = ENTRY) -> dict[str, Any]:
-    return {"address": address, "state": "ran", "entry": dict(entry), "seconds": 1.0, "rows": {}}
+    return {"commit": "c0", "address": address, "state": "ran", "entry": dict(entry), "seconds": 1.0, "rows": {}}
 
 
 @pytest.mark.usefixtures("_echo")
-def test_configure_asks_with_the_run_the_form_and_what_is_rendered() -> None:
+def test_configure_asks_with_the_run_the_form_and_what_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLAN", json.dumps(_plan()))
     operator = ConfigureOperator(task_id="configure", rendered={"ingest": (), "train@small": ("ingest",)})
     form = {"why": "; rm -rf / $(id)\n--force {{ ds }}", "epochs": None}
     night = SimpleNamespace(logical_date=datetime(2026, 7, 1, 2, tzinfo=UTC))
@@ -134,14 +138,50 @@ def test_configure_asks_with_the_run_the_form_and_what_is_rendered() -> None:
 
 
 @pytest.mark.usefixtures("_echo")
-def test_join_asks_with_the_entries_that_are_there() -> None:
+def test_configure_skips_what_is_unchanged_and_what_the_form_leaves_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = _plan(addresses=["ingest", "train@big"], unchanged={"ingest": ENTRY}, skipped=["train@small"])
+    monkeypatch.setenv("PLAN", json.dumps(plan))
+    operator, task = ConfigureOperator(task_id="configure", rendered={}), Task({})
+    with pytest.raises(DownstreamTasksSkipped) as ended:
+        _execute(operator, task, run_id="nightly", dag_run=SimpleNamespace(logical_date=None), params={})
+    assert ended.value.tasks == ["ingest", "train.small"]
+    assert plan.items() <= task.pushed["return_value"].items(), "what is returned is lost where others are skipped"
+    assert "Skipped: ingest (unchanged), train.small (left out)" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_echo")
+def test_configure_returns_its_plan_where_every_stage_has_something_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLAN", json.dumps(_plan()))
+    operator, task = ConfigureOperator(task_id="configure", rendered={}), Task({})
+    answer = _execute(operator, task, run_id="nightly", dag_run=SimpleNamespace(logical_date=None), params={})
+    assert answer["commit"] == "c0"
+    assert task.pushed == {}
+
+
+def _join() -> JoinOperator:
     with DAG("a_dag", schedule=None):
-        stages = [StageOperator(task_id=name, address=name) for name in ("ingest", "label")]
+        stages = [StageOperator(task_id=name, address=name) for name in ("ingest", "label", "split")]
         operator = JoinOperator(task_id="join")
         stages >> operator
+    return operator
+
+
+@pytest.mark.usefixtures("_echo")
+def test_join_asks_with_the_entries_that_are_there() -> None:
     plan = _plan()
     task = Task({("configure", "return_value"): plan, ("ingest", "stage"): _result("ingest")})
-    assert _execute(operator, task)["request"] == {"plan": plan, "entries": {"ingest": ENTRY}}
+    assert _execute(_join(), task)["request"] == {"plan": plan, "entries": {"ingest": ENTRY}}
+
+
+@pytest.mark.usefixtures("_echo")
+def test_join_takes_the_entry_of_a_stage_that_was_skipped_from_the_plan() -> None:
+    plan = _plan(unchanged={"ingest": ENTRY, "label": {"cmd": "old"}, "elsewhere": ENTRY}, skipped=["split"])
+    results = {(name, "stage"): _result(name, {"cmd": "new"}) for name in ("label", "split")}
+    task = Task({("configure", "return_value"): plan, **results})
+    entries = {"ingest": ENTRY, "label": {"cmd": "new"}}
+    assert _execute(_join(), task)["request"]["entries"] == entries
 
 
 def test_join_is_skipped_where_configure_has_failed() -> None:
@@ -187,7 +227,7 @@ def test_a_stage_runs_and_hands_its_entry_to_the_next(worker: Worker, capsys: py
     _execute(ingest, first)
     assert first.pushed["stage"]["state"] == "ran"
     assert "ingested" in capsys.readouterr().out
-    second = Task({**plan, ("data.ingest", "stage"): first.pushed["stage"]})
+    second = Task({**plan, ("ingest", "stage"): first.pushed["stage"]})
     _execute(label, second)
     assert (second.pushed["stage"]["address"], second.pushed["stage"]["state"]) == ("label", "ran")
 
@@ -201,23 +241,40 @@ def test_a_stage_that_hashes_show_to_be_unchanged_hands_its_entry_on_and_is_skip
     assert (task.pushed["stage"]["state"], task.pushed["stage"]["entry"]) == ("unchanged", entry)
 
 
-def test_a_stage_that_the_plan_calls_unchanged_needs_no_process() -> None:
+def test_a_stage_finds_the_entry_of_a_skipped_one_before_it_in_the_plan(worker: Worker) -> None:
+    _, label = _stages()
+    entry = worker.run("ingest").entry
+    task = Task({("configure", "return_value"): _plan(worker.commit, unchanged={"ingest": entry})})
+    _execute(label, task)
+    assert (task.pushed["stage"]["commit"], task.pushed["stage"]["state"]) == (worker.commit, "ran")
+
+
+def test_an_unchanged_stage_that_a_person_clears_looks_again_and_runs_where_its_data_is_lost(worker: Worker) -> None:
     ingest, _ = _stages()
-    task = Task({("configure", "return_value"): _plan("no such commit", unchanged={"ingest": ENTRY})})
+    entry = worker.run("ingest").entry
+    plan = {("configure", "return_value"): _plan(worker.commit, unchanged={"ingest": entry}, last={"ingest": entry})}
+    task = Task(plan)
     with pytest.raises(AirflowSkipException, match="ingest is unchanged"):
         _execute(ingest, task)
-    assert task.pushed["stage"]["entry"] == ENTRY
-
-
-def test_a_stage_that_is_cleared_looks_again_though_the_plan_calls_it_unchanged(worker: Worker) -> None:
-    ingest, _ = _stages()
-    plan = _plan(worker.commit, unchanged={"ingest": ENTRY})
-    task = Task({("configure", "return_value"): plan}, try_number=2)
+    shutil.rmtree(worker.settings.dvc_cache / "files")
+    task = Task(plan)
     _execute(ingest, task)
-    assert task.pushed["stage"]["state"] == "ran"
+    assert (task.pushed["stage"]["state"], task.pushed["stage"]["entry"]) == ("ran", entry)
 
 
-def test_a_stage_that_the_form_leaves_out_is_skipped_and_hands_nothing_on() -> None:
+def test_an_unchanged_stage_that_a_person_clears_and_that_fails_counts_as_unchanged_no_more(worker: Worker) -> None:
+    plan = _plan(worker.commit, unchanged={"fail": ENTRY})
+    task = Task({("configure", "return_value"): plan})
+    with pytest.raises(ChildFailedError, match="exit code 7"):
+        _execute(StageOperator(task_id="fail", address="fail"), task)
+    with DAG("a_dag", schedule=None):
+        join = JoinOperator(task_id="join")
+        StageOperator(task_id="fail", address="fail") >> join
+    after = Task({**task.xcoms, ("fail", "stage"): task.pushed["stage"]})
+    assert entries_before(join, Context(ti=after), read_idle(plan)) == {}  # type: ignore[typeddict-item]
+
+
+def test_a_stage_that_the_form_leaves_out_skips_itself_where_a_person_clears_it() -> None:
     ingest, _ = _stages()
     task = Task({("configure", "return_value"): _plan(addresses=["label"], skipped=["ingest"])})
     with pytest.raises(AirflowSkipException, match="ingest is not part of this run"):

@@ -5,7 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -97,6 +97,16 @@ def _task(task_id: str, state: str | None = "success", start: str | None = "2026
     operator = "StageOperator" if task_id not in ("configure", "promote") else "OtherOperator"
     seconds = None if start is None else 3.25
     return {"task_id": task_id, "state": state, "duration": seconds, "start_date": start, "operator": operator}
+
+
+def _plan(unchanged: Mapping[str, Any], skipped: Sequence[str] = ()) -> dict[str, Any]:
+    return {"commit": "c1", "unchanged": dict(unchanged), "skipped": list(skipped), "summary": "A run."}
+
+
+def _rows(page: str) -> dict[str, list[str]]:
+    """The cells of every row, by its heading."""
+    cells = [row.split("<td") for row in page.split("<tr>")]
+    return {row[0].split(">")[1].split("<")[0]: [cell.split(">")[1].split("<")[0] for cell in row[1:]] for row in cells}
 
 
 @pytest.fixture
@@ -198,14 +208,58 @@ def test_the_results_show_durations_rows_figures_and_the_decision(airflow: Airfl
     }
     page = _get(airflow, f"q2pt_retraining/{RUN}/").text
     assert "The gate says no. &lt;b&gt;Too few&lt;/b&gt;" in page
-    cells = [row.split("<td") for row in page.split("<tr>")]
-    rows = {row[0].split(">")[1].split("<")[0]: [cell.split(">")[1].split("<")[0] for cell in row[1:]] for row in cells}
+    rows = _rows(page)
     assert rows["unified_aware"] == ["0.512", "–"]
     assert rows["majority"] == ["0.100", "–"]
     assert rows["evaluate"] == ["restored", "3.2", "data/labeled 12,345"]
     assert rows["label"] == ["failed", "3.2", ""]
     assert rows["promote"] == ["waits", "–", ""]
     assert list(rows)[-1] == "promote", "what has not started comes last"
+
+
+def test_the_results_say_why_a_stage_was_skipped_that_never_ran(airflow: Airflow) -> None:
+    looked_again = _result("unchanged") | {"commit": "c1"}
+    airflow.tasks = [
+        _task("label", "skipped"),
+        _task("train_non_unified.fr-BE", "skipped"),
+        _task("split", "skipped"),
+        _task("evaluate", "skipped"),
+        _task("ingest"),
+        _task("tokenize"),
+        _task("gate", "failed"),
+        _task("report", None, None),
+    ]
+    airflow.told = {
+        ("configure", "return_value"): _plan(
+            {name: {"cmd": "x", "outs": []} for name in ("label", "ingest", "gate")}, ["train_non_unified@fr-BE"]
+        ),
+        ("split", "stage"): looked_again,
+        ("ingest", "stage"): _result("ran") | {"commit": "c1"},
+        ("tokenize", "stage"): {"commit": "c1", "address": "tokenize", "entry": None},
+        # Of a try before it was cleared.
+        ("report", "stage"): _result("ran") | {"commit": "c0"},
+    }
+    rows = _rows(_get(airflow, f"q2pt_retraining/{RUN}/").text)
+    assert rows["label"] == ["unchanged", "–", ""]
+    assert rows["train_non_unified.fr-BE"] == ["left out", "–", ""]
+    assert rows["split"] == ["unchanged", "3.2", ""]
+    assert rows["evaluate"] == ["skipped", "3.2", ""], "as where the run took too long"
+    assert rows["ingest"] == ["ran", "3.2", ""], "a person cleared it, and what it had made was lost"
+    assert rows["tokenize"] == ["success", "3.2", ""], "it failed, and a person marked it as a success"
+    assert rows["gate"] == ["failed", "3.2", ""]
+    assert rows["report"] == ["waits", "–", ""]
+
+
+def test_the_pages_of_stages_that_never_ran_are_those_of_an_earlier_run(airflow: Airflow, cache: Path) -> None:
+    entries = {address: told["entry"] for (address, _), told in airflow.told.items()}
+    airflow.told = {("configure", "return_value"): _plan(entries)}
+    assert _get(airflow, f"q2pt_retraining/{RUN}/reports/index.html").text == PAGE
+    assert _get(airflow, f"q2pt_retraining/{RUN}/reports/validation/index.html").text == "<h1>Accepted</h1>"
+    remade = _result("ran", report=_object(cache, "<h1>Remade</h1>"))
+    airflow.told["report", "stage"] = remade | {"commit": "c1"}
+    assert _get(airflow, f"q2pt_retraining/{RUN}/reports/index.html").text == "<h1>Remade</h1>"
+    airflow.told["report", "stage"] = remade | {"commit": "c0"}
+    assert _get(airflow, f"q2pt_retraining/{RUN}/reports/index.html").text == PAGE
 
 
 def test_a_run_of_many_tasks_is_shown_whole(airflow: Airflow) -> None:
