@@ -38,22 +38,23 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Group:
-    """Contestants that run in turn, `repeats` times, each time with the next seed."""
+    """Contestants that run one after the other, `turns` times, each time with the next seed."""
 
     name: str
     contestants: Sequence[Contestant]
-    repeats: int
+    turns: int
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a contestant: what was called, the seconds of the whole process, and the answer."""
+    """One run of a contestant: its call, the load average before it, the seconds of the whole process, the answer."""
 
     group: str
     contestant: str
     seed: int
     call: tuple[str, str, str]
     day: str
+    load: float
     wall: float
     answer: Answer
 

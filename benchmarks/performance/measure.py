@@ -40,7 +40,7 @@ class Arena:
 
     def measure(self, group: Group, results: Results) -> Results:
         """Runs what is not there yet or was called otherwise, and the rest of its turn, which is compared with it."""
-        for seed in range(1, group.repeats + 1):
+        for seed in range(1, group.turns + 1):
             missing = group.contestants[len(_kept(group, seed, results)) :]
             results = results.without_turn(group.name, seed, [contestant.name for contestant in missing])
             for contestant in missing:
@@ -52,9 +52,9 @@ class Arena:
         call = contestant.call(seed)
         log = self.logs / f"{group.replace('/', '-')}-{contestant.name}-{seed}.log".replace(" ", "-")
         log.parent.mkdir(parents=True, exist_ok=True)
-        started = time.monotonic()
+        day, load, started = f"{datetime.now(UTC):%Y-%m-%d}", round(os.getloadavg()[0], 1), time.monotonic()
         answer = self._answer(contestant, call, log)
-        run = Run(group, contestant.name, seed, call, f"{datetime.now(UTC):%Y-%m-%d}", _since(started), answer)
+        run = Run(group, contestant.name, seed, call, day, load, round(time.monotonic() - started, 1), answer)
         sys.stdout.write(f"{group}: {contestant.name}, seed {seed}: {run.wall:.0f} s\n")
         sys.stdout.flush()
         return run
@@ -92,7 +92,3 @@ def _kept(group: Group, seed: int, results: Results) -> list[Contestant]:
 def _environment() -> dict[str, str]:
     """No contestant looks for anything on a network."""
     return {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-
-
-def _since(started: float) -> float:
-    return round(time.monotonic() - started, 1)

@@ -83,4 +83,6 @@ def _runs(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
 
 
 def _total(runs: Sequence[Run]) -> str:
-    return f"All runs together took {sum(run.wall for run in runs) / 60:.0f} minutes."
+    load = max((run.load for run in runs), default=0.0)
+    minutes = sum(run.wall for run in runs) / 60
+    return f"All runs together took {minutes:.0f} minutes; the load average before a run was at most {load}."

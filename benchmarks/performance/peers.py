@@ -55,7 +55,7 @@ def train_defaults(task: Training) -> Timed:
     arguments = TrainingArguments(
         **_surroundings(task), max_steps=task.steps, per_device_train_batch_size=task.batch, seed=task.seed
     )
-    return _train(_trainer(task, chosen, arguments))
+    return _train(_trainer(task, chosen, arguments), len(chosen))
 
 
 def train_tuned(task: Training) -> Timed:
@@ -69,7 +69,7 @@ def train_tuned(task: Training) -> Timed:
     arguments = TrainingArguments(
         **_surroundings(task), **_tuned(task), max_steps=task.steps, train_sampling_strategy="sequential"
     )
-    return _train(_trainer(task, chosen, arguments))
+    return _train(_trainer(task, chosen, arguments), len(chosen))
 
 
 def train_alike(task: Training) -> Timed:
@@ -92,7 +92,7 @@ def train_alike(task: Training) -> Timed:
         compute_loss_func=_loss,
         optimizers=_optimizer_and_schedule(task, model),
     )
-    timed = _train(trainer)
+    timed = _train(trainer, len(chosen))
     trainer.save_model(task.save)
     return timed
 
@@ -140,10 +140,9 @@ def _collator(task: Training) -> DataCollatorWithPadding:
     return DataCollatorWithPadding(AutoTokenizer.from_pretrained(task.model))
 
 
-def _train(trainer: Trainer) -> Timed:
+def _train(trainer: Trainer, queries: int) -> Timed:
     clock = StepClock()
     trainer.train()
-    queries = trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps * len(clock.ends)
     return Timed(ends=tuple(clock.ends), queries=queries, peak_bytes=peak_bytes())
 
 

@@ -17,10 +17,11 @@ LARGE, SMALL, STAGES, PREDICT, SINGLE, START, RECALL = (
     "start",
     "recall",
 )
-# How often each group runs where the command line does not say; seeds count from 1.
-REPEATS = {LARGE: 3, SMALL: 3, STAGES: 2, PREDICT: 3, SINGLE: 3, START: 5, RECALL: 3}
+KINDS = (LARGE, SMALL, STAGES, PREDICT, SINGLE, START, RECALL)
+# Turns of a group where nothing else is said. Starts are short, and differ more.
+_TURNS, _START_TURNS = 3, 5
 # Only a pre-trained model is worth grading.
-GROUP_MODELS = {kind: (E5,) if kind == RECALL else MODELS for kind in REPEATS}
+GROUP_MODELS = {kind: (E5,) if kind == RECALL else MODELS for kind in KINDS}
 
 OURS, DEFAULTS, TUNED = "ours", "defaults", "tuned"
 PRODUCTS = "matrix products"
@@ -49,7 +50,8 @@ class Plan:
     micro_batch: int
     locales: tuple[str, ...]
 
-    def group(self, kind: str, repeats: int | None) -> Group:
+    def group(self, kind: str, turns: int | None) -> Group:
+        """The group of a kind, of as many turns as it is worth where `turns` does not say."""
         contestants = {
             LARGE: self._large,
             SMALL: self._small,
@@ -59,7 +61,8 @@ class Plan:
             START: self._start,
             RECALL: self._recall,
         }[kind]()
-        return Group(group_name(kind, self.model), contestants, repeats or REPEATS[kind])
+        own_turns = {STAGES: self.sizes.stages[self.model].turns, START: _START_TURNS}.get(kind, _TURNS)
+        return Group(group_name(kind, self.model), contestants, turns or own_turns)
 
     @property
     def _path(self) -> str:

@@ -20,11 +20,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class Stages:
-    """What the pipeline's training stages are given."""
+    """What the pipeline's training stages are given, and how many turns they are worth."""
 
     locales: int
     rows_per_locale: int
     epochs: int
+    turns: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +67,17 @@ FULL = Sizes(
     large=2048,
     small=256,
     piece=256,
-    large_steps=4,
-    small_steps=16,
+    large_steps=3,
+    small_steps=12,
     default_large_steps=1,
-    default_small_steps=6,
+    default_small_steps=4,
     asked=1024,
     answers=(8, 1, 4),
     asked_piece=64,
     singly=300,
     product_seconds=0.2,
-    stages={DISTILBERT: Stages(20, 512, 1), E5: Stages(20, 1024, 1)},
-    passes=3,
+    stages={DISTILBERT: Stages(20, 512, 1, turns=1), E5: Stages(20, 1024, 1, turns=2)},
+    passes=2,
     graded_batch=128,
 )
 TINY = Sizes(
@@ -93,7 +94,7 @@ TINY = Sizes(
     asked_piece=4,
     singly=8,
     product_seconds=0.01,
-    stages={DISTILBERT: Stages(2, 64, 1), E5: Stages(2, 40, 1)},
+    stages={DISTILBERT: Stages(2, 64, 1, turns=1), E5: Stages(2, 40, 1, turns=1)},
     passes=0.02,
     graded_batch=64,
 )
