@@ -94,7 +94,7 @@ TINY = Sizes(
     asked_piece=4,
     singly=8,
     product_seconds=0.01,
-    stages={DISTILBERT: Stages(2, 64, 1, turns=1), E5: Stages(2, 40, 1, turns=1)},
+    stages={DISTILBERT: Stages(2, 64, 1, turns=1), E5: Stages(2, 64, 1, turns=1)},
     passes=0.02,
     graded_batch=64,
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.performance.tasks import Importing, Staging, Timed, answer_command
+from q2pt_tasks.model.metadata import METADATA, load_metadata
 
 UNIFIED = "unified_agnostic"
 
@@ -29,7 +30,15 @@ def _timed(task: Staging, commands: Sequence[Sequence[str]], models: str) -> Tim
     for command in commands:
         subprocess.run([sys.executable, "-m", "q2pt_tasks", *command], cwd=workspace, env=_environment(), check=True)
         ends.append(time.monotonic() - started)
+    _check_trained(workspace / models)
     return Timed(ends=tuple(ends), file_bytes=sum(_sizes(workspace / models)))
+
+
+def _check_trained(models: Path) -> None:
+    """A stage that finds too little data trains nothing, in no time."""
+    for file in models.rglob(METADATA):
+        if load_metadata(file.parent).status == "untrained":
+            raise RuntimeError(f"{file.parent} was not trained")
 
 
 def _environment() -> dict[str, str]:
@@ -39,8 +48,8 @@ def _environment() -> dict[str, str]:
 
 def _sizes(folder: Path) -> Iterator[int]:
     """Of every file below `folder`, one with several names counted once."""
-    stats = {(stat.st_dev, stat.st_ino): stat.st_size for path in folder.rglob("*") if (stat := path.stat())}
-    yield from stats.values()
+    stats = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    yield from {(stat.st_dev, stat.st_ino): stat.st_size for stat in stats}.values()
 
 
 def start(task: Staging) -> Timed:
