@@ -21,9 +21,12 @@ TAXONOMY ?=
 ENCODER ?=
 SEEDS ?= 1 2 3
 PORT ?= 8080
+# What the performance benchmark measures against has an environment of its own: it needs what the project does not.
+PEERS := build/peers-venv
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow secrets taxonomy seeds screenshots overhead test test-all lint format clean constraints
+.PHONY: help install demo airflow secrets taxonomy seeds screenshots overhead bench test test-all lint format clean constraints
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -59,6 +62,14 @@ screenshots: install ## pictures of a running system for docs/screenshots; wants
 
 overhead: install ## what Airflow costs beside dvc repro; wants PostgreSQL and Redis, and a quiet machine
 	PYTHONPATH=tests python -m benchmarks.overhead
+
+bench: install $(PEERS)/installed ## speed and memory beside Hugging Face's: TAXONOMY=folder ENCODER=folder; an hour of a quiet machine
+	python -m benchmarks.performance --taxonomy "$(TAXONOMY)" --encoder "$(ENCODER)" $(BENCH)
+
+$(PEERS)/installed: $(INSTALLED) benchmarks/performance/peers.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEERS)
+	@$(BIN)/uv pip install --quiet --python $(PEERS)/bin/python $(PIP_SOURCES) --constraint constraints.txt --requirement benchmarks/performance/peers.txt
+	touch $@
 
 test: install ## the fast tests: under five minutes, no network
 	pytest -n 2 --dist loadfile -m "not slow" --disable-socket --allow-unix-socket
