@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.performance.contestants import Group, Results, read_results, write_results
 from benchmarks.performance.measure import Arena
-from benchmarks.performance.ours import micro_batch
+from benchmarks.performance.ours import micro_tokens
 from benchmarks.performance.page import page, read_notes
 from benchmarks.performance.place import Place
 from benchmarks.performance.plan import GROUP_MODELS, KINDS, Plan
@@ -66,7 +66,7 @@ def write_page(scale: Scale, results: Results) -> None:
 def _groups(options: argparse.Namespace, scale: Scale, results: Results) -> list[Group]:
     """What the command line asks for."""
     plans = [
-        Plan(model, scale.place, scale.sizes, results.facts, micro_batch(), stage_locales(scale.sizes.stages[model]))
+        Plan(model, scale.place, scale.sizes, results.facts, micro_tokens(), stage_locales(scale.sizes.stages[model]))
         for model in options.models
     ]
     return [

@@ -36,6 +36,7 @@ from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.model.recipe import Recipe
+from q2pt_tasks.model.resume import Resume
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.training import Trainer
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
@@ -48,7 +49,7 @@ FP32 = Hardware(torch.device("cpu"), torch.float32, "asked for")
 
 
 def train(task: Training) -> Timed:
-    """Trains as the stages do: packed queries, the tokens that occur, the micro-batches of params.yaml."""
+    """Trains as the stages do: packed queries, the tokens that occur, the pieces of params.yaml."""
     clock = StepClock()
     job = _Job.of(task)
     train_job(job)
@@ -85,7 +86,7 @@ class _Job:
 def train_job(job: _Job) -> None:
     """Trains, and keeps the model where the task says so."""
     full_table = trim_words(job.network, job.occurring)
-    _trainer(job).fit(job.network, job.task.learning_rate)
+    _trainer(job).fit(job.network, job.task.learning_rate, Resume.never())
     if job.task.save:
         restore_words(job.network, job.occurring, full_table)
         job.network.save(Path(job.task.save))
@@ -129,9 +130,9 @@ def _recipe(task: Training) -> Recipe:
     return recipe.model_copy(update=changes)
 
 
-def micro_batch() -> int:
-    """Queries that training computes at once."""
-    return read_section(Layout().params, "train_unified", TrainUnifiedParams).pretrained.micro_batch
+def micro_tokens() -> int:
+    """Tokens that training computes at once."""
+    return read_section(Layout().params, "train_unified", TrainUnifiedParams).pretrained.micro_tokens
 
 
 def _examples(rows: Rows, occurring: OccurringTokens) -> Examples:

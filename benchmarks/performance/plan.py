@@ -39,7 +39,7 @@ class Plan:
     """What a benchmark of one model consists of.
 
     Attributes:
-        micro_batch: queries that our training computes at once.
+        micro_tokens: tokens that our training computes at once.
         locales: those that the pipeline trains a model of.
     """
 
@@ -47,7 +47,7 @@ class Plan:
     place: Place
     sizes: Sizes
     facts: Facts
-    micro_batch: int
+    micro_tokens: int
     locales: tuple[str, ...]
 
     def group(self, kind: str, turns: int | None) -> Group:
@@ -70,9 +70,9 @@ class Plan:
 
     def _large(self) -> list[Contestant]:
         batch, steps, piece = self.sizes.large, self.sizes.large_steps, self.sizes.piece
-        tokens = round(self.micro_batch * self.facts.mean_tokens)
+        queries = round(self.micro_tokens / self.facts.mean_tokens)
         products = Multiplying(
-            model=self._path, queries=self.micro_batch, tokens=tokens, seconds=self.sizes.product_seconds
+            model=self._path, queries=queries, tokens=self.micro_tokens, seconds=self.sizes.product_seconds
         )
         return [
             _own(OURS, "train", self._training(batch, steps, batch), 10),

@@ -23,12 +23,12 @@ from q2pt_tasks.studies.pages import table
 KINDS: Mapping[str, tuple[str, ...]] = {
     "optimiser": ("adam", "optimizer", "zero_"),
     "attention": ("scaled_dot_product", "attention", "softmax", "bmm", "baddbmm"),
-    "matrix products": ("::mm", "addmm", "linear", "matmul", "mkldnn"),
+    "matrix products": ("::mm", "addmm", "linear", "matmul", "mkldnn", "_product"),
     "casts and copies": ("_to_copy", "copy_", "aten::to", "contiguous", "clone", "::cat"),
-    "table of tokens": ("embedding", "index_select", "index_add", "index_put"),
+    "table of tokens": ("embedding", "index", "scatter_add", "_rows"),
     "norms": ("layer_norm",),
     "activations": ("gelu", "relu", "tanh", "threshold"),
-    "dropout": ("dropout", "bernoulli"),
+    "dropout": ("dropout", "bernoulli", "geometric", "_drop"),
     "loss": ("binary_cross_entropy", "sigmoid", "log_sigmoid"),
     "sums and products by element": ("::add", "::mul", "::div", "::sum", "::sub"),
 }
