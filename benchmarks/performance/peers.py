@@ -118,10 +118,10 @@ def _tuned(task: Training) -> dict[str, Any]:
 
 
 def _grouped(rows: Rows, task: Training) -> Ints:
-    """The rows of the first batches of evenly thinned epoch, in their order."""
-    generator = torch.Generator().manual_seed(task.seed)
-    sampler = LengthGroupedSampler(task.batch, lengths=rows.tokens.lengths.tolist(), generator=generator)
-    return thin(np.array(list(sampler)), task.piece, task.queries // task.piece)
+    """The rows of an epoch's batches, evenly thinned."""
+    generator, lengths = torch.Generator().manual_seed(task.seed), rows.tokens.lengths
+    sampler = LengthGroupedSampler(task.batch, lengths=lengths.tolist(), generator=generator)
+    return thin(np.array(list(sampler)), lengths, task.piece, task.queries // task.piece)
 
 
 def _trainer(task: Training, chosen: Rows, arguments: TrainingArguments) -> Trainer:

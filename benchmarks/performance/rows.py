@@ -88,8 +88,12 @@ def draw(available: int, queries: int, seed: int) -> Ints:
     return np.concatenate(passes)[:queries]
 
 
-def thin(order: Ints, piece: int, pieces: int) -> Ints:
-    """`pieces` of the pieces into which `order` falls, evenly spaced: an epoch of sorted batches in short."""
+def thin(order: Ints, lengths: Ints, piece: int, pieces: int) -> Ints:
+    """An epoch of sorted batches in short: `pieces` of the pieces into which `order` falls, in their order.
+
+    Spread evenly over the pieces by their tokens, padded, so that short and long ones are met as often as in the epoch.
+    """
     whole = order[: len(order) // piece * piece].reshape(-1, piece)
-    kept = ((np.arange(pieces) + 0.5) * len(whole) / pieces).astype(np.int64)
-    return whole[kept].reshape(-1)
+    by_length = np.lexsort((lengths[whole].sum(axis=1), lengths[whole].max(axis=1)))
+    kept = by_length[((np.arange(pieces) + 0.5) * len(whole) / pieces).astype(np.int64)]
+    return whole[np.sort(kept)].reshape(-1)

@@ -37,11 +37,12 @@ def test_a_draw_passes_over_all_rows_before_one_comes_again() -> None:
     assert not np.array_equal(drawn, draw(5, 12, seed=2))
 
 
-def test_thinned_batches_are_spread_evenly() -> None:
-    """Of batches sorted by length neither the longest nor the shortest are all that is kept."""
-    kept = thin(np.arange(100), piece=10, pieces=2)
-    assert kept.tolist() == [*range(20, 30), *range(70, 80)]
-    assert thin(np.arange(45), piece=10, pieces=4).tolist() == list(range(40))
+def test_thinned_batches_are_short_and_long_ones_as_in_the_epoch() -> None:
+    lengths = np.repeat([9, 3, 8, 4, 2], 10)
+    kept = thin(np.arange(50), lengths, piece=10, pieces=5)
+    assert kept.tolist() == list(range(50))
+    assert lengths[thin(np.arange(50), lengths, piece=10, pieces=1)].tolist() == [4] * 10
+    assert lengths[thin(np.arange(45), lengths, piece=10, pieces=2)].tolist() == [9] * 10 + [4] * 10
 
 
 def test_no_lists_are_a_list_of_none() -> None:
