@@ -170,7 +170,7 @@ def _fit_candidate(
 ) -> _Candidate:
     torch.manual_seed(job.seed)
     log.info("learning rate %g", learning_rate)
-    network = build_network(job.encoder, tokenizer, data.product_types, trainer.recipe.dropout)
+    network = build_network(job.encoder, job.encoder_files, tokenizer, data.product_types, trainer.recipe.dropout)
     start_from_priors(network, torch.from_numpy(data.priors))
     full_table = trim_words(network, trainer.occurring)
     epochs = trainer.fit(network, learning_rate)
