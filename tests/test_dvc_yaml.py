@@ -93,6 +93,7 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
         ("q2pt_tasks/data/splits.py", 1),
         ("q2pt_tasks/model/training.py", 22),
         ("q2pt_tasks/model/encoder.py", 25),
+        ("q2pt_tasks/model/delta.py", 23),
         ("q2pt_tasks/model/baselines.py", 1),
         ("q2pt_tasks/model/prediction.py", 1),
         ("q2pt_tasks/metrics/measurements.py", 1),
@@ -120,5 +121,5 @@ def test_only_the_stage_encoder_reads_what_was_resolved_of_it_and_all_that_load_
     readers = {path: {name for name, stage in STAGES.items() if path in stage["deps"]} for path in ENCODER}
     assert readers == {
         "data/encoder.json": {"encoder"},
-        "data/encoder": {"tokenize", "train_unified", "train_non_unified"},
+        "data/encoder": {"tokenize", "train_unified", "train_non_unified", "evaluate"},
     }

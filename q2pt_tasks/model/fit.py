@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,17 +20,19 @@ from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
 from q2pt_tasks.model.batching import targets_of
 from q2pt_tasks.model.build import build_network
-from q2pt_tasks.model.checkpoint import Checkpoint, save_checkpoint
+from q2pt_tasks.model.checkpoint import Checkpoint, save_changes, save_checkpoint
+from q2pt_tasks.model.delta import round_matrices
 from q2pt_tasks.model.examples import Examples, FloatMatrix, examples_from_tokens
 from q2pt_tasks.model.inference import score
 from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.metadata import Metadata, save_metadata
 from q2pt_tasks.model.network import Network, start_from_priors
+from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import detect_hardware
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.training import Epoch, Trainer, best_epoch, validation_average_precision
-from q2pt_tasks.model.variants import UNIFIED_AWARE, UNKNOWN_LOCALE_TOKEN, locale_token, locale_tokens
+from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_AWARE, UNKNOWN_LOCALE_TOKEN, locale_token, locale_tokens
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 
 log = logging.getLogger(__name__)
@@ -77,9 +79,21 @@ def fit(job: FitJob, folder: Path) -> FitReport:
         return FitReport(job.variant, job.locales, "untrained", len(data.train), 0, None, 0.0)
     checkpoint, epochs = _train(job, data, metadata)
     seconds = round(time.monotonic() - started, 1)
-    save_checkpoint(folder, replace(checkpoint, metadata=replace(checkpoint.metadata, seconds=seconds)))
+    _save(job, folder, replace(checkpoint, metadata=replace(checkpoint.metadata, seconds=seconds)))
     best = best_epoch(epochs).average_precision
     return FitReport(job.variant, job.locales, checkpoint.metadata.status, len(data.train), len(epochs), best, seconds)
+
+
+def _save(job: FitJob, folder: Path, checkpoint: Checkpoint) -> None:
+    if _keeps_changes(checkpoint.network, job):
+        save_changes(folder, checkpoint, job.encoder_files)
+    else:
+        save_checkpoint(folder, checkpoint)
+
+
+def _keeps_changes(network: Network, job: FitJob) -> TypeGuard[PackedNetwork]:
+    """Whether the checkpoint shall hold only what changed: there are many per-locale models, of one encoder."""
+    return job.variant == NON_UNIFIED and not job.encoder.is_scratch and isinstance(network, PackedNetwork)
 
 
 def _read(job: FitJob) -> _Data:
@@ -174,6 +188,9 @@ def _fit_candidate(
     start_from_priors(network, torch.from_numpy(data.priors))
     full_table = trim_words(network, trainer.occurring)
     epochs = trainer.fit(network, learning_rate)
+    if _keeps_changes(network, job):
+        # The thresholds are to be those of the weights that are stored.
+        round_matrices(network)
     scores = score(network, trainer.validation.tokens, trainer.hardware)
     network.to("cpu")
     restore_words(network, trainer.occurring, full_table)
