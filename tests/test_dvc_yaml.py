@@ -94,6 +94,7 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
         ("q2pt_tasks/model/training.py", 22),
         ("q2pt_tasks/model/encoder.py", 25),
         ("q2pt_tasks/model/delta.py", 23),
+        ("q2pt_tasks/model/materialise.py", 0),
         ("q2pt_tasks/model/baselines.py", 1),
         ("q2pt_tasks/model/prediction.py", 1),
         ("q2pt_tasks/metrics/measurements.py", 1),
