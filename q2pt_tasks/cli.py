@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("resolve", help="before the graph: what lies outside the repository -> data/source.json")
     commands.add_parser("summary", help="print the last evaluation as a table, and the gate's decision")
+    plain = commands.add_parser("materialise", help="a per-locale model -> a plain Hugging Face checkpoint")
+    plain.add_argument("--model", type=Path, required=True, help="such as models/non_unified/en-GB")
+    plain.add_argument("--output", type=Path, required=True, help="the new directory")
+    plain.add_argument("--encoder", type=Path, help="directory of its encoder; looked for above the model by default")
     studies = commands.add_parser(
         "study", help="a question, its pipeline and its page in docs/results/"
     ).add_subparsers(dest="study", required=True, metavar="NAME")
@@ -96,6 +100,9 @@ def _run(options: argparse.Namespace) -> object:
         return _study(options)
     if options.command == "predict":
         return _predict(options)
+    if options.command == "materialise":
+        materialise = importlib.import_module("q2pt_tasks.model.materialise").materialise
+        return materialise(options.model, options.output, options.encoder)
     stage = importlib.import_module(f"q2pt_tasks.stages.{options.command}")
     target = _TARGETS.get(options.command)
     report = stage.main(layout, getattr(options, target)) if target else stage.main(layout)

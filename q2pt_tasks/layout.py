@@ -23,8 +23,13 @@ class Layout:
 
     @property
     def encoder_manifest(self) -> Path:
-        """The encoder's files and hashes when the run was resolved."""
+        """Which encoder it was when the run was resolved: its files and hashes, or its commit on a hub."""
         return self.root / "data/encoder.json"
+
+    @property
+    def encoder(self) -> Path:
+        """The pre-trained encoder's files; for `scratch` a note that there are none."""
+        return self.root / "data/encoder"
 
     @property
     def champion(self) -> Path:

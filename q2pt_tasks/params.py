@@ -13,10 +13,12 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-# Every top-level key of params.yaml. A stage reads its own section and, of these, the shared ones that it needs.
-SHARED_SECTIONS = ("seed", "locales", "variants", "encoder")
+# Every top-level key of params.yaml. A stage reads its own section and, of these, the shared ones that it needs; what
+# reads queries reads `encoder` as well.
+SHARED_SECTIONS = ("seed", "locales", "variants")
 STAGE_SECTIONS = (
     "ingest",
+    "encoder",
     "validate",
     "label",
     "split",

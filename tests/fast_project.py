@@ -42,6 +42,8 @@ stage, item, *locales = sys.argv[1:]
 if stage == "ingest":
     write("data/raw/window.json")
     write_table("data/raw/events/events.parquet", 1200)
+elif stage == "encoder":
+    write("data/encoder/resolved.json")
 elif stage == "validate":
     write_table("data/valid/events.parquet", 1188)
     write_table("data/quarantine/events.parquet", 12)

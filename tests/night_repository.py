@@ -36,8 +36,9 @@ Upstream = Mapping[str, tuple[str, ...]]
 
 UPSTREAM: Upstream = {
     "ingest": (),
-    **dict.fromkeys(TRAININGS, ("ingest",)),
-    "evaluate": TRAININGS,
+    "encoder": (),
+    **dict.fromkeys(TRAININGS, ("ingest", "encoder")),
+    "evaluate": ("encoder", *TRAININGS),
     "gate": ("evaluate",),
 }
 RENDERED = tuple(UPSTREAM)
@@ -50,13 +51,18 @@ stages:
     deps: [data/source.json]
     params: [ingest, locales]
     outs: [data/raw]
+  encoder:
+    cmd: mkdir -p data/encoder && cp data/encoder.json data/encoder/resolved.json
+    deps: [data/encoder.json]
+    params: [encoder.name, encoder.revision]
+    outs: [data/encoder]
   train_unified:
     matrix:
       variant: ${{variants}}
     cmd: >-
       mkdir -p models/${{item.variant}} &&
       (echo ${{item.variant}}; cat data/raw/window.json name) > models/${{item.variant}}/metadata.json
-    deps: [data/raw, name]
+    deps: [data/encoder, data/raw, name]
     params: [encoder, train_unified]
     outs: ["models/${{item.variant}}"]
   train_non_unified:
@@ -65,12 +71,12 @@ stages:
     cmd: >-
       mkdir -p models/non_unified/${{item.locale}} &&
       (echo ${{item.locale}}; cat data/raw/window.json name) > models/non_unified/${{item.locale}}/metadata.json
-    deps: [data/raw, name]
+    deps: [data/encoder, data/raw, name]
     params: [encoder, train_non_unified]
     outs: ["models/non_unified/${{item.locale}}"]
   evaluate:
     cmd: mkdir -p metrics && cp champion.json metrics/summary.json
-    deps: [champion.json, models]
+    deps: [champion.json, data/encoder, models]
     params: [evaluate]
     outs: [metrics/summary.json]
   gate:

@@ -14,8 +14,9 @@ from q2pt_tasks.params import STAGE_SECTIONS
 
 ROOT = Path.cwd()
 STAGES: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-# Sections that are read by no stage of their own name.
-SHARED = {"seed", "locales", "variants", "encoder"}
+# Sections, and keys, that other stages than the one of their name read.
+SHARED = {"seed", "locales", "variants", "encoder", "encoder.name", "encoder.revision"}
+ENCODER = ("data/encoder.json", "data/encoder")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,9 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
         # What is shared by all trainings retrains all of them.
         "seed": 22,
         "encoder": 23,
+        # The encoder's files are copied again for another encoder alone.
+        "encoder.name": 1,
+        "encoder.revision": 1,
         # A new locale passes all data stages and the unified trainings, and no other locale's training.
         "locales": 8,
         "variants": 1,
@@ -80,15 +84,17 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("q2pt_tasks/params.py", 30),
-        ("q2pt_tasks/layout.py", 30),
+        ("q2pt_tasks/params.py", 31),
+        ("q2pt_tasks/layout.py", 31),
         ("q2pt_tasks/engine.py", 5),
         ("q2pt_tasks/data/queries.py", 26),
         ("q2pt_tasks/data/row_rules.py", 1),
         ("q2pt_tasks/data/labels.py", 2),
         ("q2pt_tasks/data/splits.py", 1),
         ("q2pt_tasks/model/training.py", 22),
-        ("q2pt_tasks/model/encoder.py", 24),
+        ("q2pt_tasks/model/encoder.py", 25),
+        ("q2pt_tasks/model/delta.py", 23),
+        ("q2pt_tasks/model/materialise.py", 0),
         ("q2pt_tasks/model/baselines.py", 1),
         ("q2pt_tasks/model/prediction.py", 1),
         ("q2pt_tasks/metrics/measurements.py", 1),
@@ -107,6 +113,14 @@ def test_an_edited_module_reruns_only_the_stages_that_import_it(graph: list[Any]
 
 def test_a_per_locale_training_depends_on_its_own_locale_alone(graph: list[Any]) -> None:
     stage = next(stage for stage in graph if stage.addressing == "train_non_unified@cs-CZ")
-    data = [d.def_path for d in stage.deps if d.def_path.startswith("data/") and d.def_path != "data/encoder.json"]
+    data = [d.def_path for d in stage.deps if d.def_path.startswith("data/") and d.def_path != "data/encoder"]
     assert data
     assert all("cs-CZ" in path for path in data)
+
+
+def test_only_the_stage_encoder_reads_what_was_resolved_of_it_and_all_that_load_models_read_its_copy() -> None:
+    readers = {path: {name for name, stage in STAGES.items() if path in stage["deps"]} for path in ENCODER}
+    assert readers == {
+        "data/encoder.json": {"encoder"},
+        "data/encoder": {"tokenize", "train_unified", "train_non_unified", "evaluate"},
+    }

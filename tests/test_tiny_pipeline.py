@@ -156,7 +156,7 @@ def test_metadata_names_what_the_model_was_made_from(finished: Layout) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("schema_version", 99, "schema version do not fit: the checkpoint has 99, expected 1"),
+        ("schema_version", 99, "schema version do not fit: the checkpoint has 99, expected 2"),
         ("normalisation", "lower", "query normalisation do not fit"),
         ("product_types", ["A"], "product types do not fit"),
         ("locales", ["en-US", "xx-XX"], r"missing locale tokens do not fit: the checkpoint has \['\[xx-XX\]'\]"),

@@ -9,6 +9,7 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.resolve import resolve
 from q2pt_tasks.stages import (
+    encoder,
     evaluate,
     gate,
     ingest,
@@ -55,7 +56,7 @@ def tiny_project(folder: Path, changes: Mapping[str, Any] | None = None) -> Layo
 def run_data_stages(layout: Layout) -> None:
     """From the source to token ids."""
     resolve(layout)
-    for stage in (ingest, validate, label, split, tokenize):
+    for stage in (ingest, encoder, validate, label, split, tokenize):
         stage.main(layout)
 
 

@@ -66,6 +66,7 @@ def job_in(folder: Path, epochs: int) -> FitJob:
         tokens=folder / "tokens",
         label_space=folder / "label_space.json",
         encoder=EncoderParams(name="scratch", revision="main", max_tokens=16, scratch=sizes),
+        encoder_files=folder / "encoder",
         recipes=Recipes(scratch=recipe, pretrained=recipe, min_train_rows=20),
         locale_dropout=0.2,
         seed=1,

@@ -1,18 +1,21 @@
 """Networks from params and from checkpoints: packed ones where the architecture is known here, else Hugging Face's."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from q2pt_tasks.model.encoder import EncoderParams
-from q2pt_tasks.model.families import CONFIG, WEIGHTS, Config, Shape, read_shape, scratch_config
+from q2pt_tasks.model.families import (
+    WEIGHTS,
+    Config,
+    Shape,
+    read_config,
+    read_document,
+    read_shape,
+    scratch_config,
+)
 from q2pt_tasks.model.network import Network, grow_words
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.tokenizer import EncoderNotFoundError, QueryTokenizer, encoder_not_found
-
-# What `transformers` needs to open a model without running code of the model's own.
-_HUB_FILES = ["*.json", "*.safetensors"]
 
 
 class QueryTooLongError(ValueError):
@@ -20,36 +23,42 @@ class QueryTooLongError(ValueError):
 
 
 def build_network(
-    encoder: EncoderParams, tokenizer: QueryTokenizer, product_types: Sequence[str], dropout: float
+    encoder: EncoderParams, folder: Path, tokenizer: QueryTokenizer, product_types: Sequence[str], dropout: float
 ) -> Network:
     """A fresh network: the encoder's weights as they are given, a new head with one output per product type.
+
+    Args:
+        encoder: which one, and how long the queries are.
+        folder: its files; nothing is read there for `scratch`.
+        tokenizer: that of the queries.
+        product_types: the label space.
+        dropout: everywhere.
 
     Raises:
         EncoderNotFoundError: the encoder cannot be loaded.
         QueryTooLongError: it cannot read `encoder.max_tokens` tokens and a locale token.
     """
     types = tuple(product_types)
-    network = (
-        _scratch(encoder, tokenizer, types, dropout) if encoder.is_scratch else _pretrained(encoder, types, dropout)
-    )
+    if encoder.is_scratch:
+        network = _scratch(encoder, tokenizer, types, dropout)
+    else:
+        network = _pretrained(encoder, folder, types, dropout)
     grow_words(network, len(tokenizer))
     return network
 
 
 def load_network(folder: Path) -> Network:
-    """The network of a checkpoint.
+    """The network of a checkpoint that holds all of its weights.
 
     Raises:
         OSError, ValueError: the folder holds no such model, or its files do not fit together.
     """
-    document = _read_config(folder)
-    shape = read_shape(document, dropout=0.0)
-    if shape is None:
+    config = read_config(folder)
+    if config is None:
         from q2pt_tasks.model.transformers_network import stored_model
 
         return stored_model(folder)
-    names = document["id2label"]
-    network = PackedNetwork(Config(shape, tuple(names[str(index)] for index in range(len(names))), document))
+    network = PackedNetwork(config)
     network.load_weights(folder / WEIGHTS)
     return network
 
@@ -82,37 +91,22 @@ def _scratch(
     return PackedNetwork(scratch_config(shape, product_types))
 
 
-def _pretrained(encoder: EncoderParams, product_types: tuple[str, ...], dropout: float) -> Network:
+def _pretrained(encoder: EncoderParams, folder: Path, product_types: tuple[str, ...], dropout: float) -> Network:
     try:
-        folder = _folder(encoder)
-        document = _read_config(folder)
+        document = read_document(folder)
         shape = read_shape(document, dropout)
         if shape is None or not (folder / WEIGHTS).is_file():
             from q2pt_tasks.model.transformers_network import fresh_model
 
-            return fresh_model(encoder, product_types, dropout)
+            return fresh_model(folder, product_types, dropout)
         _check_length(encoder, shape)
         network = PackedNetwork(Config(shape, product_types, document))
         network.load_weights(folder / WEIGHTS)
     except QueryTooLongError:
         raise
     except (OSError, ValueError) as error:
-        raise EncoderNotFoundError(encoder_not_found(encoder, error)) from error
+        raise EncoderNotFoundError(encoder_not_found(folder, error)) from error
     return network
-
-
-def _folder(encoder: EncoderParams) -> Path:
-    """Where the encoder's files lie, fetched from Hugging Face's hub where the name is no directory."""
-    if encoder.is_path:
-        return Path(encoder.name).expanduser()
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(encoder.name, revision=encoder.revision, allow_patterns=_HUB_FILES))
-
-
-def _read_config(folder: Path) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    return document
 
 
 def _check_length(encoder: EncoderParams, shape: Shape) -> None:

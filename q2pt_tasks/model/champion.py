@@ -24,7 +24,8 @@ class ChampionError(ValueError):
 class Champion:
     """A version, the hash of its files, and the directory that holds them.
 
-    The directory holds one unified checkpoint, or one per locale below `non_unified/`.
+    The directory holds one unified checkpoint, or one per locale below `non_unified/`, and with these `data/encoder/`:
+    they may hold only what changed against it.
 
     Attributes:
         version: its name.
@@ -82,13 +83,18 @@ def check_champion_split(root: Path, champion: Champion, split: Mapping[str, Any
     Raises:
         ChampionError: its salt or fractions differ: it may have been trained on what it would be tested on.
     """
-    for metadata in sorted(champion_files(root, champion).rglob(METADATA)):
-        found = load_metadata(metadata.parent).split
+    for checkpoint in _checkpoints(champion_files(root, champion)):
+        found = load_metadata(checkpoint).split
         if dict(found) != dict(split):
             raise ChampionError(
-                f"version {champion.version} ({metadata.parent.name}) was trained on the split {dict(found)}, this run "
+                f"version {champion.version} ({checkpoint.name}) was trained on the split {dict(found)}, this run "
                 f"has {dict(split)}: it may have seen the test queries; restore section split, or set no champion"
             )
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    own = sorted(metadata.parent for metadata in (folder / NON_UNIFIED).glob(f"*/{METADATA}"))
+    return [folder] if (folder / METADATA).is_file() else own
 
 
 def champion_files(root: Path, champion: Champion) -> Path:

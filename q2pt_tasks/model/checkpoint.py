@@ -1,15 +1,20 @@
 """A checkpoint is a directory with a contract: a Hugging Face model, its tokenizer, and what they were made from.
 
-`AutoModelForSequenceClassification.from_pretrained` opens it. `metadata.json` says what the weights cannot.
+`AutoModelForSequenceClassification.from_pretrained` opens it, but for one that holds only what changed against its
+encoder. `metadata.json` says what the weights cannot.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from q2pt_tasks.data.queries import NORMALISATION
+from q2pt_tasks.model.base import describe_base, find_base
 from q2pt_tasks.model.build import load_network
+from q2pt_tasks.model.delta import load_delta, save_delta
+from q2pt_tasks.model.families import WEIGHTS
 from q2pt_tasks.model.metadata import CheckpointError, Metadata, load_metadata, refuse_if, save_metadata
 from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.variants import locale_tokens
 
@@ -24,15 +29,29 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes weights, tokenizer and, last, the metadata: a directory without it is not a checkpoint."""
+    """Writes all weights, tokenizer and, last, the metadata: a directory without it is not a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.network.save(folder)
     checkpoint.tokenizer.save(folder)
-    save_metadata(folder, checkpoint.metadata)
+    save_metadata(folder, replace(checkpoint.metadata, base=None))
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def save_changes(folder: Path, checkpoint: Checkpoint, encoder: Path) -> None:
+    """As `save_checkpoint`, but of the weights only what changed against those in the folder `encoder`."""
+    network = checkpoint.network
+    assert isinstance(network, PackedNetwork)  # noqa: S101 - others are stored whole
+    save_delta(folder, network, encoder / WEIGHTS)
+    checkpoint.tokenizer.save(folder)
+    save_metadata(folder, replace(checkpoint.metadata, base=describe_base(encoder)))
+
+
+def load_checkpoint(folder: Path, encoder: Path | None = None) -> Checkpoint:
     """The checkpoint in `folder`, checked against its own metadata.
+
+    Args:
+        folder: of the checkpoint.
+        encoder: folder of the encoder that it was trained from; looked for as `find_base` says where None. Read for
+            one that holds only what changed.
 
     Raises:
         CheckpointError: something does not fit; the message shows both sides.
@@ -41,8 +60,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if metadata.status == "untrained":
         raise CheckpointError(f"{folder} holds no weights: {metadata.reason}")
     refuse_if(folder, "query normalisation", metadata.normalisation, NORMALISATION)
+    base = find_base(folder, metadata.base, encoder) if metadata.base else None
     try:
-        network, tokenizer = load_network(folder), load_tokenizer(folder)
+        network = load_delta(folder, base) if base else load_network(folder)
+        tokenizer = load_tokenizer(folder)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
     _check(folder, Checkpoint(metadata, network, tokenizer))

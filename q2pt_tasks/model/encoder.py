@@ -1,19 +1,21 @@
 """Which encoder reads the queries: a pre-trained one by name or path, or a small one trained from scratch."""
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import Section, read_section
 
 SCRATCH = "scratch"
+# Beside the encoder's own files, and instead of them for `scratch`.
+NOTE = "resolved.json"
 
 
 class EncoderNotResolvedError(ValueError):
-    """`data/encoder.json` does not speak of the encoder that the params name."""
+    """The encoder at hand is not the one that the params name."""
 
 
 class ScratchParams(Section):
@@ -44,24 +46,39 @@ class EncoderParams(Section):
         return self.name.startswith((".", "/", "~")) or Path(self.name).is_dir()
 
 
+@dataclass(frozen=True)
+class ResolvedEncoder:
+    """An encoder as it was resolved: name and revision of the params then, and its commit where a hub has it."""
+
+    name: str
+    revision: str
+    commit: str | None
+
+
 def read_encoder(layout: Layout) -> EncoderParams:
-    """The section `encoder`, as it was resolved: a model of the hub at its commit, whatever its branch says by now.
+    """The section `encoder`, its revision the commit of what lies in `data/encoder/`, whatever its branch says by now.
 
     Raises:
-        EncoderNotResolvedError: another encoder was resolved, or none.
+        EncoderNotResolvedError: another encoder lies there, or none.
     """
     params = read_section(layout.params, "encoder", EncoderParams)
-    file = layout.encoder_manifest
+    note = layout.encoder / NOTE
     try:
-        resolved = json.loads(file.read_text(encoding="utf-8"))
-        name, revision, commit = resolved["name"], resolved["revision"], resolved["commit"]
+        held = TypeAdapter(ResolvedEncoder).validate_json(note.read_bytes())
     except FileNotFoundError:
-        raise EncoderNotResolvedError(f"{file} not found: run `q2pt resolve`") from None
-    except (ValueError, KeyError) as error:
-        raise EncoderNotResolvedError(f"{file} does not say what was resolved ({error}): run `q2pt resolve`") from None
-    if (name, revision) != (params.name, params.revision):
+        raise EncoderNotResolvedError(f"{note} not found: run the stage encoder (`dvc repro encoder`)") from None
+    check_resolved(params, held, f"{layout.encoder} holds", "run the stage encoder again (`dvc repro encoder`)")
+    return params.model_copy(update={"revision": held.commit}) if held.commit else params
+
+
+def check_resolved(params: EncoderParams, resolved: ResolvedEncoder, found: str, remedy: str) -> None:
+    """Checks that `resolved` is the encoder that `params` name; `found` says where it was seen, `remedy` what to do.
+
+    Raises:
+        EncoderNotResolvedError: it is another one.
+    """
+    if (resolved.name, resolved.revision) != (params.name, params.revision):
         raise EncoderNotResolvedError(
-            f"encoder is {params.name!r} at {params.revision!r}, but {name!r} at {revision!r} was resolved: "
-            "run `q2pt resolve` again"
+            f"encoder is {params.name!r} at {params.revision!r}, but {found} {resolved.name!r} at "
+            f"{resolved.revision!r}: {remedy}"
         )
-    return params.model_copy(update={"revision": commit}) if commit else params

@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 Family = Literal["distilbert", "bert", "xlm-roberta"]
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+# Our name of the table of token embeddings.
+WORDS = "embeddings.words.weight"
 
 ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {"gelu": functional.gelu, "relu": functional.relu}
 HEAD_ACTIVATIONS: Mapping[Family, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -69,6 +72,22 @@ class Config:
     shape: Shape
     product_types: tuple[str, ...]
     document: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_document(folder: Path) -> Mapping[str, Any]:
+    """What the `config.json` in `folder` says."""
+    document: Mapping[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return document
+
+
+def read_config(folder: Path) -> Config | None:
+    """The config of a stored classifier, without dropout; None where this code does not know the kind."""
+    document = read_document(folder)
+    shape = read_shape(document, dropout=0.0)
+    if shape is None:
+        return None
+    names = document["id2label"]
+    return Config(shape, tuple(names[str(index)] for index in range(len(names))), document)
 
 
 def read_shape(document: Mapping[str, Any], dropout: float) -> Shape | None:
@@ -158,14 +177,19 @@ _DROPOUTS: Mapping[Family, tuple[str, ...]] = {
 
 def write_model(folder: Path, config: Config, weights: Mapping[str, torch.Tensor]) -> None:
     """Writes `config.json` and the weights, by their names here, under Hugging Face's names."""
+    write_config(folder, config, tokens=len(weights[WORDS]))
+    write_weights(folder / WEIGHTS, stored_weights(config.shape, weights))
+
+
+def write_config(folder: Path, config: Config, tokens: int) -> None:
+    """Writes the `config.json` of a classifier with a table of `tokens` token embeddings; creates the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    shape = replace(config.shape, tokens=len(weights["embeddings.words.weight"]))
-    types = config.product_types
+    shape, types = config.shape, config.product_types
     document = {
         **config.document,
         **dict.fromkeys(_DROPOUTS[shape.family], shape.dropout),
         "architectures": [_ARCHITECTURES[shape.family]],
-        "vocab_size": shape.tokens,
+        "vocab_size": tokens,
         "id2label": {str(index): name for index, name in enumerate(types)},
         "label2id": {name: index for index, name in enumerate(types)},
         "problem_type": "multi_label_classification",
@@ -175,12 +199,21 @@ def write_model(folder: Path, config: Config, weights: Mapping[str, torch.Tensor
     document.pop("torch_dtype", None)
     text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
-    named = {
+
+
+def stored_weights(shape: Shape, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """`weights`, by their names here, in fp32 and under Hugging Face's names."""
+    names = _names(shape)
+    return {
         name: part.contiguous()
-        for own, names in _names(shape).items()
-        for name, part in zip(names, weights[own].detach().cpu().float().chunk(len(names)), strict=True)
+        for own, weight in weights.items()
+        for name, part in zip(names[own], weight.detach().cpu().float().chunk(len(names[own])), strict=True)
     }
-    save_file(named, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def write_weights(file: Path, stored: Mapping[str, torch.Tensor]) -> None:
+    """Writes tensors under the names that they have."""
+    save_file(dict(stored), file, metadata={"format": "pt"})
 
 
 def read_weights(
@@ -191,7 +224,17 @@ def read_weights(
     Raises:
         WeightsError: another one is missing or has another shape than in `wanted`.
     """
-    stored = {_modern(name, shape.family): weight for name, weight in load_file(file).items()}
+    try:
+        return own_weights(load_file(file), shape, wanted, optional)
+    except WeightsError as error:
+        raise WeightsError(f"{file}: {error}") from None
+
+
+def own_weights(
+    stored: Mapping[str, torch.Tensor], shape: Shape, wanted: Mapping[str, torch.Tensor], optional: set[str]
+) -> dict[str, torch.Tensor]:
+    """As `read_weights`, of tensors in memory."""
+    stored = {_modern(name, shape.family): weight for name, weight in stored.items()}
     found: dict[str, torch.Tensor] = {}
     for own, names in _names(shape).items():
         parts = [stored[name] for name in names if name in stored]
@@ -200,8 +243,25 @@ def read_weights(
             found[own] = joined
         elif own not in optional:
             has = "missing" if joined is None else f"of shape {tuple(joined.shape)}"
-            raise WeightsError(f"{file}: {', '.join(names)} is {has}, expected {tuple(wanted[own].shape)}")
+            raise WeightsError(f"{', '.join(names)} is {has}, expected {tuple(wanted[own].shape)}")
     return found
+
+
+def map_words(file: Path, shape: Shape) -> torch.Tensor:
+    """The table of token embeddings in a Hugging Face file, as it is stored there, shape (tokens, width).
+
+    It is mapped into memory and not read: who needs it for long makes a copy.
+
+    Raises:
+        WeightsError: the file has none.
+    """
+    (wanted,) = _names(shape)[WORDS]
+    with safe_open(file, framework="pt") as stored:
+        for name in stored.keys():  # noqa: SIM118 - no mapping
+            if _modern(name, shape.family) == wanted:
+                table: torch.Tensor = stored.get_tensor(name)
+                return table
+    raise WeightsError(f"{file} has no {wanted}")
 
 
 def _modern(name: str, family: Family) -> str:

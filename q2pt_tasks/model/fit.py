@@ -6,10 +6,10 @@ import logging
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,18 +20,20 @@ from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
 from q2pt_tasks.model.batching import targets_of
 from q2pt_tasks.model.build import build_network
-from q2pt_tasks.model.checkpoint import Checkpoint, save_checkpoint
+from q2pt_tasks.model.checkpoint import Checkpoint, save_changes, save_checkpoint
+from q2pt_tasks.model.delta import round_matrices
 from q2pt_tasks.model.examples import Examples, FloatMatrix, examples_from_tokens
 from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.metadata import Metadata, save_metadata
 from q2pt_tasks.model.network import Network, start_from_priors
+from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import detect_hardware
 from q2pt_tasks.model.resume import Resume, resume_of
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.training import Trainer, validation_average_precision
 from q2pt_tasks.model.training_state import Epoch, best_epoch
-from q2pt_tasks.model.variants import UNIFIED_AWARE, UNKNOWN_LOCALE_TOKEN, locale_token, locale_tokens
+from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_AWARE, UNKNOWN_LOCALE_TOKEN, locale_token, locale_tokens
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 from q2pt_tasks.model.workers import Workers, join_workers
 
@@ -85,9 +87,21 @@ def fit(job: FitJob, folder: Path) -> FitReport:
     checkpoint, epochs = _train(job, data, metadata, workers)
     seconds = round(time.monotonic() - started, 1)
     if workers.is_leader:
-        save_checkpoint(folder, replace(checkpoint, metadata=replace(checkpoint.metadata, seconds=seconds)))
+        _save(job, folder, replace(checkpoint, metadata=replace(checkpoint.metadata, seconds=seconds)))
     best = best_epoch(epochs).average_precision
     return FitReport(job.variant, job.locales, checkpoint.metadata.status, len(data.train), len(epochs), best, seconds)
+
+
+def _save(job: FitJob, folder: Path, checkpoint: Checkpoint) -> None:
+    if _keeps_changes(checkpoint.network, job):
+        save_changes(folder, checkpoint, job.encoder_files)
+    else:
+        save_checkpoint(folder, checkpoint)
+
+
+def _keeps_changes(network: Network, job: FitJob) -> TypeGuard[PackedNetwork]:
+    """Whether the checkpoint shall hold only what changed: there are many per-locale models, of one encoder."""
+    return job.variant == NON_UNIFIED and not job.encoder.is_scratch and isinstance(network, PackedNetwork)
 
 
 def _read(job: FitJob) -> _Data:
@@ -113,12 +127,22 @@ def _metadata(job: FitJob, data: _Data) -> Metadata:
         split=data.split,
         params=job.params,
         git_sha=_git_sha(),
-        data_hashes={file.name: hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() for file in files},
+        data_hashes=_hashes(files),
         thresholds=Thresholds({}, {}, np.inf).to_dict(),
         metrics={},
         history=(),
         seconds=0.0,
     )
+
+
+def _hashes(files: Iterable[Path]) -> dict[str, str]:
+    """The MD5 of each file by its name."""
+    found = {}
+    for file in files:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+        found[file.name] = digest.hexdigest()
+    return found
 
 
 def _git_sha() -> str:
@@ -151,6 +175,7 @@ def _resume(metadata: Metadata, job: FitJob, trainer: Trainer, learning_rate: fl
         "variant": job.variant,
         "locales": list(job.locales),
         "data": dict(metadata.data_hashes),
+        "encoder": _hashes(sorted(job.encoder_files.glob("*.safetensors"))),
         "params": dict(job.params),
         "seed": job.seed,
         "learning rate": learning_rate,
@@ -201,10 +226,13 @@ def _fit_candidate(
 ) -> _Candidate:
     torch.manual_seed(job.seed)
     log.info("learning rate %g", learning_rate)
-    network = build_network(job.encoder, tokenizer, data.product_types, trainer.recipe.dropout)
+    network = build_network(job.encoder, job.encoder_files, tokenizer, data.product_types, trainer.recipe.dropout)
     start_from_priors(network, torch.from_numpy(data.priors))
     full_table = trim_words(network, trainer.occurring)
     epochs = trainer.fit(network, learning_rate, resume)
+    if _keeps_changes(network, job):
+        # The thresholds are to be those of the weights that are stored.
+        round_matrices(network)
     scores = trainer.validation_scores(network)
     network.to("cpu")
     restore_words(network, trainer.occurring, full_table)

@@ -18,6 +18,8 @@ class FitJob:
         locales: the locales of its data.
         tokens: directory that stage `tokenize` wrote for it.
         label_space: file with the product types that it shall know.
+        encoder: what reads the queries.
+        encoder_files: folder that stage `encoder` wrote.
         locale_dropout: share of training queries with the unknown-locale token, for the locale-aware variant.
         params: the params of the stage, for the metadata.
     """
@@ -27,6 +29,7 @@ class FitJob:
     tokens: Path
     label_space: Path
     encoder: EncoderParams
+    encoder_files: Path
     recipes: Recipes
     locale_dropout: float
     seed: int

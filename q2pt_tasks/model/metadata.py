@@ -10,7 +10,7 @@ from typing import Any, Literal
 from q2pt_tasks.data.queries import NORMALISATION
 from q2pt_tasks.model.variants import UNIFIED_AWARE
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA = "metadata.json"
 
 Status = Literal["trained", "degenerate", "untrained"]
@@ -18,6 +18,19 @@ Status = Literal["trained", "degenerate", "untrained"]
 
 class CheckpointError(ValueError):
     """A checkpoint is missing, incomplete, or not what its metadata says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The encoder that a checkpoint needs, because it holds only what changed against it.
+
+    Attributes:
+        path: the encoder's weights, from a folder above the checkpoint on.
+        md5: of their content, which is also DVC's name of the file.
+    """
+
+    path: str
+    md5: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +53,7 @@ class Metadata:
         thresholds: score thresholds for the precision in `metrics`, chosen on its own validation split.
         metrics: figures on its own validation split.
         history: one entry per epoch.
+        base: what it needs beside its own files; None for one that holds all of its weights.
     """
 
     variant: str
@@ -57,6 +71,7 @@ class Metadata:
     metrics: Mapping[str, float | None]
     history: tuple[Mapping[str, float], ...]
     seconds: float
+    base: Base | None = None
     normalisation: str = NORMALISATION
     schema_version: int = SCHEMA_VERSION
 
@@ -89,7 +104,7 @@ def load_metadata(folder: Path) -> Metadata:
     expected = {field.name for field in dataclasses.fields(Metadata)}
     refuse_if(folder, "metadata keys", sorted(document), sorted(expected))
     lists = {key: tuple(document[key]) for key in ("locales", "product_types", "history")}
-    return Metadata(**{**document, **lists})
+    return Metadata(**{**document, **lists, "base": Base(**document["base"]) if document["base"] else None})
 
 
 def refuse_if(folder: Path, what: str, found: object, expected: object) -> None:

@@ -52,13 +52,17 @@ class Predictor:
         self._other_limits = thresholds.for_locale("", types)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path, encoder: Path | None = None) -> Self:
         """The predictor of the checkpoint in `folder`, on the best hardware at hand.
+
+        Args:
+            folder: of the checkpoint.
+            encoder: as `load_checkpoint` takes it.
 
         Raises:
             CheckpointError: the directory is not a checkpoint that keeps its contract.
         """
-        return cls(load_checkpoint(folder), detect_hardware())
+        return cls(load_checkpoint(folder, encoder), detect_hardware())
 
     def uses_unknown_locale(self, locale: str) -> bool:
         """Whether queries of `locale` are asked with the unknown-locale token."""

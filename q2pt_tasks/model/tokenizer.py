@@ -9,14 +9,12 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from q2pt_tasks.model.encoder import EncoderParams
-
 _PAD, _UNKNOWN, _FIRST, _LAST, _MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 _TOKENIZER, _CONFIG = "tokenizer.json", "tokenizer_config.json"
 
 
 class EncoderNotFoundError(ValueError):
-    """The encoder that the params name cannot be loaded."""
+    """The pre-trained encoder cannot be loaded."""
 
 
 class TokenizerError(ValueError):
@@ -106,31 +104,29 @@ def load_tokenizer(folder: Path) -> QueryTokenizer:
     return QueryTokenizer(Tokenizer.from_str(json.dumps(pieces)), config)
 
 
-def save_pretrained_tokenizer(encoder: EncoderParams, folder: Path) -> None:
-    """Writes the fast tokenizer of a pre-trained encoder to `folder`, for `load_tokenizer`.
+def save_pretrained_tokenizer(encoder: Path, folder: Path) -> None:
+    """Writes the fast tokenizer of the pre-trained encoder in the folder `encoder` to `folder`, for `load_tokenizer`.
 
     Raises:
-        EncoderNotFoundError: there is no such encoder, or it has no fast tokenizer.
+        EncoderNotFoundError: there is no encoder, or it has no fast tokenizer.
     """
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(encoder.name, revision=encoder.revision)
+        tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise EncoderNotFoundError(encoder_not_found(encoder, error)) from error
     if not tokenizer.is_fast:
-        raise EncoderNotFoundError(
-            f"encoder.name {encoder.name!r}: it has no fast tokenizer; choose an encoder with one"
-        )
+        raise EncoderNotFoundError(f"the encoder in {encoder} has no fast tokenizer: choose another (encoder.name)")
     tokenizer.save_pretrained(folder)
 
 
-def encoder_not_found(encoder: EncoderParams, error: Exception) -> str:
-    """What to tell a user whose encoder cannot be loaded."""
+def encoder_not_found(encoder: Path, error: Exception) -> str:
+    """What to tell a user whose encoder, in the folder `encoder`, cannot be loaded."""
     reason = str(error).strip().splitlines()[0]
     return (
-        f"encoder.name {encoder.name!r} (revision {encoder.revision!r}) cannot be loaded: {reason} "
-        "Give 'scratch', the name of a Hugging Face model that this machine can reach, or a directory that holds one."
+        f"the encoder in {encoder} cannot be loaded: {reason} Give 'scratch' as encoder.name, or a model that "
+        "Hugging Face's transformers open as it is."
     )
 
 

@@ -9,7 +9,6 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, Pretrai
 from transformers.utils import logging as transformers_logging
 
 from q2pt_tasks.model.batching import PackedTokens
-from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.network import Float32Linear, Network
 
 
@@ -71,8 +70,8 @@ class TransformersNetwork(Network):
         self.model.save_pretrained(folder)
 
 
-def fresh_model(encoder: EncoderParams, product_types: tuple[str, ...], dropout: float) -> TransformersNetwork:
-    """A pre-trained encoder with a new head.
+def fresh_model(encoder: Path, product_types: tuple[str, ...], dropout: float) -> TransformersNetwork:
+    """The pre-trained encoder in the folder `encoder` with a new head.
 
     Raises:
         OSError, ValueError: it cannot be loaded.
@@ -84,10 +83,10 @@ def fresh_model(encoder: EncoderParams, product_types: tuple[str, ...], dropout:
         "label2id": {product_type: index for index, product_type in enumerate(product_types)},
         "problem_type": "multi_label_classification",
     }
-    config = AutoConfig.from_pretrained(encoder.name, revision=encoder.revision, **labels)
+    config = AutoConfig.from_pretrained(encoder, **labels)
     _set_dropout(config, dropout)
     model = AutoModelForSequenceClassification.from_pretrained(
-        encoder.name, revision=encoder.revision, config=config, dtype=torch.float32
+        encoder, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
     return TransformersNetwork(model)
 

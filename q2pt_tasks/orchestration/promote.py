@@ -147,9 +147,10 @@ def _model_outs(entries: Mapping[str, Entry], candidate: str | None) -> dict[str
     """The outputs that are the candidate's model, by their place in the champion's directory.
 
     That is the place that `q2pt_tasks.model.champion` looks at: the directory itself for one model of all locales, the
-    path below `models` for one model per locale.
+    path below `models` for one model per locale. With those goes the encoder, at its own path, for they may hold only
+    what changed against it.
     """
-    models = Layout().models.as_posix()
+    models, encoder = Layout().models.as_posix(), Layout().encoder.as_posix()
     folder = f"{models}/{candidate}"
     outs = outs_of(entries)
     if folder in outs:
@@ -157,7 +158,7 @@ def _model_outs(entries: Mapping[str, Entry], candidate: str | None) -> dict[str
     own = {path.removeprefix(f"{models}/"): out for path, out in outs.items() if path.startswith(f"{folder}/")}
     if not own:
         raise PromotionRefusedError(f"the run has no output {folder}, which the gate's candidate would be")
-    return own
+    return own | {path: out for path, out in outs.items() if path == encoder}
 
 
 def _files(outs: Mapping[str, Out], store: SharedCache) -> dict[str, str]:

@@ -86,8 +86,7 @@ def read_manifest(path: Path) -> SourceManifest:
     except FileNotFoundError:
         raise SourceError(f"{path} not found: run `q2pt resolve`") from None
     except ValidationError as error:
-        problems = "; ".join(_sentence(problem) for problem in error.errors(include_url=False))
-        raise SourceError(f"{path} is no manifest of a source: {problems}; {RESOLVE_AGAIN}") from None
+        raise SourceError(f"{path} is no manifest of a source: {problems_of(error)}; {RESOLVE_AGAIN}") from None
 
 
 def write_json(content: object, path: Path) -> None:
@@ -138,6 +137,11 @@ def _size_and_md5(path: Path) -> tuple[int, str]:
             return stream.tell(), md5
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}): check that it exists and its rights") from error
+
+
+def problems_of(error: ValidationError) -> str:
+    """What is wrong in a manifest, key by key, on one line."""
+    return "; ".join(_sentence(problem) for problem in error.errors(include_url=False))
 
 
 def _sentence(problem: ErrorDetails) -> str:

@@ -82,13 +82,14 @@ def run(layout: Layout, params: TokenizeParams, encoder: EncoderParams, locales:
         for split in _TOKENIZED_SPLITS
     }
     shutil.rmtree(layout.tokens, ignore_errors=True)
-    tokenizer = _tokenizer(queries, encoder, encoder.scratch.unified_vocabulary)
+    pretrained = None if encoder.is_scratch else _pretrained_tokenizer(layout.encoder)
+    tokenizer = pretrained or _trained_tokenizer(queries, encoder.scratch.unified_vocabulary)
     report = _tokenize(layout.unified_tokens(), queries, tokenizer, encoder.max_tokens)
     if not encoder.is_scratch:
         _check_unknown(report, params)
     for locale in locales:
         own = {split: {locale: tables[locale]} for split, tables in queries.items()}
-        tokenizer = _tokenizer(own, encoder, encoder.scratch.non_unified_vocabulary)
+        tokenizer = pretrained or _trained_tokenizer(own, encoder.scratch.non_unified_vocabulary)
         _tokenize(layout.non_unified_tokens(locale), own, tokenizer, encoder.max_tokens)
     return report
 
@@ -109,11 +110,13 @@ def _tokenize(folder: Path, queries: Queries, tokenizer: QueryTokenizer, max_tok
     return TokenizeReport(len(lengths), sum(lengths), worst, unknown[worst])
 
 
-def _tokenizer(queries: Queries, encoder: EncoderParams, vocabulary: int) -> QueryTokenizer:
-    if not encoder.is_scratch:
-        with tempfile.TemporaryDirectory() as folder:
-            save_pretrained_tokenizer(encoder, Path(folder))
-            return load_tokenizer(Path(folder))
+def _pretrained_tokenizer(encoder: Path) -> QueryTokenizer:
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained_tokenizer(encoder, Path(folder))
+        return load_tokenizer(Path(folder))
+
+
+def _trained_tokenizer(queries: Queries, vocabulary: int) -> QueryTokenizer:
     texts = {text for table in queries["train"].values() for text in table["query"].to_pylist()}
     return train_tokenizer(sorted(texts), vocabulary)
 

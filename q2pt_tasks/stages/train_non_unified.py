@@ -41,6 +41,7 @@ def run(layout: Layout, locale: str, params: TrainNonUnifiedParams, encoder: Enc
         tokens=layout.non_unified_tokens(locale),
         label_space=layout.label_space(locale),
         encoder=encoder,
+        encoder_files=layout.encoder,
         recipes=params,
         locale_dropout=0.0,
         seed=seed,

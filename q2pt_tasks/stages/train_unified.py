@@ -65,6 +65,7 @@ def run(
         tokens=layout.unified_tokens(),
         label_space=layout.label_space(None),
         encoder=encoder,
+        encoder_files=layout.encoder,
         recipes=params,
         locale_dropout=params.locale_dropout,
         seed=seed,

@@ -113,7 +113,8 @@ def test_the_edges_are_those_of_dvc(tmp_path: Path, variation: str) -> None:
 def test_every_path_leads_from_configure_over_all_stages_and_join_to_promote(retraining: DAG) -> None:
     stages = {task.task_id for task in _stages(retraining).values()}
     above = {task.task_id: task.upstream_task_ids - stages for task in retraining.tasks}
-    assert retraining.get_task("ingest").upstream_task_ids == {"configure"}
+    for first in ("ingest", "encoder"):
+        assert retraining.get_task(first).upstream_task_ids == {"configure"}
     assert retraining.get_task("join").upstream_task_ids == stages
     assert retraining.get_task("decide").upstream_task_ids == {"join", "report"}
     assert {name: above[name] for name in ("configure", "approval", "promote")} == {
@@ -201,6 +202,7 @@ def test_the_graph_view_draws_one_line_to_a_group_and_not_one_to_each_of_its_tas
     outer = {edge for edge in drawn - inner if "train_non_unified" in "".join(edge)}
     assert len(inner) == 40
     assert outer == {
+        ("encoder", "train_non_unified.upstream_join_id"),
         ("split", "train_non_unified.upstream_join_id"),
         ("tokenize", "train_non_unified.upstream_join_id"),
         ("train_non_unified.downstream_join_id", "evaluate"),

@@ -44,7 +44,7 @@ TRAININGS = {
     **{f"train_non_unified.{locale}": f"models/non_unified/{locale}" for locale in LOCALES},
 }
 # Tasks that run on the queues of the other worker.
-STAGES = ("ingest", "evaluate", "gate")
+STAGES = ("ingest", "encoder", "evaluate", "gate")
 AROUND = ("configure", "join", "decide")
 NIGHT_SECONDS = 300.0
 
@@ -190,7 +190,7 @@ def test_a_worker_is_killed_while_it_trains(cluster: Cluster, shop: Shop, signal
     assert cluster.api.wait_for_run(night, 2 * NIGHT_SECONDS) == "success"
 
     states = cluster.api.states(night)
-    assert states == dict.fromkeys(states, "success") | {"ingest": "skipped", "approval": "skipped"}
+    assert states == dict.fromkeys(states, "success") | dict.fromkeys(["ingest", "encoder", "approval"], "skipped")
     trained = sorted(cluster.parts["gpu-worker"].tasks())
     assert trained == sorted(TRAININGS), "the new worker trained all, those that were begun once more"
     assert len(killed) == 2
@@ -232,7 +232,7 @@ def test_a_night_of_twenty_stores_without_news(on_s3: Cluster, shop: Shop, capsy
     night = _trigger_when_rendered(on_s3, locales)
     assert on_s3.api.wait_for_run(night.id, NIGHT_SECONDS) == "success"
     states = on_s3.api.states(night.id)
-    assert len(states) == 30 + 5
+    assert len(states) == 31 + 5
     assert {states[task] for task in states if task not in AROUND} == {"skipped"}
     seconds = on_s3.api.run(night.id).seconds
     with capsys.disabled():

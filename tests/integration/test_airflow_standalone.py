@@ -33,7 +33,7 @@ CHANGES = {
     "gate.forward_floor": 0.0,
     "gate.floor": 0.99,
 }
-DATA = {"ingest", "validate", "label", "split", "tokenize"}
+DATA = {"ingest", "encoder", "validate", "label", "split", "tokenize"}
 TRAININGS = {
     *(f"train_non_unified.{locale}" for locale in LOCALES),
     *(f"train_unified.unified_{kind}" for kind in ("agnostic", "aware")),

@@ -49,6 +49,7 @@ def job(tmp_path: Path) -> FitJob:
             max_tokens=8,
             scratch=ScratchParams(layers=1, width=16, heads=2, unified_vocabulary=100, non_unified_vocabulary=100),
         ),
+        encoder_files=tmp_path / "none",
         recipes=Recipes(scratch=RECIPE, pretrained=RECIPE, min_train_rows=20),
         locale_dropout=0.0,
         seed=1,

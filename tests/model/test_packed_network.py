@@ -123,13 +123,14 @@ def test_hugging_face_opens_what_is_saved(stored: tuple[PreTrainedModel, Path], 
     assert torch.equal(again(_packed(QUERIES)), network(_packed(QUERIES)))
 
 
-def _encoder(name: str, max_tokens: int = 8) -> EncoderParams:
+def _encoder(name: str = "owner/encoder", max_tokens: int = 8) -> EncoderParams:
     sizes = ScratchParams(layers=2, width=16, heads=2, unified_vocabulary=120, non_unified_vocabulary=120)
     return EncoderParams(name=name, revision="main", max_tokens=max_tokens, scratch=sizes)
 
 
 def _build(folder: Path, max_tokens: int = 8) -> Network:
-    return build_network(_encoder(str(folder), max_tokens), train_tokenizer(["red shoes"], 120), ["A", "B"], 0.1)
+    encoder = _encoder(max_tokens=max_tokens)
+    return build_network(encoder, folder, train_tokenizer(["red shoes"], 120), ["A", "B"], 0.1)
 
 
 def test_a_bare_encoder_gets_a_head(tmp_path: Path) -> None:
@@ -174,7 +175,8 @@ def test_an_architecture_that_is_not_known_runs_as_hugging_face_does(tmp_path: P
 
 def test_a_scratch_network_saves_what_hugging_face_opens(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    network = build_network(_encoder("scratch"), train_tokenizer(["red shoes"], 120), ["A", "B"], 0.1).eval()
+    tokenizer = train_tokenizer(["red shoes"], 120)
+    network = build_network(_encoder("scratch"), tmp_path / "none", tokenizer, ["A", "B"], 0.1).eval()
     network.save(tmp_path)
     assert (tmp_path / WEIGHTS).is_file()
     opened = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()

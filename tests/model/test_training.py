@@ -221,12 +221,12 @@ SIZES = ScratchParams(layers=1, width=16, heads=2, unified_vocabulary=120, non_u
 
 
 def test_an_encoder_that_does_not_exist_is_named_with_what_to_do(tmp_path: Path) -> None:
-    encoder = EncoderParams(name=str(tmp_path / "missing"), revision="main", max_tokens=8, scratch=SIZES)
-    with pytest.raises(EncoderNotFoundError, match=r"encoder.name '.*missing'.* cannot be loaded: .* Give 'scratch'"):
-        save_pretrained_tokenizer(encoder, tmp_path)
+    encoder = EncoderParams(name="owner/encoder", revision="main", max_tokens=8, scratch=SIZES)
+    with pytest.raises(EncoderNotFoundError, match=r"the encoder in .*missing cannot be loaded: .* Give 'scratch'"):
+        save_pretrained_tokenizer(tmp_path / "missing", tmp_path)
     tokenizer = train_tokenizer(["a", "b"], 120)
     with pytest.raises(EncoderNotFoundError, match="missing"):
-        build_network(encoder, tokenizer, ["A"], 0.0)
+        build_network(encoder, tmp_path / "missing", tokenizer, ["A"], 0.0)
 
 
 def test_a_trained_tokenizer_is_the_same_every_time_and_needs_no_spaces() -> None:

@@ -40,7 +40,7 @@ def test_a_first_run_is_a_commit_on_a_branch_of_its_own(new_shop: Shop) -> None:
     assert (plan.force, plan.approval, plan.may_promote, plan.why_not_promote) == (False, False, True, "")
     assert plan.summary == (
         "Source synthetic, 0 files of 0.0 MiB; the window's last day is 2026-06-30. Encoder scratch, 0 local files. "
-        "2 of 2 locales, 2 of 2 unified variants. 0 of 7 stages are unchanged. Promotion is up to the gate."
+        "2 of 2 locales, 2 of 2 unified variants. 0 of 8 stages are unchanged. Promotion is up to the gate."
     )
     assert list(new_shop.settings.work_dir.glob("clones/*-*")) == [], "the clone is gone"
 
@@ -66,6 +66,7 @@ def test_what_the_form_leaves_out_is_skipped_and_not_promoted(new_shop: Shop) ->
     plan = new_shop.configure(locales=["fr-BE"], variants=["unified_aware"])
     assert plan.addresses == (
         "ingest",
+        "encoder",
         "train_unified@unified_aware",
         "train_non_unified@fr-BE",
         "evaluate",
@@ -156,7 +157,7 @@ def test_nothing_new_leaves_nothing_to_run(judged_shop: Shop) -> None:
     plan = judged_shop.configure("second")
     assert plan.unchanged == plan.last == judged_shop.entries
     assert read_lock_of(judged_shop, plan) == judged_shop.entries
-    assert "7 of 7 stages are unchanged" in plan.summary
+    assert "8 of 8 stages are unchanged" in plan.summary
 
 
 def read_lock_of(shop: Shop, plan: RunPlan) -> dict[str, Any]:
@@ -167,12 +168,12 @@ def read_lock_of(shop: Shop, plan: RunPlan) -> dict[str, Any]:
 
 def test_a_changed_param_leaves_what_does_not_depend_on_it(judged_shop: Shop) -> None:
     judged_shop.commit_params({"train_non_unified.min_train_rows": 21})
-    assert set(judged_shop.configure("second").unchanged) == {"ingest", *TRAININGS[:2]}
+    assert set(judged_shop.configure("second").unchanged) == {"ingest", "encoder", *TRAININGS[:2]}
 
 
-def test_another_day_leaves_nothing_unchanged(judged_shop: Shop) -> None:
+def test_another_day_leaves_nothing_but_the_encoder_unchanged(judged_shop: Shop) -> None:
     plan = judged_shop.configure("second", last_day="2026-06-29")
-    assert plan.unchanged == {}
+    assert set(plan.unchanged) == {"encoder"}
     assert set(plan.last) == set(RENDERED)
 
 
@@ -184,7 +185,8 @@ def test_force_runs_what_is_unchanged(judged_shop: Shop) -> None:
 def test_a_stage_whose_output_the_store_has_lost_is_not_unchanged(judged_shop: Shop) -> None:
     (model,) = judged_shop.entries["train_unified@unified_aware"]["outs"]
     (judged_shop.settings.dvc_cache / "files/md5" / model["md5"][:2] / model["md5"][2:]).unlink()
-    assert set(judged_shop.configure("second").unchanged) == {"ingest", *TRAININGS} - {"train_unified@unified_aware"}
+    lost = {"train_unified@unified_aware"}
+    assert set(judged_shop.configure("second").unchanged) == {"ingest", "encoder", *TRAININGS} - lost
 
 
 def test_a_narrowed_run_keeps_the_entries_of_its_own_stages(judged_shop: Shop) -> None:
@@ -198,7 +200,7 @@ def test_the_model_in_production_is_the_next_runs_champion(promoted_shop: Shop) 
     named = promoted_shop.show(plan.commit, "champion.json")
     assert named == promoted_shop.show("production", "champion.json")
     assert json.loads(named)["version"] == "v1"
-    assert set(plan.unchanged) == {"ingest", *TRAININGS}, "evaluate has another champion"
+    assert set(plan.unchanged) == {"ingest", "encoder", *TRAININGS}, "evaluate has another champion"
 
 
 def test_a_champion_that_is_committed_serves_until_the_first_promotion(new_shop: Shop) -> None:

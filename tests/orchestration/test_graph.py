@@ -35,7 +35,7 @@ def test_a_node_says_what_it_is() -> None:
     graph = compute_graph(Path.cwd())
     node = graph.node("train_non_unified@de-AT")
     assert (node.stage, node.item, node.outs) == ("train_non_unified", "de-AT", ("models/non_unified/de-AT",))
-    assert node.upstream == ("split", "tokenize")
+    assert node.upstream == ("encoder", "split", "tokenize")
     assert node.description == "A model of one locale, from its own data alone"
     assert node.hints == Hints(pool="gpu", queue="gpu", retries=2)
     assert graph.node("ingest").item is None
@@ -52,7 +52,8 @@ def test_every_node_comes_after_those_that_it_depends_on_and_items_in_the_order_
 def test_the_ancestors_reach_back_to_the_first_stage() -> None:
     graph = compute_graph(Path.cwd())
     assert graph.ancestors("ingest") == ()
-    assert graph.ancestors("train_unified@unified_aware") == ("ingest", "validate", "label", "split", "tokenize")
+    before = ("ingest", "encoder", "validate", "label", "split", "tokenize")
+    assert graph.ancestors("train_unified@unified_aware") == before
     assert set(graph.ancestors("report")) == set(graph.addresses) - {"report"}
 
 
@@ -80,13 +81,13 @@ def test_an_edge_of_single_items_stays_one(tmp_path: Path) -> None:
 
 def test_the_first_and_the_last_of_the_pipeline() -> None:
     graph = compute_graph(Path.cwd())
-    assert (graph.roots, graph.leaves) == (("ingest",), ("report",))
+    assert (graph.roots, graph.leaves) == (("ingest", "encoder"), ("report",))
 
 
 def test_an_unknown_address_is_named_beside_the_known_ones() -> None:
     graph = compute_graph(Path.cwd())
     for ask in (graph.node, graph.ancestors, lambda address: graph.part([address])):
-        with pytest.raises(GraphError, match=r"'train@xx'.*it has ingest, validate"):
+        with pytest.raises(GraphError, match=r"'train@xx'.*it has ingest, encoder, validate"):
             ask("train@xx")
 
 
@@ -122,7 +123,7 @@ def test_a_kept_graph_needs_no_dvc_and_no_time(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     nodes, seconds, modules = json.loads(done.stdout)
-    assert nodes == 30
+    assert nodes == 31
     assert seconds < 0.05
     assert not [name for name in modules if name.startswith(("dvc.", "networkx", "dvc_data", "airflow"))]
 

@@ -74,7 +74,7 @@ def test_evaluate_reads_the_champion_in_a_clone_of_the_next_run(new_shop: Shop, 
         assert (names, text.splitlines()[0]) == ({"metadata.json"}, "unified_aware")
     else:
         assert (names, text.splitlines()[0]) == (
-            {f"non_unified/{locale}/metadata.json" for locale in LOCALES},
+            {"data/encoder/resolved.json", *(f"non_unified/{locale}/metadata.json" for locale in LOCALES)},
             "fr-BE",
         )
 

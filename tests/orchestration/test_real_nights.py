@@ -42,7 +42,7 @@ def test_the_second_night_judges_the_same_models_against_the_first(shop: Shop) -
     shop.night("first", rendered=rendered)
     promoted = promote(shop.settings, shop.plan, shop.joined)
     second, _ = shop.night("second", rendered=rendered)
-    assert set(second.unchanged) == {"ingest", "validate", "label", "split", "tokenize", *TRAININGS}
+    assert set(second.unchanged) == {"ingest", "encoder", "validate", "label", "split", "tokenize", *TRAININGS}
     decision = json.loads(_output(shop, "gate", "reports/decision.json"))
     assert decision["champion"] == {"version": "v1", "hash": promoted.hash}
     assert decision["promote"] is False, "the champion is the same model: no gain"
