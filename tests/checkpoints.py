@@ -37,7 +37,7 @@ def random_checkpoint(
     tokenizer = train_tokenizer(WORDS, 100)
     if variant == UNIFIED_AWARE:
         tokenizer.add(locale_tokens(locales))
-    network = build_network(_ENCODER, tokenizer, TYPES, 0.0)
+    network = build_network(_ENCODER, folder, tokenizer, TYPES, 0.0)
     torch.manual_seed(seed)
     with torch.no_grad():
         for weights in network.parameters():

@@ -97,8 +97,9 @@ def _network(task: Training, tokenizer: QueryTokenizer) -> Network:
     """The checkpoint as an encoder to train, its head included."""
     types = load_metadata(Path(task.model)).product_types
     params = read_section(Layout().params, "encoder", EncoderParams)
-    encoder = params.model_copy(update={"name": str(Path(task.model).resolve())})
-    return build_network(encoder, tokenizer, types, _recipe(task).dropout)
+    folder = Path(task.model).resolve()
+    encoder = params.model_copy(update={"name": str(folder)})
+    return build_network(encoder, folder, tokenizer, types, _recipe(task).dropout)
 
 
 def _trainer(job: _Job) -> Trainer:
