@@ -67,6 +67,7 @@ class Workspace:
             changes[f"{section}.pretrained.patience"] = self.stages.epochs
         edit_params(self.layout.params, {**changes, "locales": list(self.locales)})
         # The stage `encoder` would copy it there.
+        self.layout.encoder.unlink(missing_ok=True)
         self.layout.encoder.symlink_to(Path("..") / encoder)
         resolved = {"name": encoder, "revision": "main", "commit": None}
         self.layout.encoder_manifest.write_text(json.dumps(resolved) + "\n", encoding="utf-8")
