@@ -16,7 +16,11 @@ _ALL = slice(None)
 
 
 class Linear(nn.Linear):
-    """`nn.Linear`, in the precision of autocast where that is on; its gradients are summed in the weights' own."""
+    """`nn.Linear`, in the precision of autocast where that is on; its gradients are summed in the weights' own.
+
+    Whoever changes weights so that PyTorch does not count it, as a fused step of an optimizer does, says so with
+    `torch.autograd.graph.increment_version`.
+    """
 
     _converted: tuple[object, torch.Tensor, torch.Tensor] | None = None
 
@@ -36,7 +40,9 @@ class Linear(nn.Linear):
         parts = (self.weight, self.bias)
         state = (dtype, *((part._version, part.data_ptr()) for part in parts))
         if self._converted is None or self._converted[0] != state:
-            self._converted = state, self.weight.detach().to(dtype), self.bias.detach().to(dtype)
+            # What is made in inference mode could not be used in training.
+            with torch.inference_mode(mode=False):
+                self._converted = state, self.weight.detach().to(dtype), self.bias.detach().to(dtype)
         return self._converted[1:]
 
 

@@ -134,6 +134,8 @@ class Trainer:
                 f"the loss is {loss} on a batch of {len(rows)} queries: lower the learning rate (learning_rates)"
             )
         state.optimizer.step()
+        # The fused step does not count its changes, by which layers know that weights must be converted again.
+        torch.autograd.graph.increment_version(list(state.network.parameters()))
         state.optimizer.zero_grad()
         state.end_step(float(loss))
 

@@ -25,6 +25,7 @@ from q2pt_tasks.model.training_state import best_epoch
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 
 FLOAT32 = Hardware(torch.device("cpu"), torch.float32, "a test")
+BFLOAT16 = Hardware(torch.device("cpu"), torch.bfloat16, "a test")
 TYPES = 3
 VOCABULARY = 50
 RECIPE = Recipe(
@@ -141,6 +142,28 @@ def test_a_separable_signal_is_learnt_and_the_best_epoch_is_kept() -> None:
     epochs = trainer.fit(network, 1e-2, Resume.never())
     assert best_epoch(epochs).average_precision > 0.9
     assert trainer._average_precision(network) == pytest.approx(best_epoch(epochs).average_precision)
+
+
+def test_in_low_precision_what_is_learnt_is_what_is_computed_with() -> None:
+    recipe = RECIPE.model_copy(update={"max_epochs": 15, "patience": 15})
+    network = _network()
+    trainer = replace(_trainer(_examples(120), recipe), hardware=BFLOAT16)
+    epochs = trainer.fit(network, 1e-2, Resume.never())
+    assert best_epoch(epochs).average_precision > 0.9
+    in_fp32 = replace(trainer, hardware=FLOAT32).validation_scores(network)
+    np.testing.assert_allclose(trainer.validation_scores(network), in_fp32, atol=0.05)
+
+
+def test_in_low_precision_gradients_are_those_of_fp32_but_for_rounding() -> None:
+    examples, rows = _examples(), np.arange(20)
+    low, full = _network(), _network()
+    for network, hardware in ((low, BFLOAT16), (full, FLOAT32)):
+        trainer = replace(_trainer(examples), hardware=hardware)
+        with hardware.autocast():
+            for piece in trainer._pieces(examples, rows):
+                trainer._add_gradients(network, examples, piece, len(rows))
+    for ours, theirs in zip(_gradients(low), _gradients(full), strict=True):
+        assert (ours - theirs).norm() < 0.05 * theirs.norm() + 1e-4
 
 
 def test_training_stops_when_validation_does_not_improve() -> None:
