@@ -72,8 +72,10 @@ def shuffled_batches(rows: int, batch_size: int, generator: np.random.Generator)
         yield order[start : start + batch_size]
 
 
-def pieces_of(tokens: Packed, rows: Int64Array, max_tokens: int) -> Iterator[Piece]:
+def pieces_of(tokens: Packed, rows: Int64Array, max_tokens: int, multiple_of: int = 1) -> Iterator[Piece]:
     """The examples `rows` in pieces of at most about `max_tokens` tokens, identical inputs once.
+
+    There are `multiple_of` pieces, or two or three times as many, unless there is too little for that.
 
     All pieces have as near as can be the same number of rows: for matrices of another shape a library of kernels first
     makes another kernel.
@@ -82,7 +84,9 @@ def pieces_of(tokens: Packed, rows: Int64Array, max_tokens: int) -> Iterator[Pie
     length = _row_length(inputs.lengths)
     places = _places(inputs.lengths, length)
     row_of = places // max(length, 1)
-    for start, end in _spans(int(row_of.max(initial=-1)) + 1, max(1, max_tokens // max(length, 1))):
+    total = int(row_of.max(initial=-1)) + 1
+    least = -(-total // max(1, max_tokens // max(length, 1)))
+    for start, end in _spans(total, -(-least // multiple_of) * multiple_of):
         own = np.flatnonzero((start <= row_of) & (row_of < end))
         index = np.full(len(inputs), _NOBODY)
         index[own] = np.arange(len(own))
@@ -151,11 +155,10 @@ def _places(lengths: Int64Array, row_length: int) -> Int64Array:
     return found
 
 
-def _spans(total: int, size: int) -> Iterator[tuple[int, int]]:
-    """`total` rows in the fewest spans of at most `size`, which differ by one row at most."""
-    count = -(-total // size)
+def _spans(total: int, count: int) -> Iterator[tuple[int, int]]:
+    """`total` rows in `count` spans, which differ by one row at most; none of them empty."""
     ends = [total * (index + 1) // count for index in range(count)]
-    yield from zip([0, *ends], ends, strict=False)
+    yield from ((start, end) for start, end in zip([0, *ends], ends, strict=False) if start < end)
 
 
 def _lay_out(tokens: Packed, places: Int64Array, shape: tuple[int, int]) -> PackedTokens:

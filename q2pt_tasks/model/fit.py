@@ -84,12 +84,16 @@ def fit(job: FitJob, folder: Path) -> FitReport:
         if workers.is_leader:
             save_metadata(folder, replace(metadata, status="untrained", reason=lack))
         return FitReport(job.variant, job.locales, "untrained", len(data.train), 0, None, 0.0)
-    checkpoint, epochs = _train(job, data, metadata, workers)
+    trained = _train(job, data, metadata, workers)
     seconds = round(time.monotonic() - started, 1)
+    metadata = replace(trained.checkpoint.metadata, seconds=seconds)
     if workers.is_leader:
-        _save(job, folder, replace(checkpoint, metadata=replace(checkpoint.metadata, seconds=seconds)))
+        _save(job, folder, replace(trained.checkpoint, metadata=metadata))
+    for resume in trained.resumes:
+        resume.forget()
+    epochs = trained.epochs
     best = best_epoch(epochs).average_precision
-    return FitReport(job.variant, job.locales, checkpoint.metadata.status, len(data.train), len(epochs), best, seconds)
+    return FitReport(job.variant, job.locales, metadata.status, len(data.train), len(epochs), best, seconds)
 
 
 def _save(job: FitJob, folder: Path, checkpoint: Checkpoint) -> None:
@@ -150,7 +154,16 @@ def _git_sha() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
 
 
-def _train(job: FitJob, data: _Data, metadata: Metadata, workers: Workers) -> tuple[Checkpoint, list[Epoch]]:
+@dataclass(frozen=True)
+class _Trained:
+    """The best of a job's trainings, and the states of all of them, of use until it is saved."""
+
+    checkpoint: Checkpoint
+    epochs: list[Epoch]
+    resumes: Sequence[Resume]
+
+
+def _train(job: FitJob, data: _Data, metadata: Metadata, workers: Workers) -> _Trained:
     """Trains with each learning rate and keeps the best on validation."""
     tokenizer = load_tokenizer(job.tokens / "tokenizer")
     tokens = _add_locale_tokens(job, tokenizer)
@@ -162,27 +175,27 @@ def _train(job: FitJob, data: _Data, metadata: Metadata, workers: Workers) -> tu
         for rate, resume in zip(trainer.recipe.learning_rates, resumes, strict=True)
     ]
     best = max(candidates, key=lambda candidate: best_epoch(candidate.epochs).average_precision)
-    for resume in resumes:
-        resume.forget()
-    return Checkpoint(_completed(metadata, job, data, trainer, best), best.network, tokenizer), best.epochs
+    completed = _completed(metadata, job, data, trainer, best)
+    return _Trained(Checkpoint(completed, best.network, tokenizer), best.epochs, resumes)
 
 
 def _resume(metadata: Metadata, job: FitJob, trainer: Trainer, learning_rate: float) -> Resume:
     """Where this training is kept, under a key of all that it depends on: the same in every clone of the commit."""
-    code = [file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))]
+    rooms = (Path(__file__).parent, Path(__file__).parents[1] / "metrics")
+    code = [file.read_bytes() for room in rooms for file in sorted(room.glob("*.py"))]
     asked = {
         "code": hashlib.sha256(b"".join(code)).hexdigest(),
         "variant": job.variant,
         "locales": list(job.locales),
         "data": dict(metadata.data_hashes),
-        "encoder": _hashes(sorted(job.encoder_files.glob("*.safetensors"))),
+        "encoder": _hashes(sorted(file for file in job.encoder_files.glob("*") if file.is_file())),
         "params": dict(job.params),
         "seed": job.seed,
         "learning rate": learning_rate,
-        "precision": str(trainer.hardware.dtype),
+        "hardware": [str(trainer.hardware.dtype), trainer.hardware.device.type, trainer.workers.count],
     }
     key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-    return resume_of(key, is_writer=trainer.workers.is_leader)
+    return resume_of(key, trainer.workers)
 
 
 def _add_locale_tokens(job: FitJob, tokenizer: QueryTokenizer) -> LocaleTokens:

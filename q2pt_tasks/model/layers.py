@@ -35,6 +35,11 @@ class Linear(nn.Linear):
         weight, bias = self._weights_in(torch.get_autocast_dtype(device))
         return _product(states.to(weight.dtype), weight[rows], bias[rows], self.weight, self.bias, rows)
 
+    def _apply(self, *arguments: Any, **options: Any) -> "Linear":  # noqa: ANN401 - as in the base class
+        # On its way to another device or precision: what was converted would stay behind.
+        self._converted = None
+        return cast(Linear, super()._apply(*arguments, **options))  # type: ignore[no-untyped-call]
+
     def _weights_in(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         # PyTorch counts the changes of a tensor; another tensor is another storage.
         parts = (self.weight, self.bias)
@@ -97,7 +102,13 @@ class _Rows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, None]:  # noqa: ANN401
         (rows,) = ctx.saved_tensors
-        _sum_of(ctx.table).index_add_(0, rows.flatten(), gradients[0].flatten(0, -2).to(ctx.table.dtype))
+        of_rows = gradients[0].flatten(0, -2).to(ctx.table.dtype)
+        if of_rows.is_cuda:
+            # There `index_add_` adds in any order, and the same seed would not give the same model.
+            dense = torch.ops.aten.embedding_dense_backward(of_rows, rows.flatten(), len(ctx.table), -1, False)
+            _sum_of(ctx.table).add_(dense)
+        else:
+            _sum_of(ctx.table).index_add_(0, rows.flatten(), of_rows)
         return None, None
 
 

@@ -4,6 +4,7 @@ Its state lies outside what DVC manages, which deletes a stage's outputs before 
 reached, a training starts over, and the log says so.
 """
 
+import hashlib
 import logging
 import os
 import signal
@@ -16,7 +17,8 @@ from pathlib import Path
 from types import FrameType
 
 from q2pt_tasks.model.state_store import FORGOTTEN_SECONDS, StateStore, StateStoreError, open_state_store
-from q2pt_tasks.model.training_state import TrainingState, UnreadableStateError
+from q2pt_tasks.model.training_state import TrainingState, UnreadableStateError, UnsavableStateError
+from q2pt_tasks.model.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +42,16 @@ class Resume:
         store: where states lie; None keeps none.
         key: this training's among them.
         seconds: between two saves.
-        is_writer: whether this process saves; all read.
+        workers: the processes that train; the leader saves, all read.
+        is_asked_to_end: whether a signal has asked this process to end.
     """
 
     store: StateStore | None
     key: str
     seconds: float
-    is_writer: bool = True
+    workers: Workers = field(default_factory=Workers.alone)
+    is_asked_to_end: bool = False
     _saved_at: float = field(default_factory=time.monotonic)
-    _is_asked_to_end: bool = False
 
     @classmethod
     def never(cls) -> "Resume":
@@ -61,22 +64,36 @@ class Resume:
             return
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "state"
-            try:
-                if self.store.fetch(self.key, file):
-                    state.load(file)
-                    log.info("the training goes on after %d epochs and %d steps", len(state.epochs), state.step)
-            except (StateStoreError, UnreadableStateError) as error:
-                log.warning("the training starts over, its state cannot be read: %s", error)
+            # Processes that went on from different places would train one model out of two.
+            if not self.workers.agree(_fingerprint(self._fetch(file))):
+                log.warning("the training starts over: its processes found different states")
+            elif file.is_file():
+                self._load(state, file)
 
-    def check(self, state: TrainingState) -> None:
-        """Between the pieces of a batch.
+    def _fetch(self, file: Path) -> Path:
+        try:
+            if self.store is not None:
+                self.store.fetch(self.key, file)
+        except StateStoreError as error:
+            log.warning("the training starts over, its state cannot be read: %s", error)
+        return file
+
+    def _load(self, state: TrainingState, file: Path) -> None:
+        try:
+            state.load(file)
+        except UnreadableStateError as error:
+            log.warning("the training starts over, its state cannot be read: %s", error)
+        else:
+            log.info("the training goes on after %d epochs and %d steps", len(state.epochs), state.step)
+
+    def stop(self, state: TrainingState) -> None:
+        """Saves where the training stood before the batch that is given up.
 
         Raises:
-            TrainingStoppedError: the process was asked to end; the batch is given up.
+            TrainingStoppedError: always.
         """
-        if self._is_asked_to_end:
-            self._save(state)
-            raise TrainingStoppedError("stopped by a signal; run it again, and it goes on where it stood")
+        self._save(state)
+        raise TrainingStoppedError("stopped by a signal; run it again, and it goes on where it stood")
 
     def after_step(self, state: TrainingState) -> None:
         if time.monotonic() - self._saved_at >= self.seconds:
@@ -84,7 +101,7 @@ class Resume:
 
     def forget(self) -> None:
         """After the training's end: its state is of no use any more."""
-        if self.store is None or not self.is_writer:
+        if self.store is None or not self.workers.is_leader:
             return
         try:
             self.store.remove(self.key)
@@ -105,23 +122,31 @@ class Resume:
             signal.signal(signal.SIGTERM, before)
 
     def _note(self, _: int, __: FrameType | None) -> None:
-        self._is_asked_to_end = True
+        self.is_asked_to_end = True
 
     def _save(self, state: TrainingState) -> None:
-        if self.store is None or not self.is_writer:
+        if self.store is None or not self.workers.is_leader:
             return
         try:
             self.store.put(self.key, state.save)
-        except StateStoreError as error:
+        except (StateStoreError, UnsavableStateError) as error:
             log.warning("the training goes on without a saved state: %s", error)
         self._saved_at = time.monotonic()
 
 
-def resume_of(key: str, *, is_writer: bool, environ: Mapping[str, str] = os.environ) -> Resume:
+def _fingerprint(file: Path) -> int:
+    if not file.is_file():
+        return 0
+    with file.open("rb") as stream:
+        return int(hashlib.file_digest(stream, "sha256").hexdigest()[:15], 16)
+
+
+def resume_of(key: str, workers: Workers, environ: Mapping[str, str] = os.environ) -> Resume:
     """How the training `key` is kept: in `Q2PT_STATE_DIR`, a directory or an S3 URL, each `Q2PT_SAVE_SECONDS` seconds.
 
     Raises:
         SaveSecondsError: the second one is no number of seconds.
+        StatePlaceError: the first one is another kind of URL.
     """
     place = environ.get(STATE_DIR, "")
     if not place:
@@ -131,4 +156,4 @@ def resume_of(key: str, *, is_writer: bool, environ: Mapping[str, str] = os.envi
         seconds = float(text)
     except ValueError:
         raise SaveSecondsError(f"{SAVE_SECONDS} is {text!r}; set it to a number of seconds") from None
-    return Resume(open_state_store(place), key, seconds, is_writer)
+    return Resume(open_state_store(place), key, seconds, workers)

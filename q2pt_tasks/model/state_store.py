@@ -1,6 +1,7 @@
 """Where the states of trainings lie: a directory, or below an S3 URL; one file a training, replaced as a whole."""
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,8 +18,16 @@ FORGOTTEN_SECONDS = 14 * 86400.0
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 2}}
 
 
+# What is called otherwise is not ours, and never swept.
+_NAME = re.compile(r"[0-9a-f]{64}\.safetensors")
+
+
 class StateStoreError(RuntimeError):
     """The states cannot be reached."""
+
+
+class StatePlaceError(ValueError):
+    """The place of the states is neither a directory nor an S3 URL."""
 
 
 class StateStore(Protocol):
@@ -33,12 +42,20 @@ class StateStore(Protocol):
     def remove(self, key: str) -> None: ...
 
     def sweep(self, seconds: float) -> None:
-        """Removes what is older."""
+        """Removes states that are older, and nothing else."""
 
 
 def open_state_store(place: str) -> StateStore:
-    """The store at a directory or a URL such as `s3://bucket/folder`."""
-    return StateBucket(place) if "://" in place else StateFolder(Path(place))
+    """The store at a directory or a URL such as `s3://bucket/folder`.
+
+    Raises:
+        StatePlaceError: it is another kind of URL.
+    """
+    if place.startswith("s3://"):
+        return StateBucket(place)
+    if "://" in place:
+        raise StatePlaceError(f"states of trainings cannot lie in {place!r}: give a directory, or s3://bucket/folder")
+    return StateFolder(Path(place))
 
 
 class StateFolder:
@@ -72,7 +89,7 @@ class StateFolder:
     def sweep(self, seconds: float) -> None:
         with _translated():
             for file in self._folder.glob("*.safetensors"):
-                if time.time() - file.stat().st_mtime > seconds:
+                if _NAME.fullmatch(file.name) and time.time() - file.stat().st_mtime > seconds:
                     self.remove(file.stem)
 
     def _file(self, key: str) -> Path:
@@ -115,8 +132,9 @@ class StateBucket:
 
     def sweep(self, seconds: float) -> None:
         with _translated():
-            for path, entry in self._files.find(self._root, detail=True).items():
-                if time.time() - entry["LastModified"].timestamp() > seconds:
+            for path, entry in self._files.find(self._root, maxdepth=1, detail=True).items():
+                is_state = _NAME.fullmatch(path.rpartition("/")[2])
+                if is_state and time.time() - entry["LastModified"].timestamp() > seconds:
                     self._files.rm_file(path)
 
     def _path(self, key: str) -> str:

@@ -120,18 +120,23 @@ class Trainer:
         steps_before = len(state.epochs) * self.steps_per_epoch + state.step
         for group in state.optimizer.param_groups:
             group["lr"] = group["full_rate"] * self._learning_rate_share(steps_before)
-        loss = torch.zeros((), dtype=torch.float64, device=self.hardware.device)
+        # Summed over processes, so that all of them stop where one is asked to.
+        loss, asked_to_end = torch.zeros(2, 1, dtype=torch.float64, device=self.hardware.device)
         pieces = self._pieces(examples, rows)
         # One region for the whole batch: weights are converted to its precision once, not for every piece.
         with self.hardware.autocast():
             for number, piece in self.workers.own(enumerate(pieces)):
                 self._draw_for(len(state.epochs), state.step, number)
                 loss += self._add_gradients(state.network, examples, piece, len(rows))
-                resume.check(state)
-        self.workers.add_up(chain([loss], gradients(state.network.parameters())))
-        if not math.isfinite(loss):
+                if resume.is_asked_to_end and self.workers.count == 1:
+                    break
+        asked_to_end += resume.is_asked_to_end
+        self.workers.add_up(chain([loss, asked_to_end], gradients(state.network.parameters())))
+        if asked_to_end:
+            resume.stop(state)
+        if not loss.isfinite():
             raise TrainingDivergedError(
-                f"the loss is {loss} on a batch of {len(rows)} queries: lower the learning rate (learning_rates)"
+                f"the loss is {float(loss)} on a batch of {len(rows)} queries: lower the learning rate (learning_rates)"
             )
         state.optimizer.step()
         # The fused step does not count its changes, by which layers know that weights must be converted again.
@@ -140,9 +145,10 @@ class Trainer:
         state.end_step(float(loss))
 
     def _pieces(self, examples: Examples, rows: Int64Array) -> Iterator[Piece]:
-        """The batch in pieces that fit the cache, with many processes so many that none is left without."""
-        share = -(-int(examples.tokens.lengths[rows].sum()) // self.workers.count)
-        return pieces_of(examples.tokens, rows, min(self.hardware.tokens_at_once(self.recipe.micro_tokens), share))
+        """The batch in pieces that fit the cache, as many for each process."""
+        return pieces_of(
+            examples.tokens, rows, self.hardware.tokens_at_once(self.recipe.micro_tokens), self.workers.count
+        )
 
     def _draw_for(self, *place: int) -> None:
         """Makes what is dropped depend on a piece's place alone: not on what ran before, nor on who computes it."""
@@ -165,6 +171,8 @@ class Trainer:
 
     def validation_scores(self, network: Network) -> FloatMatrix:
         """Probabilities of the validation queries, shape (queries, product types); each process computes its part."""
+        if self.workers.count == 1:
+            return score(network, self.validation.tokens, self.hardware)
         rows = np.arange(len(self.validation))[self.workers.rank :: self.workers.count]
         scores = np.zeros((len(self.validation), self.product_types), dtype=np.float32)
         scores[rows] = score(network, self.validation.tokens.select(rows), self.hardware)

@@ -16,6 +16,10 @@ from q2pt_tasks.model.network import Network
 _WEIGHTS, _BEST, _OPTIMIZER = "weights/", "best/", "optimizer/"
 
 
+class UnsavableStateError(RuntimeError):
+    """The format cannot hold this network's state."""
+
+
 class UnreadableStateError(ValueError):
     """A file holds no state of this training."""
 
@@ -60,13 +64,21 @@ class TrainingState:
             self.best_weights = {name: weight.detach().clone() for name, weight in self.network.state_dict().items()}
 
     def save(self, file: Path) -> None:
+        """Writes the state.
+
+        Raises:
+            UnsavableStateError: tensors share their memory.
+        """
         tensors = {
             **_prefixed(_WEIGHTS, self.network.state_dict()),
             **_prefixed(_BEST, self.best_weights),
             **_prefixed(_OPTIMIZER, self._moments()),
         }
         place = {"epochs": [asdict(epoch) for epoch in self.epochs], "step": self.step, "loss": self.loss}
-        save_file({name: part.contiguous() for name, part in tensors.items()}, file, {"place": json.dumps(place)})
+        try:
+            save_file({name: part.contiguous() for name, part in tensors.items()}, file, {"place": json.dumps(place)})
+        except RuntimeError as error:
+            raise UnsavableStateError(str(error)) from error
 
     def load(self, file: Path) -> None:
         """Goes on from where the state in `file` stands.
@@ -78,13 +90,25 @@ class TrainingState:
             with safe_open(file, framework="pt") as stored:
                 place = json.loads(stored.metadata()["place"])
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
-            self.network.load_state_dict(_with(_WEIGHTS, tensors))
-        except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-            raise UnreadableStateError(str(error)) from error
+            epochs = [Epoch(**epoch) for epoch in place["epochs"]]
+            step, loss = int(place["step"]), float(place["loss"])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise UnreadableStateError(f"{type(error).__name__}: {error}") from error
+        self._check_shapes(_with(_WEIGHTS, tensors))
+        self.network.load_state_dict(_with(_WEIGHTS, tensors))
         self.best_weights = _with(_BEST, tensors)
         self._set_moments(_with(_OPTIMIZER, tensors))
-        self.epochs = [Epoch(**epoch) for epoch in place["epochs"]]
-        self.step, self.loss = place["step"], place["loss"]
+        self.epochs, self.step, self.loss = epochs, step, loss
+
+    def _check_shapes(self, weights: dict[str, torch.Tensor]) -> None:
+        """Before anything is changed: half of another network's weights would be worse than none."""
+        own, found = (
+            {name: tuple(weight.shape) for name, weight in part.items()}
+            for part in (self.network.state_dict(), weights)
+        )
+        if own != found:
+            others = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
+            raise UnreadableStateError(f"it is of another network: {', '.join(others[:3])} differ")
 
     def _moments(self) -> dict[str, torch.Tensor]:
         """The optimizer's figures by the names of parameters."""

@@ -31,7 +31,8 @@ class TransformersNetwork(Network):
         here = tokens.owners >= 0
         row, place = tokens.owners[here], tokens.positions[here]
         shape = (len(tokens), int(place.max()) + 1)
-        token_ids = torch.full(shape, self.model.config.pad_token_id, device=tokens.ids.device)
+        # Of the table as it is: training has trimmed it.
+        token_ids = torch.full(shape, self.words.padding_idx or 0, device=tokens.ids.device)
         token_ids[row, place] = tokens.ids[here]
         mask = torch.zeros(shape, dtype=torch.bool, device=tokens.ids.device)
         mask[row, place] = True

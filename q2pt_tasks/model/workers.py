@@ -44,6 +44,15 @@ class Workers:
         """Every `count`-th of `items`, beginning with another one in each process."""
         return islice(items, self.rank, None, self.count)
 
+    def agree(self, value: int) -> bool:
+        """Whether all processes have the same `value`, a number below 2**62."""
+        if self.count == 1:
+            return True
+        device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+        ends = torch.tensor([value, -value], device=device)
+        distributed.all_reduce(ends, op=distributed.ReduceOp.MAX)
+        return bool(ends[0] == -ends[1])
+
     def add_up(self, tensors: Iterable[torch.Tensor]) -> None:
         """Puts the sum over all processes in the place of each tensor; all have the same ones in the same order."""
         if self.count > 1:
@@ -72,6 +81,8 @@ def _processes(environ: Mapping[str, str]) -> int:
     text = environ.get(PROCESSES, "") or str(max(1, torch.cuda.device_count()))
     if not text.isdecimal() or int(text) < 1:
         raise ProcessesError(f"{PROCESSES} is {text!r}; set it to a number of processes, 1 or more")
+    if torch.cuda.is_available() and int(text) > torch.cuda.device_count():
+        raise ProcessesError(f"{PROCESSES} is {text}, but there are {torch.cuda.device_count()} GPUs, one for each")
     return int(text)
 
 

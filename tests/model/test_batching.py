@@ -94,6 +94,17 @@ def test_pieces_of_a_batch_hold_each_of_its_rows_once(
     assert max(heights) - min(heights) <= 1
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+def test_every_process_gets_as_many_pieces_of_the_same_size(processes: int) -> None:
+    lengths = np.clip(np.random.default_rng(0).poisson(5.4, 2048) + 2, 3, 33)
+    tokens = Packed.pack([[row, *[1] * (length - 1)] for row, length in enumerate(lengths)])
+    pieces = list(pieces_of(tokens, np.arange(2048), 2048, processes))
+    assert len(pieces) % processes == 0
+    assert len(pieces) < 2048 * 8 / 2048 + processes
+    heights = [piece.tokens.ids.shape[0] for piece in pieces]
+    assert max(heights) - min(heights) <= 1
+
+
 def test_one_long_query_among_many_short_ones_fits() -> None:
     inputs = [[1] * 30, *([2, row] for row in range(1000))]
     (piece,) = pieces_of(Packed.pack(inputs), np.arange(1001), 1 << 20)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,9 +16,20 @@ import training_process
 from moto.server import ThreadedMotoServer
 from safetensors.torch import load_file
 
+from q2pt_tasks.model.fit import fit
 from q2pt_tasks.model.metadata import load_metadata
+from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.resume import SaveSecondsError, resume_of
-from q2pt_tasks.model.state_store import StateBucket, StateFolder, StateStore, StateStoreError, open_state_store
+from q2pt_tasks.model.state_store import (
+    StateBucket,
+    StateFolder,
+    StatePlaceError,
+    StateStore,
+    StateStoreError,
+    open_state_store,
+)
+from q2pt_tasks.model.training_state import TrainingState, UnreadableStateError
+from q2pt_tasks.model.workers import Workers
 
 QUERIES, EPOCHS = 96, 4
 STEPS = EPOCHS * QUERIES // 16
@@ -110,11 +121,8 @@ def test_a_place_that_cannot_be_reached_means_to_start_over_and_is_said(tmp_path
 
 def test_a_damaged_state_means_to_start_over_and_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     StateFolder(tmp_path).put("key", lambda file: _write(file, b"damaged"))
-    resume = resume_of("key", is_writer=True, environ={"Q2PT_STATE_DIR": str(tmp_path)})
-    network = torch.nn.Linear(2, 2)
-    from q2pt_tasks.model.training_state import TrainingState
-
-    state = TrainingState(network, torch.optim.Adam(network.parameters()))  # type: ignore[arg-type]
+    resume = resume_of("key", Workers.alone(), {"Q2PT_STATE_DIR": str(tmp_path)})
+    state = _state(torch.nn.Linear(2, 2))
     resume.restore(state)
     assert "the training starts over, its state cannot be read" in caplog.text
     assert (state.epochs, state.step) == ([], 0)
@@ -123,7 +131,7 @@ def test_a_damaged_state_means_to_start_over_and_is_said(tmp_path: Path, caplog:
 def test_seconds_that_are_none_are_refused(tmp_path: Path) -> None:
     environ = {"Q2PT_STATE_DIR": str(tmp_path), "Q2PT_SAVE_SECONDS": "often"}
     with pytest.raises(SaveSecondsError, match="Q2PT_SAVE_SECONDS is 'often'; set it to a number of seconds"):
-        resume_of("key", is_writer=True, environ=environ)
+        resume_of("key", Workers.alone(), environ)
 
 
 @pytest.fixture
@@ -150,21 +158,29 @@ def _write(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
+FIRST, SECOND = "a" * 64, "b" * 64
+
+
 def _check_store(store: StateStore, tmp_path: Path) -> None:
     file = tmp_path / "fetched"
-    assert store.fetch("a", file) is False
-    store.put("a", lambda path: _write(path, b"first"))
-    store.put("a", lambda path: _write(path, b"second"))
-    store.put("b", lambda path: _write(path, b"other"))
-    assert store.fetch("a", file) is True
+    assert store.fetch(FIRST, file) is False
+    store.put(FIRST, lambda path: _write(path, b"first"))
+    store.put(FIRST, lambda path: _write(path, b"second"))
+    store.put(SECOND, lambda path: _write(path, b"other"))
+    # Whatever else lies there, or below, is not swept.
+    store.put("foreign", lambda path: _write(path, b"foreign"))
+    store.put("folder/" + SECOND, lambda path: _write(path, b"below"))
+    assert store.fetch(FIRST, file) is True
     assert file.read_bytes() == b"second"
     store.sweep(3600)
-    assert store.fetch("b", file) is True
-    store.remove("a")
-    store.remove("a")
-    assert store.fetch("a", file) is False
+    assert store.fetch(SECOND, file) is True
+    store.remove(FIRST)
+    store.remove(FIRST)
+    assert store.fetch(FIRST, file) is False
     store.sweep(-1)
-    assert store.fetch("b", file) is False
+    assert store.fetch(SECOND, file) is False
+    assert store.fetch("foreign", file) is True
+    assert store.fetch("folder/" + SECOND, file) is True
 
 
 def test_a_folder_keeps_states(tmp_path: Path) -> None:
@@ -177,6 +193,45 @@ def test_a_bucket_keeps_states(bucket: str, tmp_path: Path) -> None:
     store = open_state_store(bucket)
     assert isinstance(store, StateBucket)
     _check_store(store, tmp_path)
+
+
+def test_another_kind_of_url_is_refused() -> None:
+    with pytest.raises(StatePlaceError, match="cannot lie in 'gs://bucket': give a directory, or s3://bucket/folder"):
+        open_state_store("gs://bucket")
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setenv("Q2PT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("Q2PT_SAVE_SECONDS", "0")
+    training_process.prepare(tmp_path, QUERIES)
+    job = training_process.job_in(tmp_path, 2)
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("q2pt_tasks.model.fit.save_checkpoint", fail)
+        with pytest.raises(OSError, match="the disk is full"):
+            fit(job, tmp_path / "model")
+    fit(job, tmp_path / "model")
+    assert "the training goes on after 1 epochs" in caplog.text
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_state_of_another_network_changes_nothing(tmp_path: Path) -> None:
+    small, large = (torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, width)) for width in (2, 3))
+    _state(large).save(tmp_path / "state")
+    before = {name: weight.clone() for name, weight in small.state_dict().items()}
+    with pytest.raises(UnreadableStateError, match=r"it is of another network: 1.bias, 1.weight differ"):
+        _state(small).load(tmp_path / "state")
+    assert all(torch.equal(weight, before[name]) for name, weight in small.state_dict().items())
+
+
+def _state(network: torch.nn.Module) -> TrainingState:
+    return TrainingState(cast(Network, network), torch.optim.Adam(network.parameters()))
 
 
 def test_a_write_that_fails_leaves_the_old_state(tmp_path: Path) -> None:
