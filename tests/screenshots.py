@@ -47,8 +47,7 @@ def main() -> None:
 
 def _run_up_to_the_approval(api: Airflow) -> str:
     # The schedule starts a run of its own, which would promote without a question.
-    for scheduled in api.runs():
-        api.remove(scheduled.id)
+    api.remove(api.scheduled_run(RUN_SECONDS))
     run_id = api.trigger({"approval": True, "why": "All stores, with a person's approval"})
     logging.info("Run %s", run_id)
     api.wait_for_task(run_id, "approval", WAITING, RUN_SECONDS)
