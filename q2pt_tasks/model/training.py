@@ -120,12 +120,28 @@ class Trainer:
         steps_before = len(state.epochs) * self.steps_per_epoch + state.step
         for group in state.optimizer.param_groups:
             group["lr"] = group["full_rate"] * self._learning_rate_share(steps_before)
+        loss = self._sum_gradients(state, examples, rows, resume)
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(
+                f"the loss is {loss} on a batch of {len(rows)} queries: lower the learning rate (learning_rates)"
+            )
+        state.optimizer.step()
+        # The fused step does not count its changes, by which layers know that weights must be converted again.
+        torch.autograd.graph.increment_version(list(state.network.parameters()))
+        state.optimizer.zero_grad()
+        state.end_step(loss)
+
+    def _sum_gradients(self, state: TrainingState, examples: Examples, rows: Int64Array, resume: Resume) -> float:
+        """Gradients of the mean loss of the batch, of all processes and pieces; returns its summed loss.
+
+        Raises:
+            TrainingStoppedError: a process was asked to end; the batch is given up.
+        """
         # Summed over processes, so that all of them stop where one is asked to.
         loss, asked_to_end = torch.zeros(2, 1, dtype=torch.float64, device=self.hardware.device)
-        pieces = self._pieces(examples, rows)
-        # One region for the whole batch: weights are converted to its precision once, not for every piece.
+        # One region for the whole batch: what PyTorch converts for it is converted once, not for every piece.
         with self.hardware.autocast():
-            for number, piece in self.workers.own(enumerate(pieces)):
+            for number, piece in self.workers.own(enumerate(self._pieces(examples, rows))):
                 self._draw_for(len(state.epochs), state.step, number)
                 loss += self._add_gradients(state.network, examples, piece, len(rows))
                 if resume.is_asked_to_end and self.workers.count == 1:
@@ -134,15 +150,7 @@ class Trainer:
         self.workers.add_up(chain([loss, asked_to_end], gradients(state.network.parameters())))
         if asked_to_end:
             resume.stop(state)
-        if not loss.isfinite():
-            raise TrainingDivergedError(
-                f"the loss is {float(loss)} on a batch of {len(rows)} queries: lower the learning rate (learning_rates)"
-            )
-        state.optimizer.step()
-        # The fused step does not count its changes, by which layers know that weights must be converted again.
-        torch.autograd.graph.increment_version(list(state.network.parameters()))
-        state.optimizer.zero_grad()
-        state.end_step(float(loss))
+        return float(loss)
 
     def _pieces(self, examples: Examples, rows: Int64Array) -> Iterator[Piece]:
         """The batch in pieces that fit the cache, as many for each process."""
