@@ -174,7 +174,7 @@ def _page(command: str, small: Sequence[Timings], large: Sequence[float]) -> str
         f"included, {os.getloadavg()[2]:.1f}. Wall time, median and all values; one run after the other, Airflow and "
         "`dvc repro` in turn.",
         "## Three locales, everything real, `make airflow` (SQLite, LocalExecutor)",
-        "The pipeline of the tests: 13 stages, networks of one layer. `dvc repro` runs in a clone of the same commit, "
+        "The pipeline of the tests: 14 stages, networks of one layer. `dvc repro` runs in a clone of the same commit, "
         "one stage after the other; Airflow runs up to four tasks side by side, each a process in a clone of its own.",
         table(
             ["run", "Airflow", "dvc repro", "difference", "ratio"],
