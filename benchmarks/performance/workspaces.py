@@ -13,10 +13,13 @@ from benchmarks.performance.sizes import Stages
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import Layout
+from q2pt_tasks.model.encoder import ResolvedEncoder
 from q2pt_tasks.model.examples import TOKENS
+from q2pt_tasks.model.metadata import METADATA
 from q2pt_tasks.model.tokenizer import QueryTokenizer
 from q2pt_tasks.params import read_section
 from q2pt_tasks.params_edit import edit_params
+from q2pt_tasks.sources.encoder_files import copy_encoder
 
 # Validation queries for every training query, as the pipeline splits.
 _VALIDATION_SHARE = 1 / 7
@@ -66,11 +69,11 @@ class Workspace:
             changes[f"{section}.pretrained.max_epochs"] = self.stages.epochs
             changes[f"{section}.pretrained.patience"] = self.stages.epochs
         edit_params(self.layout.params, {**changes, "locales": list(self.locales)})
-        # The stage `encoder` would copy it there.
-        self.layout.encoder.unlink(missing_ok=True)
-        self.layout.encoder.symlink_to(Path("..") / encoder)
         resolved = {"name": encoder, "revision": "main", "commit": None}
         self.layout.encoder_manifest.write_text(json.dumps(resolved) + "\n", encoding="utf-8")
+        # As the stage `encoder` leaves it.
+        files = sorted(file for file in (self.layout.root / encoder).iterdir() if file.name != METADATA)
+        copy_encoder(files, ResolvedEncoder(encoder, "main", None), self.layout.encoder)
 
     def _part(self, index: int, queries: Parts) -> dict[str, Sequence[Query]]:
         """The queries of one locale: a slice of all of them, so that every locale is of the same difficulty."""
