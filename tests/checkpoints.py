@@ -13,6 +13,7 @@ from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.metadata import Metadata, save_metadata
 from q2pt_tasks.model.precision import Hardware
 from q2pt_tasks.model.prediction import Predictor
+from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.tokenizer import train_tokenizer
 from q2pt_tasks.model.variants import UNIFIED_AWARE, locale_tokens
 
@@ -31,7 +32,11 @@ _ENCODER = EncoderParams(
 
 
 def random_checkpoint(
-    folder: Path, variant: str = UNIFIED_AWARE, locales: Sequence[str] = LOCALES, seed: int = 1
+    folder: Path,
+    variant: str = UNIFIED_AWARE,
+    locales: Sequence[str] = LOCALES,
+    seed: int = 1,
+    objective: ObjectiveName = "binary_cross_entropy",
 ) -> Path:
     """A checkpoint in `folder` whose answers differ by query and, where it is told, by locale."""
     tokenizer = train_tokenizer(WORDS, 100)
@@ -43,7 +48,7 @@ def random_checkpoint(
         for weights in network.parameters():
             if weights.dim() > 1:
                 weights.normal_(std=0.5)
-    save_checkpoint(folder, Checkpoint(_metadata(variant, tuple(locales)), network, tokenizer))
+    save_checkpoint(folder, Checkpoint(_metadata(variant, tuple(locales), objective), network, tokenizer))
     return folder
 
 
@@ -58,7 +63,7 @@ def exact_predictor(folder: Path) -> Predictor:
     return Predictor(load_checkpoint(folder), Hardware(torch.device("cpu"), torch.float32, "a test"))
 
 
-def _metadata(variant: str, locales: tuple[str, ...]) -> Metadata:
+def _metadata(variant: str, locales: tuple[str, ...], objective: ObjectiveName = "binary_cross_entropy") -> Metadata:
     thresholds: Mapping[str, object] = THRESHOLDS.to_dict()
     return Metadata(
         variant=variant,
@@ -68,6 +73,7 @@ def _metadata(variant: str, locales: tuple[str, ...]) -> Metadata:
         reason="",
         training_rows=1,
         max_tokens=_ENCODER.max_tokens,
+        objective=objective,
         split={},
         params={},
         git_sha="",

@@ -39,6 +39,7 @@ def pretrained(finished: Layout, tmp_path_factory: pytest.TempPathFactory) -> La
     root = tmp_path_factory.mktemp("pretrained")
     source = write_encoder(root / "hub/encoder")
     changes = {**FEW_EPOCHS, "encoder.name": str(source), "tokenize.max_unknown_share": 1.0}
+    changes["train_non_unified.pretrained.objective"] = "softmax"
     layout = tiny_project(root, {**changes, "variants": ["unified_agnostic"]})
     shutil.copytree(finished.splits, layout.splits)
     resolve(layout)
@@ -87,7 +88,8 @@ def test_a_materialised_model_opens_in_hugging_face_with_the_same_scores(pretrai
     assert own.predict(QUERIES, "en-GB") == plain.predict(QUERIES, "en-GB")
     network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "plain").eval()
     encoded = AutoTokenizer.from_pretrained(tmp_path / "plain")(["red shoes"], return_tensors="pt")
-    scores = network(**encoded).logits.sigmoid().detach().numpy()
+    assert network.config.problem_type == "single_label_classification"
+    scores = network(**encoded).logits.softmax(-1).detach().numpy()
     np.testing.assert_allclose(scores[0], own.scores(["red shoes"], "en-GB")[0], atol=0.01)
     names = network.config.id2label
     assert tuple(names[index] for index in range(len(names))) == own.metadata.product_types

@@ -48,6 +48,17 @@ def test_all_queries_are_in_their_normal_form(finished: Layout) -> None:
                 assert normalise_query(query) == query
 
 
+def test_the_shares_of_clicks_reach_the_training(finished: Layout) -> None:
+    labelled = {
+        (locale, row["query"]): (row["product_types"], row["shares"])
+        for locale in LOCALES
+        for row in pq.ParquetFile(finished.split(locale, "train")).read().to_pylist()
+    }
+    rows = pq.ParquetFile(finished.unified_tokens() / "train.parquet").read().to_pylist()
+    assert {(row["locale"], row["query"]): (row["product_types"], row["shares"]) for row in rows} == labelled
+    assert any(share < 1 for _, shares in labelled.values() for share in shares)
+
+
 def test_the_forward_days_are_kept_out_of_the_history(finished: Layout) -> None:
     forward = pq.ParquetFile(finished.split("en-US", "forward")).read()
     assert {True, False} == set(forward["seen"].to_pylist())
@@ -149,6 +160,7 @@ def test_metadata_names_what_the_model_was_made_from(finished: Layout) -> None:
     metadata = load_metadata(finished.unified_model("unified_aware"))
     assert metadata.locales == LOCALES
     assert metadata.split == {"salt": "q2pt-1", "validation": 0.1, "test": 0.2}
+    assert metadata.objective == "binary_cross_entropy"
     assert set(metadata.data_hashes) == {"train.parquet", "validation.parquet", "label_space.json"}
     assert metadata.metrics["average_precision"] == max(epoch["average_precision"] for epoch in metadata.history)
 
@@ -156,7 +168,7 @@ def test_metadata_names_what_the_model_was_made_from(finished: Layout) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("schema_version", 99, "schema version do not fit: the checkpoint has 99, expected 2"),
+        ("schema_version", 99, "the checkpoint has schema version 99, this code reads 3: train the model again"),
         ("normalisation", "lower", "query normalisation do not fit"),
         ("product_types", ["A"], "product types do not fit"),
         ("locales", ["en-US", "xx-XX"], r"missing locale tokens do not fit: the checkpoint has \['\[xx-XX\]'\]"),

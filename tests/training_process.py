@@ -1,6 +1,7 @@
 """A training in a process of its own, which a test stops, kills, or starts several of.
 
-`python training_process.py JOB`, a JSON document: {"folder": ..., "epochs": ..., "pause": ..., "model": ...}.
+`python training_process.py JOB`, a JSON document: {"folder": ..., "epochs": ..., "pause": ..., "model": ...,
+"objective": ...}.
 """
 
 import json
@@ -20,7 +21,7 @@ from q2pt_tasks.model import training
 from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.fit import fit
 from q2pt_tasks.model.job import FitJob
-from q2pt_tasks.model.recipe import Recipe, Recipes
+from q2pt_tasks.model.recipe import ObjectiveName, Recipe, Recipes
 from q2pt_tasks.model.tokenizer import train_tokenizer
 from q2pt_tasks.model.training_state import TrainingState
 
@@ -38,17 +39,20 @@ def prepare(folder: Path, queries: int) -> None:
         words = [sorted(set(generator.choice(WORDS, generator.integers(1, 5)))) for _ in range(rows)]
         table = pa.table(
             {
-                "locale": [LOCALES[row % 2] for row in range(rows)],
+                "locale": [LOCALES[row % 3 == 0] for row in range(rows)],
                 "token_ids": pa.array(tokenizer.encode([" ".join(own) for own in words], 16), pa.list_(pa.int32())),
                 "product_types": words,
+                "shares": [generator.dirichlet(np.ones(len(own))) for own in words],
             }
         )
         parquet.write_table(table, folder / f"tokens/{split}.parquet")
 
 
-def job_in(folder: Path, epochs: int) -> FitJob:
-    """Locale-aware, with dropout of values and of locales: whatever is random takes part."""
+def job_in(folder: Path, epochs: int, objective: ObjectiveName = "binary_cross_entropy") -> FitJob:
+    """Locale-aware, with dropout of values and of locales, and drawn locales: whatever is random takes part."""
     recipe = Recipe(
+        objective=objective,
+        prior_bias=True,
         learning_rates=(5e-3,),
         head_factor=2,
         dropout=0.1,
@@ -69,8 +73,9 @@ def job_in(folder: Path, epochs: int) -> FitJob:
         encoder_files=folder / "encoder",
         recipes=Recipes(scratch=recipe, pretrained=recipe, min_train_rows=20),
         locale_dropout=0.2,
+        locale_temperature=2.0,
         seed=1,
-        params={},
+        params={"recipe": recipe.model_dump(mode="json")},
     )
 
 
@@ -78,7 +83,7 @@ def main(document: Mapping[str, Any]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     _slow_down(document["pause"])
     folder = Path(document["folder"])
-    report = fit(job_in(folder, document["epochs"]), folder / document["model"])
+    report = fit(job_in(folder, document["epochs"], document["objective"]), folder / document["model"])
     if os.environ.get("RANK", "0") == "0":
         print(report)  # noqa: T201
 

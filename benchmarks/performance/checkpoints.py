@@ -120,6 +120,7 @@ def _metadata(head: Head, threshold: float) -> Metadata:
         reason="",
         training_rows=0,
         max_tokens=MAX_TOKENS,
+        objective="binary_cross_entropy",
         split={},
         params={},
         git_sha="",

@@ -33,15 +33,19 @@ from q2pt_tasks.model.inference import score
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.metadata import load_metadata
 from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.objectives import OBJECTIVES
 from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.prediction import Predictor
-from q2pt_tasks.model.recipe import Recipe
+from q2pt_tasks.model.recipe import ObjectiveName, Recipe
 from q2pt_tasks.model.resume import Resume
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.training import Trainer
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 from q2pt_tasks.params import read_section
 from q2pt_tasks.stages.train_unified import TrainUnifiedParams
+
+# What the peers train for.
+OBJECTIVE: ObjectiveName = "binary_cross_entropy"
 
 # The locale is not read by the models that are asked here.
 LOCALE = "en-US"
@@ -109,6 +113,7 @@ def _trainer(job: _Job) -> Trainer:
         # Peers validate nothing: one query is the least that the trainer takes, and steps are timed without it.
         validation=_examples(job.chosen.select(np.arange(1)), job.occurring),
         locale_tokens=LocaleTokens.none(),
+        locale_temperature=1.0,
         product_types=job.chosen.types,
         recipe=_recipe(job.task),
         hardware=detect_hardware(),
@@ -120,6 +125,7 @@ def _recipe(task: Training) -> Recipe:
     """The params' own recipe, for one pass over the task's queries."""
     recipe = read_section(Layout().params, "train_unified", TrainUnifiedParams).pretrained
     changes = {
+        "objective": OBJECTIVE,
         "learning_rates": (task.learning_rate,),
         "head_factor": task.head_factor,
         "batch_size": task.batch,
@@ -138,7 +144,9 @@ def micro_tokens() -> int:
 
 def _examples(rows: Rows, occurring: OccurringTokens) -> Examples:
     tokens = Packed(rows.tokens.values, rows.tokens.starts)
-    return Examples(occurring.trimmed(tokens), Packed(rows.labels.values, rows.labels.starts), rows.locales)
+    labels = Packed(rows.labels.values, rows.labels.starts)
+    shares = np.repeat(1 / np.maximum(labels.lengths, 1), labels.lengths).astype(np.float32)
+    return Examples(occurring.trimmed(tokens), labels, shares, rows.locales)
 
 
 def predict(task: Asking) -> Timed:
@@ -175,7 +183,7 @@ def _grade(task: Grading, hardware: Hardware) -> Graded:
 
 
 def _scored(network: Network, rows: Rows, hardware: Hardware) -> Scored:
-    scores = score(network, Packed(rows.tokens.values, rows.tokens.starts), hardware)
+    scores = score(network, OBJECTIVES[OBJECTIVE], Packed(rows.tokens.values, rows.tokens.starts), hardware)
     targets = np.stack([rows.targets(index) > 0 for index in range(len(rows))])
     locales = tuple(str(locale) for locale in range(int(rows.locales.max()) + 1))
     return Scored(network.product_types, locales, rows.locales, scores, targets, np.ones(len(rows)))

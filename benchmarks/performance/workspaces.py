@@ -66,6 +66,7 @@ class Workspace:
         shutil.copyfile(Layout().params, self.layout.params)
         changes: dict[str, object] = {"encoder.name": encoder, "encoder.max_tokens": MAX_TOKENS}
         for section in ("train_unified", "train_non_unified"):
+            changes[f"{section}.pretrained.objective"] = "binary_cross_entropy"
             changes[f"{section}.pretrained.max_epochs"] = self.stages.epochs
             changes[f"{section}.pretrained.patience"] = self.stages.epochs
         edit_params(self.layout.params, {**changes, "locales": list(self.locales)})
@@ -88,6 +89,7 @@ class Workspace:
             "query": texts,
             "token_ids": self.tokenizer.encode(texts, MAX_TOKENS),
             "product_types": [query.product_types for query in queries],
+            "shares": [[1 / len(query.product_types)] * len(query.product_types) for query in queries],
         }
         return pa.table(columns, schema=TOKENS)
 

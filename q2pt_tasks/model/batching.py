@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from q2pt_tasks.model.examples import Int64Array, Packed
+from q2pt_tasks.model.examples import Examples, Int64Array, Packed
 
 # Tokens of a row: long enough that queries fill it, short enough that attention among its tokens costs nothing.
 ROW_TOKENS = 32
@@ -65,11 +65,10 @@ def batch_size_for(rows: int, batch_size: int, min_steps: int) -> int:
     return max(1, min(batch_size, rows // min_steps))
 
 
-def shuffled_batches(rows: int, batch_size: int, generator: np.random.Generator) -> Iterator[Int64Array]:
-    """Every row once, in random order, `batch_size` at a time, the last batch shorter."""
-    order = generator.permutation(rows)
-    for start in range(0, rows, batch_size):
-        yield order[start : start + batch_size]
+def batches(rows: Int64Array, batch_size: int) -> Iterator[Int64Array]:
+    """The rows in their order, `batch_size` at a time, the last batch shorter."""
+    for start in range(0, len(rows), batch_size):
+        yield rows[start : start + batch_size]
 
 
 def pieces_of(tokens: Packed, rows: Int64Array, max_tokens: int, multiple_of: int = 1) -> Iterator[Piece]:
@@ -101,12 +100,13 @@ def stretches(count: int) -> Iterator[Int64Array]:
         yield np.arange(start, min(start + _STRETCH, count))
 
 
-def targets_of(labels: Packed, rows: Int64Array, product_types: int) -> torch.Tensor:
-    """Targets (n, product types): 1 where the query has the type, else 0."""
-    targets = torch.zeros(len(rows), product_types)
-    chosen = labels.select(rows)
-    targets[np.repeat(np.arange(len(rows)), chosen.lengths), chosen.values] = 1.0
-    return targets
+def shares_of(examples: Examples, rows: Int64Array, product_types: int) -> torch.Tensor:
+    """Share of each query's clicks on each type of the label space, (n, product types); 0 where it is not meant."""
+    shares = torch.zeros(len(rows), product_types)
+    places = examples.labels.places(rows)
+    queries = np.repeat(np.arange(len(rows)), examples.labels.lengths[rows])
+    shares[queries, examples.labels.values[places]] = torch.from_numpy(examples.shares[places])
+    return shares
 
 
 def insert_locale_tokens(tokens: Packed, locale_token_ids: Int64Array) -> Packed:

@@ -4,6 +4,8 @@
 encoder. `metadata.json` says what the weights cannot.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +13,20 @@ from q2pt_tasks.data.queries import NORMALISATION
 from q2pt_tasks.model.base import describe_base, find_base
 from q2pt_tasks.model.build import load_network
 from q2pt_tasks.model.delta import load_delta, save_delta
-from q2pt_tasks.model.families import WEIGHTS
+from q2pt_tasks.model.families import CONFIG, WEIGHTS
 from q2pt_tasks.model.metadata import CheckpointError, Metadata, load_metadata, refuse_if, save_metadata
 from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.packed_network import PackedNetwork
+from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.variants import locale_tokens
+
+# What makes Hugging Face's pipeline turn logits into the same scores; it has no sparsemax.
+_PROBLEM_TYPES: Mapping[ObjectiveName, str | None] = {
+    "binary_cross_entropy": "multi_label_classification",
+    "softmax": "single_label_classification",
+    "sparsemax": None,
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes all weights, tokenizer and, last, the metadata: a directory without it is not a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.network.save(folder)
+    _say_problem_type(folder / CONFIG, checkpoint.metadata.objective)
     checkpoint.tokenizer.save(folder)
     save_metadata(folder, replace(checkpoint.metadata, base=None))
 
@@ -41,8 +52,15 @@ def save_changes(folder: Path, checkpoint: Checkpoint, encoder: Path) -> None:
     network = checkpoint.network
     assert isinstance(network, PackedNetwork)  # noqa: S101 - others are stored whole
     save_delta(folder, network, encoder / WEIGHTS)
+    _say_problem_type(folder / CONFIG, checkpoint.metadata.objective)
     checkpoint.tokenizer.save(folder)
     save_metadata(folder, replace(checkpoint.metadata, base=describe_base(encoder)))
+
+
+def _say_problem_type(config: Path, objective: ObjectiveName) -> None:
+    document = json.loads(config.read_text(encoding="utf-8"))
+    document["problem_type"] = _PROBLEM_TYPES[objective]
+    config.write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_checkpoint(folder: Path, encoder: Path | None = None) -> Checkpoint:

@@ -192,7 +192,6 @@ def write_config(folder: Path, config: Config, tokens: int) -> None:
         "vocab_size": tokens,
         "id2label": {str(index): name for index, name in enumerate(types)},
         "label2id": {name: index for index, name in enumerate(types)},
-        "problem_type": "multi_label_classification",
         "dtype": "float32",
     }
     # Precision is fp32 throughout; an old file may say otherwise under the name that this one replaces.

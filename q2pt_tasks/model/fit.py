@@ -18,7 +18,7 @@ import torch
 from q2pt_tasks.metrics.recall_at_precision import operating_point
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
-from q2pt_tasks.model.batching import targets_of
+from q2pt_tasks.model.batching import shares_of
 from q2pt_tasks.model.build import build_network
 from q2pt_tasks.model.checkpoint import Checkpoint, save_changes, save_checkpoint
 from q2pt_tasks.model.delta import round_matrices
@@ -26,7 +26,8 @@ from q2pt_tasks.model.examples import Examples, FloatMatrix, examples_from_token
 from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.metadata import Metadata, save_metadata
-from q2pt_tasks.model.network import Network, start_from_priors
+from q2pt_tasks.model.network import Network, start_from_bias
+from q2pt_tasks.model.objectives import Objective
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import detect_hardware
 from q2pt_tasks.model.resume import Resume, resume_of
@@ -52,6 +53,12 @@ class _Data:
         """Share of the training queries that mean each product type."""
         counts = np.bincount(self.train.labels.values, minlength=len(self.product_types))
         return counts / max(len(self.train), 1)
+
+    def bias(self, objective: Objective) -> torch.Tensor:
+        """The logits of a network that knows of a query only what all training queries mean together."""
+        targets = objective.targets(torch.from_numpy(self.train.shares)).numpy()
+        totals = np.bincount(self.train.labels.values, targets, minlength=len(self.product_types))
+        return objective.bias(torch.from_numpy(totals / max(len(self.train), 1)))
 
     def lack(self, min_train_rows: int) -> str:
         """Why a model cannot be trained on this; empty if it can."""
@@ -128,6 +135,7 @@ def _metadata(job: FitJob, data: _Data) -> Metadata:
         reason="",
         training_rows=len(data.train),
         max_tokens=job.encoder.max_tokens,
+        objective=job.recipe.objective,
         split=data.split,
         params=job.params,
         git_sha=_git_sha(),
@@ -217,8 +225,9 @@ def _trainer(job: FitJob, data: _Data, tokens: LocaleTokens, pad_token: int) -> 
         train=replace(data.train, tokens=occurring.trimmed(data.train.tokens)),
         validation=replace(validation, tokens=occurring.trimmed(validation.tokens)),
         locale_tokens=tokens.trimmed(occurring),
+        locale_temperature=job.locale_temperature,
         product_types=len(data.product_types),
-        recipe=job.recipes.of(is_scratch=job.encoder.is_scratch),
+        recipe=job.recipe,
         hardware=detect_hardware(),
         seed=job.seed,
     )
@@ -240,7 +249,8 @@ def _fit_candidate(
     torch.manual_seed(job.seed)
     log.info("learning rate %g", learning_rate)
     network = build_network(job.encoder, job.encoder_files, tokenizer, data.product_types, trainer.recipe.dropout)
-    start_from_priors(network, torch.from_numpy(data.priors))
+    if trainer.recipe.prior_bias:
+        start_from_bias(network, data.bias(trainer.objective))
     full_table = trim_words(network, trainer.occurring)
     epochs = trainer.fit(network, learning_rate, resume)
     if _keeps_changes(network, job):
@@ -279,5 +289,5 @@ def _completed(metadata: Metadata, job: FitJob, data: _Data, trainer: Trainer, b
 
 
 def _scored(examples: Examples, locales: Sequence[str], product_types: tuple[str, ...], scores: FloatMatrix) -> Scored:
-    targets = targets_of(examples.labels, np.arange(len(examples)), len(product_types)).numpy() > 0
+    targets = shares_of(examples, np.arange(len(examples)), len(product_types)).numpy() > 0
     return Scored(product_types, tuple(locales), examples.locales, scores, targets, np.ones(len(examples)))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from q2pt_tasks.model.encoder import EncoderParams
-from q2pt_tasks.model.recipe import Recipes
+from q2pt_tasks.model.recipe import Recipe, Recipes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class FitJob:
         encoder: what reads the queries.
         encoder_files: folder that stage `encoder` wrote.
         locale_dropout: share of training queries with the unknown-locale token, for the locale-aware variant.
+        locale_temperature: how far the locales' parts in training are levelled, as `draw_rows` takes it.
         params: the params of the stage, for the metadata.
     """
 
@@ -32,8 +33,14 @@ class FitJob:
     encoder_files: Path
     recipes: Recipes
     locale_dropout: float
+    locale_temperature: float
     seed: int
     params: Mapping[str, Any]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The one for this kind of encoder."""
+        return self.recipes.of(is_scratch=self.encoder.is_scratch)
 
 
 @dataclass(frozen=True)

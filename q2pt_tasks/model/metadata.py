@@ -5,12 +5,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from q2pt_tasks.data.queries import NORMALISATION
+from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.variants import UNIFIED_AWARE
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 METADATA = "metadata.json"
 
 Status = Literal["trained", "degenerate", "untrained"]
@@ -45,6 +46,7 @@ class Metadata:
             the directory holds no weights. Neither can be promoted.
         reason: why the status is not `trained`, else empty.
         max_tokens: tokens of a query, its first and last included; a locale token comes on top.
+        objective: what it was trained for, which says how its logits become scores.
         normalisation: name of the normal form that queries must have.
         split: salt and fractions of the split that its training queries come from.
         params: the params that it was trained with.
@@ -63,6 +65,7 @@ class Metadata:
     reason: str
     training_rows: int
     max_tokens: int
+    objective: ObjectiveName
     split: Mapping[str, Any]
     params: Mapping[str, Any]
     git_sha: str
@@ -100,11 +103,22 @@ def load_metadata(folder: Path) -> Metadata:
         raise CheckpointError(f"{folder} holds no {METADATA}: it is not a finished checkpoint") from None
     except ValueError as error:
         raise CheckpointError(f"{folder / METADATA} is not readable JSON: {error}") from None
-    refuse_if(folder, "schema version", document.get("schema_version"), SCHEMA_VERSION)
+    _refuse_other_version(folder, document.get("schema_version"))
     expected = {field.name for field in dataclasses.fields(Metadata)}
     refuse_if(folder, "metadata keys", sorted(document), sorted(expected))
+    if document["objective"] not in get_args(ObjectiveName):
+        known = ", ".join(get_args(ObjectiveName))
+        raise CheckpointError(f"{folder}: it was trained for {document['objective']!r}, this code knows {known}")
     lists = {key: tuple(document[key]) for key in ("locales", "product_types", "history")}
     return Metadata(**{**document, **lists, "base": Base(**document["base"]) if document["base"] else None})
+
+
+def _refuse_other_version(folder: Path, found: object) -> None:
+    if found != SCHEMA_VERSION:
+        raise CheckpointError(
+            f"{folder}: the checkpoint has schema version {found!r}, this code reads {SCHEMA_VERSION}: train the model "
+            "again, or use the code of the commit that `git_sha` in its metadata names"
+        )
 
 
 def refuse_if(folder: Path, what: str, found: object, expected: object) -> None:

@@ -1,4 +1,4 @@
-"""The network of all three variants: an encoder, one linear layer, a sigmoid per product type (paper A, section 3)."""
+"""The network of all three variants: an encoder, one linear layer, a logit per product type (paper A, section 3)."""
 
 import abc
 import math
@@ -9,9 +9,6 @@ from torch import nn
 
 from q2pt_tasks.model.batching import PackedTokens
 from q2pt_tasks.model.layers import Table
-
-# A prior of 0 would be a bias of minus infinity.
-_MIN_PRIOR = 1e-5
 
 
 class Network(nn.Module, abc.ABC):
@@ -58,15 +55,15 @@ class Float32Linear(nn.Linear):
             return super().forward(input.float())
 
 
-def start_from_priors(network: Network, priors: torch.Tensor) -> None:
-    """Sets the head so that the untrained network gives every product type its share of the training queries.
+def start_from_bias(network: Network, bias: torch.Tensor) -> None:
+    """Sets the head so that the untrained network gives every query about the logits `bias`, shape (product types,).
 
-    Else the first epochs of a small store are spent on learning that a query has few of many types.
+    With those of the types' priors it knows how often each is meant. Else the first epochs of a small store are spent
+    on learning that a query has few of many types.
     """
     head = network.head
-    probabilities = priors.clamp(_MIN_PRIOR, 1 - _MIN_PRIOR)
     with torch.no_grad():
-        head.bias.copy_(torch.log(probabilities / (1 - probabilities)))
+        head.bias.copy_(bias)
         head.weight.normal_(std=1 / math.sqrt(head.in_features) / 10)
 
 

@@ -16,6 +16,7 @@ from q2pt_tasks.model.batching import insert_locale_tokens
 from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint
 from q2pt_tasks.model.examples import FloatMatrix, Packed
 from q2pt_tasks.model.inference import score
+from q2pt_tasks.model.objectives import OBJECTIVES
 from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.variants import NON_UNIFIED, UNKNOWN_LOCALE_TOKEN, locale_token
 
@@ -42,6 +43,7 @@ class Predictor:
 
     def __init__(self, checkpoint: Checkpoint, hardware: Hardware) -> None:
         self._network = checkpoint.network.to(hardware.device)
+        self._objective = OBJECTIVES[checkpoint.metadata.objective]
         self._tokenizer = checkpoint.tokenizer
         self._hardware = hardware
         self.metadata = checkpoint.metadata
@@ -139,7 +141,7 @@ class Predictor:
         if self.metadata.is_aware:
             ids = {token: self._tokenizer.id_of(token) for token in set(told)}
             tokens = insert_locale_tokens(tokens, np.array([ids[token] for token in told], dtype=np.int64))
-        return score(self._network, tokens, self._hardware)
+        return score(self._network, self._objective, tokens, self._hardware)
 
     def _named(self, answers: Answers) -> Iterator[Types]:
         names, offsets = self.metadata.product_types, answers.types.offsets.tolist()

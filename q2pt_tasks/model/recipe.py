@@ -1,19 +1,25 @@
 """How a network is trained: the hyper-parameters, one set for a fresh encoder and one for a pre-trained one."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from q2pt_tasks.params import Section
 
+# What a network is trained for; `objectives.py` says what each is.
+ObjectiveName = Literal["binary_cross_entropy", "softmax", "sparsemax"]
+
 
 class Recipe(Section):
     """Hyper-parameters of one training.
 
-    The paper gives Adam, learning rate, dropout, batch size and binary cross-entropy (papers A, section 4); epochs,
-    warm-up, early stopping and the floor of steps per epoch are not in it and are ours.
+    The paper gives Adam, learning rate, dropout, batch size and binary cross-entropy (papers A, section 4); the other
+    objectives, what the head starts from, epochs, warm-up, early stopping and the floor of steps per epoch are not in
+    it and are ours.
     """
 
+    objective: ObjectiveName
+    prior_bias: bool
     learning_rates: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)]
     head_factor: Annotated[float, Field(ge=1, le=100)]
     dropout: Annotated[float, Field(ge=0, lt=1)]

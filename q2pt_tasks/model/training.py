@@ -1,4 +1,4 @@
-"""The training loop: multi-label binary cross-entropy with Adam, stopped by validation (paper A, section 4)."""
+"""The training loop: an objective, Adam, stopped by validation (paper A, section 4)."""
 
 import logging
 import math
@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from q2pt_tasks.metrics.recall_at_precision import average_precision
-from q2pt_tasks.model.batching import Piece, batch_size_for, pieces_of, shuffled_batches, targets_of
+from q2pt_tasks.model.batching import Piece, batch_size_for, batches, pieces_of, shares_of
 from q2pt_tasks.model.examples import Examples, FloatMatrix, Int64Array
 from q2pt_tasks.model.inference import score
 from q2pt_tasks.model.locale_dropout import LocaleTokens
+from q2pt_tasks.model.locale_sampling import draw_rows
 from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.objectives import OBJECTIVES, Objective
 from q2pt_tasks.model.precision import Hardware
 from q2pt_tasks.model.progress import track
 from q2pt_tasks.model.recipe import Recipe
@@ -41,6 +42,7 @@ class Trainer:
         train: training queries, without locale tokens.
         validation: validation queries, with the locale tokens that the model will see.
         locale_tokens: what is put in front of the training queries.
+        locale_temperature: how far the locales' parts in an epoch are levelled, as `draw_rows` takes it.
         product_types: size of the label space.
         workers: the processes that train together.
     """
@@ -49,6 +51,7 @@ class Trainer:
     train: Examples
     validation: Examples
     locale_tokens: LocaleTokens
+    locale_temperature: float
     product_types: int
     recipe: Recipe
     hardware: Hardware
@@ -81,6 +84,10 @@ class Trainer:
         return is_stuck or len(epochs) == self.recipe.max_epochs
 
     @property
+    def objective(self) -> Objective:
+        return OBJECTIVES[self.recipe.objective]
+
+    @property
     def batch_size(self) -> int:
         return batch_size_for(len(self.train), self.recipe.batch_size, self.recipe.min_steps_per_epoch)
 
@@ -109,8 +116,9 @@ class Trainer:
         number = len(state.epochs) + 1
         generator = np.random.default_rng([self.seed, number])
         examples = self.locale_tokens.put_before(self.train, generator)
-        batches = islice(shuffled_batches(len(examples), self.batch_size, generator), state.step, None)
-        for rows in track(batches, total=self.steps_per_epoch - state.step, name=f"epoch {number}"):
+        drawn = draw_rows(examples.locales, self.locale_temperature, generator)
+        left = islice(batches(drawn, self.batch_size), state.step, None)
+        for rows in track(left, total=self.steps_per_epoch - state.step, name=f"epoch {number}"):
             state.network.train()
             self._step(state, examples, rows, resume)
             resume.after_step(state)
@@ -171,19 +179,19 @@ class Trainer:
         return loss.item()
 
     def _loss(self, network: Network, examples: Examples, piece: Piece) -> torch.Tensor:
-        """Cross-entropy of the piece, summed over its queries and product types."""
+        """The objective's loss of the piece, summed over its queries."""
         device = self.hardware.device
         logits = network(piece.tokens.to(device)).index_select(0, piece.inputs.to(device))
-        targets = targets_of(examples.labels, piece.rows, self.product_types).to(device)
-        return functional.binary_cross_entropy_with_logits(logits.float(), targets, reduction="sum")
+        shares = shares_of(examples, piece.rows, self.product_types).to(device)
+        return self.objective.loss(logits.float(), shares)
 
     def validation_scores(self, network: Network) -> FloatMatrix:
         """Probabilities of the validation queries, shape (queries, product types); each process computes its part."""
         if self.workers.count == 1:
-            return score(network, self.validation.tokens, self.hardware)
+            return score(network, self.objective, self.validation.tokens, self.hardware)
         rows = np.arange(len(self.validation))[self.workers.rank :: self.workers.count]
         scores = np.zeros((len(self.validation), self.product_types), dtype=np.float32)
-        scores[rows] = score(network, self.validation.tokens.select(rows), self.hardware)
+        scores[rows] = score(network, self.objective, self.validation.tokens.select(rows), self.hardware)
         of_all = torch.from_numpy(scores).to(self.hardware.device)
         self.workers.add_up([of_all])
         return np.asarray(of_all.cpu().numpy())
@@ -194,7 +202,7 @@ class Trainer:
 
 def validation_average_precision(scores: FloatMatrix, examples: Examples) -> float:
     """Micro average precision of `scores`, shape (queries, product types)."""
-    targets = targets_of(examples.labels, np.arange(len(examples)), scores.shape[1]).numpy() > 0
+    targets = shares_of(examples, np.arange(len(examples)), scores.shape[1]).numpy() > 0
     return average_precision(scores.ravel(), targets.ravel())
 
 

@@ -82,7 +82,6 @@ def fresh_model(encoder: Path, product_types: tuple[str, ...], dropout: float) -
         "num_labels": len(product_types),
         "id2label": dict(enumerate(product_types)),
         "label2id": {product_type: index for index, product_type in enumerate(product_types)},
-        "problem_type": "multi_label_classification",
     }
     config = AutoConfig.from_pretrained(encoder, **labels)
     _set_dropout(config, dropout)

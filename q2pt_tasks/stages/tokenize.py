@@ -128,6 +128,7 @@ def _tokens(tokenizer: QueryTokenizer, locale: str, table: pa.Table, max_tokens:
             "query": table["query"],
             "token_ids": tokenizer.encode(table["query"].to_pylist(), max_tokens),
             "product_types": table["product_types"],
+            "shares": table["shares"],
         },
         schema=TOKENS,
     )

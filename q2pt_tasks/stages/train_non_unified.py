@@ -44,6 +44,7 @@ def run(layout: Layout, locale: str, params: TrainNonUnifiedParams, encoder: Enc
         encoder_files=layout.encoder,
         recipes=params,
         locale_dropout=0.0,
+        locale_temperature=1.0,
         seed=seed,
         params={"train_non_unified": params.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json")},
     )

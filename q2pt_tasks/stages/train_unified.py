@@ -18,6 +18,7 @@ class TrainUnifiedParams(Recipes):
     """The section `train_unified`."""
 
     locale_dropout: Annotated[float, Field(ge=0, lt=1)]
+    locale_temperature: Annotated[float, Field(ge=1, le=100)]
 
 
 class VariantError(ValueError):
@@ -68,6 +69,7 @@ def run(
         encoder_files=layout.encoder,
         recipes=params,
         locale_dropout=params.locale_dropout,
+        locale_temperature=params.locale_temperature,
         seed=seed,
         params={"train_unified": params.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json")},
     )

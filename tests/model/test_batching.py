@@ -7,14 +7,14 @@ from q2pt_tasks.model.batching import (
     ROW_TOKENS,
     PackedTokens,
     batch_size_for,
+    batches,
     insert_locale_tokens,
     packed_tokens,
     pieces_of,
-    shuffled_batches,
+    shares_of,
     stretches,
-    targets_of,
 )
-from q2pt_tasks.model.examples import Packed
+from q2pt_tasks.model.examples import Examples, Packed
 
 INPUTS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=40), min_size=1, max_size=120)
 
@@ -30,10 +30,12 @@ def test_a_batch_is_capped_so_that_a_small_store_gets_its_steps(
 
 
 @given(st.integers(0, 500), st.integers(1, 64))
-def test_an_epoch_has_every_row_once(rows: int, size: int) -> None:
-    batches = list(shuffled_batches(rows, size, np.random.default_rng(0)))
-    assert sorted(np.concatenate([[], *batches])) == list(range(rows))
-    assert all(len(batch) <= size for batch in batches)
+def test_batches_are_all_rows_in_their_order(rows: int, size: int) -> None:
+    order = np.random.default_rng(0).permutation(rows)
+    found = list(batches(order, size))
+    assert np.concatenate([[], *found]).tolist() == order.tolist()
+    assert all(len(batch) == size for batch in found[:-1])
+    assert all(0 < len(batch) <= size for batch in found)
 
 
 def _queries(tokens: PackedTokens) -> list[list[int]]:
@@ -123,9 +125,11 @@ def test_selected_lists_are_those_of_their_rows(lists: list[list[int]], data: st
     assert [chosen.of(index).tolist() for index in range(len(rows))] == [lists[row] for row in rows]
 
 
-def test_targets_have_a_one_for_each_label_and_none_for_a_query_without() -> None:
-    targets = targets_of(Packed.pack([[0, 2], [], [1]]), np.array([2, 0, 1]), product_types=3)
-    assert targets.tolist() == [[0, 1, 0], [1, 0, 1], [0, 0, 0]]
+def test_shares_stand_at_their_types_and_a_query_without_a_type_has_none() -> None:
+    labels = Packed.pack([[2, 0], [], [1]])
+    examples = Examples(labels, labels, np.array([0.75, 0.25, 1.0], dtype=np.float32), np.zeros(3, dtype=np.int64))
+    shares = shares_of(examples, np.array([2, 0, 1, 0]), product_types=3)
+    assert shares.tolist() == [[0, 1, 0], [0.25, 0, 0.75], [0, 0, 0], [0.25, 0, 0.75]]
 
 
 def test_the_locale_token_stands_after_the_first_token() -> None:

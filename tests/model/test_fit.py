@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -14,12 +15,16 @@ from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.fit import fit
 from q2pt_tasks.model.job import FitJob
 from q2pt_tasks.model.metadata import load_metadata
-from q2pt_tasks.model.recipe import Recipe, Recipes
+from q2pt_tasks.model.objectives import OBJECTIVES
+from q2pt_tasks.model.prediction import Predictor
+from q2pt_tasks.model.recipe import ObjectiveName, Recipe, Recipes
 from q2pt_tasks.model.tokenizer import train_tokenizer
 
 WORDS = ["hat", "shoe"]
 MEANING = [("hat", "HAT"), ("shoe", "SHOES")]
 RECIPE = Recipe(
+    objective="binary_cross_entropy",
+    prior_bias=True,
     learning_rates=(1e-2,),
     head_factor=1,
     dropout=0.0,
@@ -52,6 +57,7 @@ def job(tmp_path: Path) -> FitJob:
         encoder_files=tmp_path / "none",
         recipes=Recipes(scratch=RECIPE, pretrained=RECIPE, min_train_rows=20),
         locale_dropout=0.0,
+        locale_temperature=1.0,
         seed=1,
         params={},
     )
@@ -68,6 +74,7 @@ def _write(job: FitJob, split: str, meaning: Sequence[tuple[str, str]], rows: in
             "locale": ["en-US"] * rows,
             "token_ids": pa.array(tokenizer.encode([query for query, _ in chosen], 8), pa.list_(pa.int32())),
             "product_types": [[product_type] for _, product_type in chosen],
+            "shares": [[1.0]] * rows,
         }
     )
     parquet.write_table(table, job.tokens / f"{split}.parquet")
@@ -83,6 +90,24 @@ def test_a_model_that_learns_is_trained(job: FitJob, tmp_path: Path) -> None:
     assert report.average_precision is not None
     assert report.average_precision > 0.5
     assert len(metadata.history) == report.epochs
+
+
+@pytest.mark.parametrize("prior_bias", [True, False])
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
+def test_every_objective_learns_and_the_checkpoint_says_which_it_was(
+    job: FitJob, tmp_path: Path, objective: ObjectiveName, prior_bias: bool
+) -> None:
+    recipe = RECIPE.model_copy(update={"objective": objective, "prior_bias": prior_bias, "max_epochs": 8})
+    recipes = Recipes(scratch=recipe, pretrained=RECIPE, min_train_rows=20)
+    assert fit(replace(job, recipes=recipes), tmp_path / "model").status == "trained"
+    predictor = Predictor.load(tmp_path / "model")
+    assert predictor.metadata.objective == objective
+    scores = predictor.scores(WORDS, "en-US")
+    assert (scores.argmax(axis=1) == [0, 1]).all()
+    if objective != "binary_cross_entropy":
+        np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+    predicted = [prediction.product_types[0][0] for prediction in predictor.predict(WORDS, "en-US")]
+    assert predicted == ["HAT", "SHOES"]
 
 
 def test_a_model_no_better_than_the_majority_class_is_degenerate_and_says_why(job: FitJob, tmp_path: Path) -> None:

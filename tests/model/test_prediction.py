@@ -1,16 +1,22 @@
 """What a predictor answers, and what it refuses."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 from checkpoints import LOCALES, THRESHOLDS, TYPES, WORDS, exact_predictor, random_checkpoint
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from q2pt_tasks.data.schema import LocaleError
 from q2pt_tasks.model.examples import FloatMatrix, Packed
+from q2pt_tasks.model.metadata import CheckpointError
 from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.objectives import OBJECTIVES, Objective, sparsemax
 from q2pt_tasks.model.precision import Hardware
 from q2pt_tasks.model.prediction import LocaleNotServedError, Predictor
+from q2pt_tasks.model.recipe import ObjectiveName
 
 VARIANTS = ("non_unified", "unified_agnostic", "unified_aware")
 QUERIES = [f"{first} {second}" for first in WORDS for second in WORDS]
@@ -46,7 +52,7 @@ def test_the_network_reads_a_query_once_where_it_is_not_told_the_locale(
 ) -> None:
     read: list[int] = []
 
-    def score(_: Network, tokens: Packed, __: Hardware) -> FloatMatrix:
+    def score(_: Network, __: Objective, tokens: Packed, ___: Hardware) -> FloatMatrix:
         read.append(len(tokens))
         return np.zeros((len(tokens), len(TYPES)), np.float32)
 
@@ -56,6 +62,40 @@ def test_the_network_reads_a_query_once_where_it_is_not_told_the_locale(
         exact_predictor(random_checkpoint(tmp_path / variant, variant)).answer(["hat"] * 5, locales)
     # The two stores that the locale-aware model does not know are one to it.
     assert read == [1, 1, 4]
+
+
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
+def test_scores_are_the_probabilities_of_what_the_model_was_trained_for(
+    tmp_path: Path, objective: ObjectiveName
+) -> None:
+    folder = random_checkpoint(tmp_path, "unified_agnostic", objective=objective)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with torch.inference_mode():
+        logits = model(**tokenizer(QUERIES, return_tensors="pt", padding=True)).logits
+    scores = exact_predictor(folder).scores(QUERIES, "en-US")
+    np.testing.assert_allclose(scores, OBJECTIVES[objective].probabilities(logits), atol=1e-5)
+    if objective == "sparsemax":
+        assert ((scores == 0) == (sparsemax(logits) == 0).numpy()).mean() > 0.99
+        assert (scores == 0).any()
+
+
+@pytest.mark.parametrize("objective", ["binary_cross_entropy", "softmax"])
+def test_hugging_faces_pipeline_gives_the_same_scores(tmp_path: Path, objective: ObjectiveName) -> None:
+    folder = random_checkpoint(tmp_path, "unified_agnostic", objective=objective)
+    classify = pipeline("text-classification", model=str(folder), top_k=None, device="cpu")
+    ours = exact_predictor(folder).scores(QUERIES[:5], "en-US")
+    for row, answer in zip(ours, classify(QUERIES[:5]), strict=True):
+        found = {label["label"]: label["score"] for label in cast(list[dict[str, Any]], answer)}
+        np.testing.assert_allclose(row, [found[name] for name in TYPES], atol=1e-5)
+
+
+def test_a_checkpoint_of_an_unknown_objective_is_refused(tmp_path: Path) -> None:
+    folder = random_checkpoint(tmp_path)
+    metadata = (folder / "metadata.json").read_text()
+    (folder / "metadata.json").write_text(metadata.replace('"binary_cross_entropy"', '"hinge"'))
+    with pytest.raises(CheckpointError, match="trained for 'hinge', this code knows binary_cross_entropy, softmax"):
+        Predictor.load(folder)
 
 
 def test_a_blank_query_has_no_product_types(predictor: Predictor) -> None:

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from q2pt_tasks.model.fit import fit
 from q2pt_tasks.model.metadata import load_metadata
 from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.resume import SaveSecondsError, resume_of
 from q2pt_tasks.model.state_store import (
     StateBucket,
@@ -38,13 +39,17 @@ STEPS = EPOCHS * QUERIES // 16
 class Training:
     """The same training, as often as a test starts it."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str], objective: ObjectiveName = "binary_cross_entropy"
+    ) -> None:
         self.folder = folder
+        self.objective = objective
         self._environ = {**os.environ, "PYTHONPATH": str(Path.cwd()), **environ}
         training_process.prepare(folder, QUERIES)
 
     def start(self, model: str, pause: float = 0.0) -> subprocess.Popen[str]:
         job: dict[str, Any] = {"folder": str(self.folder), "epochs": EPOCHS, "pause": pause, "model": model}
+        job["objective"] = self.objective
         command = [sys.executable, training_process.__file__, json.dumps(job)]
         return subprocess.Popen(
             command, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path.cwd()
@@ -82,9 +87,11 @@ def _assert_equal(training: Training, first: str, second: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_random_steps_it_ends_as_if_it_had_not_been(tmp_path: Path, seed: int) -> None:
-    training = Training(tmp_path, {"Q2PT_STATE_DIR": str(tmp_path / "state"), "Q2PT_SAVE_SECONDS": "0"})
+@pytest.mark.parametrize(("seed", "objective"), [(1, "binary_cross_entropy"), (2, "softmax"), (3, "sparsemax")])
+def test_killed_at_random_steps_it_ends_as_if_it_had_not_been(
+    tmp_path: Path, seed: int, objective: ObjectiveName
+) -> None:
+    training = Training(tmp_path, {"Q2PT_STATE_DIR": str(tmp_path / "state"), "Q2PT_SAVE_SECONDS": "0"}, objective)
     training.run("whole")
     for steps in np.random.default_rng(seed).integers(1, STEPS // 4, 3):
         training.run_for("killed", int(steps), signal.SIGKILL)
@@ -108,6 +115,15 @@ def test_other_params_do_not_take_up_its_state(tmp_path: Path) -> None:
     training.run_for("stopped", 3, signal.SIGKILL)
     training_process.prepare(tmp_path, QUERIES + 16)
     assert "goes on" not in training.run("other")
+
+
+@pytest.mark.slow
+def test_another_objective_does_not_take_up_its_state(tmp_path: Path) -> None:
+    environ = {"Q2PT_STATE_DIR": str(tmp_path / "state"), "Q2PT_SAVE_SECONDS": "0"}
+    Training(tmp_path, environ).run_for("stopped", 3, signal.SIGKILL)
+    assert "goes on" not in Training(tmp_path, environ, "softmax").run("stopped")
+    Training(tmp_path, environ).run_for("stopped", 3, signal.SIGKILL)
+    assert "goes on" in Training(tmp_path, environ).run("stopped")
 
 
 @pytest.mark.slow

@@ -6,22 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
-from q2pt_tasks.model.batching import packed_tokens, targets_of
+from q2pt_tasks.model.batching import packed_tokens, shares_of
 from q2pt_tasks.model.build import build_network
 from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
-from q2pt_tasks.model.examples import Examples, Packed
+from q2pt_tasks.model.examples import Examples, Int64Array, Packed
 from q2pt_tasks.model.families import Shape, scratch_config
 from q2pt_tasks.model.locale_dropout import LocaleTokens
-from q2pt_tasks.model.network import Network, start_from_priors
+from q2pt_tasks.model.network import Network, start_from_bias
+from q2pt_tasks.model.objectives import OBJECTIVES
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import Hardware, detect_hardware
-from q2pt_tasks.model.recipe import Recipe
+from q2pt_tasks.model.recipe import ObjectiveName, Recipe
 from q2pt_tasks.model.resume import Resume
 from q2pt_tasks.model.tokenizer import EncoderNotFoundError, save_pretrained_tokenizer, train_tokenizer
 from q2pt_tasks.model.training import Trainer, TrainingDivergedError
-from q2pt_tasks.model.training_state import best_epoch
+from q2pt_tasks.model.training_state import TrainingState, best_epoch
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 
 FLOAT32 = Hardware(torch.device("cpu"), torch.float32, "a test")
@@ -29,6 +29,8 @@ BFLOAT16 = Hardware(torch.device("cpu"), torch.bfloat16, "a test")
 TYPES = 3
 VOCABULARY = 50
 RECIPE = Recipe(
+    objective="binary_cross_entropy",
+    prior_bias=True,
     learning_rates=(1e-2,),
     head_factor=1,
     dropout=0.0,
@@ -72,8 +74,14 @@ def _examples(rows: int = 24, seed: int = 0) -> Examples:
         [1, 10 + kind, *generator.integers(20, 30, length), 2] for kind, length in zip(types, lengths, strict=True)
     ]
     labels = [[int(kind)] for kind in types]
-    labels[3] = []
-    return Examples(Packed.pack(tokens), Packed.pack(labels), np.zeros(rows, dtype=np.int64))
+    labels[3], labels[5], shares = [], [0, 2], np.ones(rows, dtype=np.float32)
+    shares[4:6] = 0.3, 0.7
+    return Examples(Packed.pack(tokens), Packed.pack(labels), shares, np.zeros(rows, dtype=np.int64))
+
+
+def _labelled(tokens: list[list[int]], locales: Int64Array) -> Examples:
+    labels = Packed.pack([[0]] * len(tokens))
+    return Examples(Packed.pack(tokens), labels, np.ones(len(tokens), dtype=np.float32), locales)
 
 
 def _trainer(examples: Examples, recipe: Recipe = RECIPE) -> Trainer:
@@ -82,6 +90,7 @@ def _trainer(examples: Examples, recipe: Recipe = RECIPE) -> Trainer:
         train=examples,
         validation=_examples(seed=1),
         locale_tokens=LocaleTokens.none(),
+        locale_temperature=1.0,
         product_types=TYPES,
         recipe=recipe,
         hardware=FLOAT32,
@@ -89,21 +98,30 @@ def _trainer(examples: Examples, recipe: Recipe = RECIPE) -> Trainer:
     )
 
 
+def _recipe(objective: ObjectiveName, **changes: object) -> Recipe:
+    return RECIPE.model_copy(update={"objective": objective, **changes})
+
+
+every_objective = pytest.mark.parametrize("objective", list(OBJECTIVES))
+
+
 def _gradients(network: Network) -> list[torch.Tensor]:
     return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
 
 
-def test_gradients_of_a_batch_in_pieces_are_those_of_the_whole_batch() -> None:
-    examples, rows = _examples(), np.arange(20)
+@every_objective
+def test_gradients_of_a_batch_in_pieces_are_those_of_the_whole_batch(objective: ObjectiveName) -> None:
+    # A row may be drawn twice.
+    examples, rows = _examples(), np.append(np.arange(20), [5, 5])
     in_pieces, plain = _network(), _network()
-    trainer = _trainer(examples)
+    trainer = _trainer(examples, _recipe(objective))
     pieces = list(trainer._pieces(examples, rows))
     assert len(pieces) > 1
-    for piece in pieces:
-        trainer._add_gradients(in_pieces, examples, piece, len(rows))
+    total = sum(trainer._add_gradients(in_pieces, examples, piece, len(rows)) for piece in pieces)
     logits = plain(packed_tokens(examples.tokens.select(rows)))
-    targets = targets_of(examples.labels, rows, TYPES)
-    (functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(rows)).backward()
+    loss = OBJECTIVES[objective].loss(logits, shares_of(examples, rows, TYPES))
+    assert total == pytest.approx(loss.item(), rel=1e-5)
+    (loss / len(rows)).backward()
     for ours, theirs in zip(_gradients(in_pieces), _gradients(plain), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
@@ -135,30 +153,33 @@ def test_training_twice_gives_equal_weights_and_another_seed_gives_others() -> N
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_a_separable_signal_is_learnt_and_the_best_epoch_is_kept() -> None:
-    recipe = RECIPE.model_copy(update={"max_epochs": 15, "patience": 15})
+@every_objective
+def test_a_separable_signal_is_learnt_and_the_best_epoch_is_kept(objective: ObjectiveName) -> None:
+    recipe = _recipe(objective, max_epochs=15, patience=15)
     network = _network()
     trainer = _trainer(_examples(120), recipe)
-    epochs = trainer.fit(network, 1e-2, Resume.never())
+    epochs = trainer.fit(network, 5e-3, Resume.never())
     assert best_epoch(epochs).average_precision > 0.9
     assert trainer._average_precision(network) == pytest.approx(best_epoch(epochs).average_precision)
 
 
-def test_in_low_precision_what_is_learnt_is_what_is_computed_with() -> None:
-    recipe = RECIPE.model_copy(update={"max_epochs": 15, "patience": 15})
+@every_objective
+def test_in_low_precision_what_is_learnt_is_what_is_computed_with(objective: ObjectiveName) -> None:
+    recipe = _recipe(objective, max_epochs=15, patience=15)
     network = _network()
     trainer = replace(_trainer(_examples(120), recipe), hardware=BFLOAT16)
-    epochs = trainer.fit(network, 1e-2, Resume.never())
+    epochs = trainer.fit(network, 5e-3, Resume.never())
     assert best_epoch(epochs).average_precision > 0.9
     in_fp32 = replace(trainer, hardware=FLOAT32).validation_scores(network)
     np.testing.assert_allclose(trainer.validation_scores(network), in_fp32, atol=0.05)
 
 
-def test_in_low_precision_gradients_are_those_of_fp32_but_for_rounding() -> None:
+@every_objective
+def test_in_low_precision_gradients_are_those_of_fp32_but_for_rounding(objective: ObjectiveName) -> None:
     examples, rows = _examples(), np.arange(20)
     low, full = _network(), _network()
     for network, hardware in ((low, BFLOAT16), (full, FLOAT32)):
-        trainer = replace(_trainer(examples), hardware=hardware)
+        trainer = replace(_trainer(examples, _recipe(objective)), hardware=hardware)
         with hardware.autocast():
             for piece in trainer._pieces(examples, rows):
                 trainer._add_gradients(network, examples, piece, len(rows))
@@ -181,7 +202,7 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
 
 
 def test_locale_dropout_replaces_about_its_share_and_changes_every_epoch() -> None:
-    examples = Examples(Packed.pack([[1, 5, 2]] * 1000), Packed.pack([[0]] * 1000), np.tile([0, 1], 500))
+    examples = _labelled([[1, 5, 2]] * 1000, np.tile([0, 1], 500))
     tokens = LocaleTokens(np.array([7, 8]), unknown=9, dropout=0.2)
     generator = np.random.default_rng(0)
     first, second = (tokens.put_before(examples, generator).tokens.values.reshape(-1, 4) for _ in range(2))
@@ -192,12 +213,31 @@ def test_locale_dropout_replaces_about_its_share_and_changes_every_epoch() -> No
     assert set(tokens.put_before_all(examples).tokens.values.reshape(-1, 4)[:, 1]) == {7, 8}
 
 
-def test_the_untrained_network_gives_each_type_its_share() -> None:
-    network = _network()
-    start_from_priors(network, torch.tensor([0.5, 0.1, 0.0]))
-    scores = network(packed_tokens(_examples().tokens.select(np.arange(5)))).sigmoid()
-    torch.testing.assert_close(scores[:, 0], torch.full((5,), 0.5), atol=0.05, rtol=0)
-    torch.testing.assert_close(scores[:, 1], torch.full((5,), 0.1), atol=0.03, rtol=0)
+@every_objective
+def test_the_untrained_network_gives_each_type_its_share(objective: ObjectiveName) -> None:
+    network, priors = _network(), torch.tensor([0.6, 0.3, 0.1])
+    start_from_bias(network, OBJECTIVES[objective].bias(priors))
+    scores = OBJECTIVES[objective].probabilities(network(packed_tokens(_examples().tokens.select(np.arange(5)))))
+    torch.testing.assert_close(scores, priors.expand(5, 3), atol=0.08, rtol=0)
+
+
+def test_an_epoch_is_of_the_rows_that_are_drawn() -> None:
+    """Of two locales, one nine times as large, each has half of the steps; the loss is that of the drawn rows."""
+    locales = np.repeat([0, 1], [90, 10])
+    examples = _labelled([[1, 10 + int(locale), 2] for locale in locales], locales)
+    seen: list[Int64Array] = []
+
+    class Watched(Trainer):
+        def _step(self, state: TrainingState, examples: Examples, rows: Int64Array, resume: Resume) -> None:
+            seen.append(examples.locales[rows])
+            super()._step(state, examples, rows, resume)
+
+    trainer = _trainer(examples, _recipe("softmax", max_epochs=1))
+    (epoch,) = Watched(**{**vars(trainer), "locale_temperature": 100.0}).fit(_network(), 1e-2, Resume.never())
+    parts = np.bincount(np.concatenate(seen))
+    assert parts.sum() == 100
+    assert abs(parts[0] - parts[1]) <= 4
+    assert epoch.loss > 0
 
 
 def test_the_layers_above_the_encoder_are_told_from_it() -> None:

@@ -13,11 +13,13 @@ from safetensors.torch import load_file
 from tiny import run_data_stages, tiny_project
 
 from q2pt_tasks.model.metadata import load_metadata
+from q2pt_tasks.model.objectives import OBJECTIVES
+from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.workers import ProcessesError, share_among_devices
 
 
-def _train(folder: Path, model: str, launcher: list[str]) -> str:
-    job = {"folder": str(folder), "epochs": 2, "pause": 0.0, "model": model}
+def _train(folder: Path, model: str, launcher: list[str], objective: ObjectiveName) -> str:
+    job = {"folder": str(folder), "epochs": 2, "pause": 0.0, "model": model, "objective": objective}
     done = subprocess.run(
         [sys.executable, *launcher, training_process.__file__, json.dumps(job)],
         env={**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"},
@@ -32,10 +34,12 @@ def _train(folder: Path, model: str, launcher: list[str]) -> str:
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
+def test_two_processes_train_what_one_trains(tmp_path: Path, objective: ObjectiveName) -> None:
     training_process.prepare(tmp_path, 96)
-    _train(tmp_path, "one", [])
-    report = _train(tmp_path, "two", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"])
+    _train(tmp_path, "one", [], objective)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    report = _train(tmp_path, "two", launcher, objective)
     assert report.count("trained on 96 queries") == 1
     one, two = (load_file(tmp_path / model / "model.safetensors") for model in ("one", "two"))
     assert one.keys() == two.keys()
