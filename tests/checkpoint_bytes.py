@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 import torch
 
 from q2pt_tasks.model.delta import DELTA, save_delta
-from q2pt_tasks.model.families import WEIGHTS, Config, Shape, scratch_config
+from q2pt_tasks.model.families import Config, Shape, scratch_config
 from q2pt_tasks.model.packed_network import PackedNetwork
+from q2pt_tasks.model.weights import WEIGHTS
 
 LOCALES = 20
 # As many as a shop with many stores has, and the same in each of them, which is more than a small one has.
@@ -89,8 +90,7 @@ def measure(encoder: Encoder, rows: int) -> Bytes:
 
 def _zeros(config: Config) -> PackedNetwork:
     """Without drawing a hundred million numbers at random."""
-    with torch.device("meta"):
-        network = PackedNetwork(config)
+    network = PackedNetwork(config)
     network.to_empty(device="cpu")
     with torch.no_grad():
         for parameter in network.parameters():

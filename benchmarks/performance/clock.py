@@ -1,23 +1,24 @@
-"""When training starts to compute and when each of its steps ends, whoever trains: told by torch's own hooks."""
+"""When training starts to compute, which torch's own hooks tell, and when each of its steps ends."""
 
 import time
 from collections.abc import Callable
 
 from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
 
 class StepClock:
-    """Runs from the first forward pass on; `ends` has the seconds from there to the end of each optimiser step."""
+    """Runs from the first forward pass on; `ends` has the seconds from there to each call of `end_step`."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
         self._started = 0.0
         on_first_forward(self._start)
-        register_optimizer_step_post_hook(lambda *_: self.ends.append(time.monotonic() - self._started))
 
     def _start(self) -> None:
         self._started = time.monotonic()
+
+    def end_step(self) -> None:
+        self.ends.append(time.monotonic() - self._started)
 
 
 def on_first_forward(call: Callable[[], None]) -> None:

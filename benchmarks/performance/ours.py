@@ -3,6 +3,7 @@
 The only file here that knows how they are called, but for the stages' commands in `stages.py`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.measurements import ALL_LOCALES, measure
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, choose_thresholds
+from q2pt_tasks.model.adam import Adam
 from q2pt_tasks.model.build import build_network, load_network
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.examples import Examples, Packed
@@ -55,6 +57,7 @@ FP32 = Hardware(torch.device("cpu"), torch.float32, "asked for")
 def train(task: Training) -> Timed:
     """Trains as the stages do: packed queries, the tokens that occur, the pieces of params.yaml."""
     clock = StepClock()
+    after_each_step(clock.end_step)
     job = _Job.of(task)
     train_job(job)
     operations = training_operations(read_encoder_sizes(Path(task.model)), job.chosen.tokens.lengths)
@@ -95,6 +98,17 @@ def train_job(job: _Job) -> None:
         restore_words(job.network, job.occurring, full_table)
         job.network.save(Path(job.task.save))
         job.tokenizer.save(Path(job.task.save))
+
+
+def after_each_step(call: Callable[[], None]) -> None:
+    """Calls `call` after each step of the optimiser."""
+    step = Adam.step
+
+    def step_and_call(optimizer: Adam, share: float) -> None:
+        step(optimizer, share)
+        call()
+
+    setattr(Adam, "step", step_and_call)  # noqa: B010 - a type checker sees no method that may be assigned to
 
 
 def _network(task: Training, tokenizer: QueryTokenizer) -> Network:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -142,6 +143,7 @@ def _collator(task: Training) -> DataCollatorWithPadding:
 
 def _train(trainer: Trainer, queries: int) -> Timed:
     clock = StepClock()
+    register_optimizer_step_post_hook(lambda *_: clock.end_step())
     trainer.train()
     return Timed(ends=tuple(clock.ends), queries=queries, peak_bytes=peak_bytes())
 

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.performance.ours import train
+from benchmarks.performance.ours import after_each_step, train
 from benchmarks.performance.place import Place
 from benchmarks.performance.sizes import DISTILBERT, MODELS
 from benchmarks.performance.tasks import Training
@@ -71,7 +70,7 @@ class StepProfile:
         self.wall = 0.0
         self._steps = 0
         self._started = 0.0
-        register_optimizer_step_post_hook(lambda *_: self._step())
+        after_each_step(self._step)
 
     def _step(self) -> None:
         self._steps += 1

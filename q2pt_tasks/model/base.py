@@ -5,8 +5,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.model.families import WEIGHTS
 from q2pt_tasks.model.metadata import Base, CheckpointError
+from q2pt_tasks.model.weights import WEIGHTS
 
 
 def describe_base(encoder: Path) -> Base:

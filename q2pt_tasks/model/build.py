@@ -1,21 +1,14 @@
 """Networks from params and from checkpoints: packed ones where the architecture is known here, else Hugging Face's."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from q2pt_tasks.model.encoder import EncoderParams
-from q2pt_tasks.model.families import (
-    WEIGHTS,
-    Config,
-    Shape,
-    read_config,
-    read_document,
-    read_shape,
-    scratch_config,
-)
+from q2pt_tasks.model.families import Config, Shape, read_config, read_document, read_shape, scratch_config
 from q2pt_tasks.model.network import Network, grow_words
-from q2pt_tasks.model.packed_network import PackedNetwork
+from q2pt_tasks.model.packed_network import LAYERS_ABOVE, PackedNetwork
 from q2pt_tasks.model.tokenizer import EncoderNotFoundError, QueryTokenizer, encoder_not_found
+from q2pt_tasks.model.weights import WEIGHTS, read_weights
 
 
 class QueryTooLongError(ValueError):
@@ -58,9 +51,7 @@ def load_network(folder: Path) -> Network:
         from q2pt_tasks.model.transformers_network import stored_model
 
         return stored_model(folder)
-    network = PackedNetwork(config)
-    network.load_weights(folder / WEIGHTS)
-    return network
+    return _stored(config, folder, optional=())
 
 
 def _scratch(
@@ -88,7 +79,7 @@ def _scratch(
         attention_dropout=0.0,
         head_dropout=dropout,
     )
-    return PackedNetwork(scratch_config(shape, product_types))
+    return PackedNetwork.drawn(scratch_config(shape, product_types))
 
 
 def _pretrained(encoder: EncoderParams, folder: Path, product_types: tuple[str, ...], dropout: float) -> Network:
@@ -100,13 +91,16 @@ def _pretrained(encoder: EncoderParams, folder: Path, product_types: tuple[str, 
 
             return fresh_model(folder, product_types, dropout)
         _check_length(encoder, shape)
-        network = PackedNetwork(Config(shape, product_types, document))
-        network.load_weights(folder / WEIGHTS)
+        return _stored(Config(shape, product_types, document), folder, optional=LAYERS_ABOVE)
     except QueryTooLongError:
         raise
     except (OSError, ValueError) as error:
         raise EncoderNotFoundError(encoder_not_found(folder, error)) from error
-    return network
+
+
+def _stored(config: Config, folder: Path, optional: Collection[str]) -> PackedNetwork:
+    weights = read_weights(folder / WEIGHTS, config.shape, PackedNetwork.shapes(config), optional)
+    return PackedNetwork.with_weights(config, weights)
 
 
 def _check_length(encoder: EncoderParams, shape: Shape) -> None:

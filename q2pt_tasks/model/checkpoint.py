@@ -13,13 +13,14 @@ from q2pt_tasks.data.queries import NORMALISATION
 from q2pt_tasks.model.base import describe_base, find_base
 from q2pt_tasks.model.build import load_network
 from q2pt_tasks.model.delta import load_delta, save_delta
-from q2pt_tasks.model.families import CONFIG, WEIGHTS
+from q2pt_tasks.model.families import CONFIG
 from q2pt_tasks.model.metadata import CheckpointError, Metadata, load_metadata, refuse_if, save_metadata
 from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.variants import locale_tokens
+from q2pt_tasks.model.weights import WEIGHTS
 
 # What makes Hugging Face's pipeline turn logits into the same scores; it has no sparsemax.
 _PROBLEM_TYPES: Mapping[ObjectiveName, str | None] = {

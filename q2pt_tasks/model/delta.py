@@ -11,18 +11,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from q2pt_tasks.model.families import (
-    WORDS,
-    Shape,
-    WeightsError,
-    map_words,
-    own_weights,
-    read_config,
-    stored_weights,
-    write_config,
-    write_weights,
-)
+from q2pt_tasks.model.families import Shape, read_config, write_config
 from q2pt_tasks.model.packed_network import PackedNetwork
+from q2pt_tasks.model.weights import WORDS, WeightsError, map_words, own_weights, stored_weights, write_weights
 
 DELTA = "delta.safetensors"
 # The rows of the word table that differ from the base, shape (n, width), and their token ids, ascending, shape (n,).
@@ -64,14 +55,10 @@ def load_delta(folder: Path, base: Path) -> PackedNetwork:
     config = read_config(folder)
     if config is None:
         raise WeightsError(f"{folder} holds changes of an architecture that this code does not know")
-    # Without memory of its own, for every weight comes from the files.
-    with torch.device("meta"):
-        network = PackedNetwork(config)
     changes = load_file(folder / DELTA)
     words = _restored_words(config.shape, changes, map_words(base, config.shape))
-    others = own_weights(changes, config.shape, network.state_dict(), optional={WORDS})
-    network.load_state_dict({**others, WORDS: words}, assign=True)
-    return network
+    others = own_weights(changes, config.shape, PackedNetwork.shapes(config), optional={WORDS})
+    return PackedNetwork.with_weights(config, {**others, WORDS: words})
 
 
 def _matrices(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -177,7 +178,9 @@ def _train(job: FitJob, data: _Data, metadata: Metadata, workers: Workers) -> _T
     tokens = _add_locale_tokens(job, tokenizer)
     trainer = replace(_trainer(job, data, tokens, tokenizer.pad_token), workers=workers)
     log.info("%s: batches of %d, %s", job.variant, trainer.batch_size, trainer.hardware)
-    resumes = [_resume(metadata, job, trainer, rate) for rate in trainer.recipe.learning_rates]
+    resumes = [
+        resume_of(partial(_key, metadata, job, trainer, rate), workers) for rate in trainer.recipe.learning_rates
+    ]
     candidates = [
         _fit_candidate(job, data, tokenizer, trainer, rate, resume)
         for rate, resume in zip(trainer.recipe.learning_rates, resumes, strict=True)
@@ -187,8 +190,8 @@ def _train(job: FitJob, data: _Data, metadata: Metadata, workers: Workers) -> _T
     return _Trained(Checkpoint(completed, best.network, tokenizer), best.epochs, resumes)
 
 
-def _resume(metadata: Metadata, job: FitJob, trainer: Trainer, learning_rate: float) -> Resume:
-    """Where this training is kept, under a key of all that it depends on: the same in every clone of the commit."""
+def _key(metadata: Metadata, job: FitJob, trainer: Trainer, learning_rate: float) -> str:
+    """Names this training by all that it depends on: the same in every clone of the commit."""
     rooms = (Path(__file__).parent, Path(__file__).parents[1] / "metrics")
     code = [file.read_bytes() for room in rooms for file in sorted(room.glob("*.py"))]
     asked = {
@@ -202,8 +205,7 @@ def _resume(metadata: Metadata, job: FitJob, trainer: Trainer, learning_rate: fl
         "learning rate": learning_rate,
         "hardware": [str(trainer.hardware.dtype), trainer.hardware.device.type, trainer.workers.count],
     }
-    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-    return resume_of(key, trainer.workers)
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _add_locale_tokens(job: FitJob, tokenizer: QueryTokenizer) -> LocaleTokens:

@@ -24,6 +24,9 @@ class Linear(nn.Linear):
 
     _converted: tuple[object, torch.Tensor, torch.Tensor] | None = None
 
+    def reset_parameters(self) -> None:
+        """Nothing: who makes a network draws or reads its weights."""
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - the name that the base class gives
         return self.outputs(input, _ALL)
 
@@ -81,6 +84,9 @@ _product = cast(Callable[..., torch.Tensor], _Product.apply)
 
 class Table(nn.Embedding):
     """`nn.Embedding`, whose gradient costs as much as it has rows that are read, not as the table has."""
+
+    def reset_parameters(self) -> None:
+        """Nothing: who makes a network draws or reads its weights."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
         return _rows(self.weight, input)

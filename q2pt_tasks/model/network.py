@@ -50,6 +50,9 @@ class Float32Linear(nn.Linear):
     bf16 has three digits: scores of different queries would tie, and thresholds could not tell them apart.
     """
 
+    def reset_parameters(self) -> None:
+        """Nothing: who makes a network draws or reads its weights."""
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - the name that the base class gives
         with torch.autocast(input.device.type, enabled=False):
             return super().forward(input.float())

@@ -6,6 +6,7 @@ compares them.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -14,25 +15,55 @@ from torch import nn
 
 from q2pt_tasks.model.batching import PackedTokens
 from q2pt_tasks.model.dropout import Dropout
-from q2pt_tasks.model.families import ACTIVATIONS, HEAD_ACTIVATIONS, Config, Shape, read_weights, write_model
+from q2pt_tasks.model.families import ACTIVATIONS, HEAD_ACTIVATIONS, Config, Shape
 from q2pt_tasks.model.layers import Linear, Table
 from q2pt_tasks.model.network import INITIAL_SPREAD, Float32Linear, Network
+from q2pt_tasks.model.weights import write_model
+
+# The weights between an encoder and the scores, which an encoder's file lacks.
+LAYERS_ABOVE = frozenset(f"{name}.{kind}" for name in ("pre", "scores") for kind in ("weight", "bias"))
 
 
 class PackedNetwork(Network):
-    """DistilBERT, BERT or RoBERTa with a classification head."""
+    """DistilBERT, BERT or RoBERTa with a classification head: `drawn` or `with_weights`.
+
+    One that is made by its class alone has shapes and no weights.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         shape = config.shape
         self.config = config
-        self.embeddings = Embeddings(shape)
-        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
-        self.pre = Linear(shape.width, shape.width)
-        self.dropout = Dropout(shape.head_dropout)
-        self.scores = Float32Linear(shape.width, len(config.product_types))
+        # Without memory: drawing weights that are then replaced took most of a training's start.
+        with torch.device("meta"):
+            self.embeddings = Embeddings(shape)
+            self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+            self.pre = Linear(shape.width, shape.width)
+            self.dropout = Dropout(shape.head_dropout)
+            self.scores = Float32Linear(shape.width, len(config.product_types))
         self._activate = HEAD_ACTIVATIONS[shape.family]
-        self.apply(_initialise)
+
+    @classmethod
+    def drawn(cls, config: Config) -> "PackedNetwork":
+        """A network of random weights."""
+        network = cls(config)
+        _draw(network)
+        return network
+
+    @classmethod
+    def with_weights(cls, config: Config, weights: Mapping[str, torch.Tensor]) -> "PackedNetwork":
+        """The network of these very tensors; of `LAYERS_ABOVE` a layer is drawn where a tensor is missing."""
+        network = cls(config)
+        network.load_state_dict(dict(weights), strict=False, assign=True)
+        for layer in (network.pre, network.scores):
+            if layer.weight.is_meta or layer.bias.is_meta:
+                _draw(layer)
+        return network
+
+    @classmethod
+    def shapes(cls, config: Config) -> Mapping[str, torch.Size]:
+        """The shape of each weight by its name."""
+        return {name: weight.shape for name, weight in cls(config).state_dict().items()}
 
     def forward(self, tokens: PackedTokens) -> torch.Tensor:
         """Logits of n queries, shape (n, product types)."""
@@ -61,16 +92,6 @@ class PackedNetwork(Network):
 
     def new_parameters(self) -> list[nn.Parameter]:
         return [*self.pre.parameters(), *self.scores.parameters()]
-
-    def load_weights(self, file: Path) -> None:
-        """Reads the weights of a Hugging Face model; the layers above the encoder may be missing there.
-
-        Raises:
-            WeightsError: a weight of the encoder is missing or of another shape.
-        """
-        above = {f"{name}.{kind}" for name in ("pre", "scores") for kind in ("weight", "bias")}
-        weights = read_weights(file, self.config.shape, self.state_dict(), optional=above)
-        self.load_state_dict(weights, strict=False)
 
     def save(self, folder: Path) -> None:
         write_model(folder, self.config, self.state_dict())
@@ -163,10 +184,15 @@ def _compute_dtype(states: torch.Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if is_lower else states.dtype
 
 
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=INITIAL_SPREAD)
-    if isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)
-    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
-        nn.init.zeros_(module.weight[module.padding_idx])
+def _draw(network: nn.Module) -> None:
+    """Gives the network memory and random weights."""
+    network.to_empty(device="cpu")
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=INITIAL_SPREAD)
+        if isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+        if isinstance(module, nn.Linear | nn.LayerNorm):
+            nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            nn.init.zeros_(module.weight[module.padding_idx])

@@ -10,7 +10,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,8 +141,13 @@ def _fingerprint(file: Path) -> int:
         return int(hashlib.file_digest(stream, "sha256").hexdigest()[:15], 16)
 
 
-def resume_of(key: str, workers: Workers, environ: Mapping[str, str] = os.environ) -> Resume:
-    """How the training `key` is kept: in `Q2PT_STATE_DIR`, a directory or an S3 URL, each `Q2PT_SAVE_SECONDS` seconds.
+def resume_of(key: Callable[[], str], workers: Workers, environ: Mapping[str, str] = os.environ) -> Resume:
+    """How a training is kept: in `Q2PT_STATE_DIR`, a directory or an S3 URL, each `Q2PT_SAVE_SECONDS` seconds.
+
+    Args:
+        key: makes the training's name; it reads all of an encoder, and is asked only where something is kept.
+        workers: the processes that train.
+        environ: names place and seconds.
 
     Raises:
         SaveSecondsError: the second one is no number of seconds.
@@ -156,4 +161,4 @@ def resume_of(key: str, workers: Workers, environ: Mapping[str, str] = os.enviro
         seconds = float(text)
     except ValueError:
         raise SaveSecondsError(f"{SAVE_SECONDS} is {text!r}; set it to a number of seconds") from None
-    return Resume(open_state_store(place), key, seconds, workers)
+    return Resume(open_state_store(place), key(), seconds, workers)

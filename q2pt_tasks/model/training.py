@@ -5,12 +5,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any
 
 import numpy as np
 import torch
 
 from q2pt_tasks.metrics.recall_at_precision import average_precision
+from q2pt_tasks.model.adam import Adam, Group
 from q2pt_tasks.model.batching import Piece, batch_size_for, batches, pieces_of, shares_of
 from q2pt_tasks.model.examples import Examples, FloatMatrix, Int64Array
 from q2pt_tasks.model.inference import score
@@ -69,8 +69,7 @@ class Trainer:
             TrainingStoppedError: the process was asked to end.
         """
         network.to(self.hardware.device)
-        optimizer = torch.optim.Adam(self._parameter_groups(network, learning_rate), fused=True)
-        state = TrainingState(network, optimizer)
+        state = TrainingState(network, Adam(self._parameter_groups(network, learning_rate)))
         resume.restore(state)
         with resume.listening():
             while not self._is_over(state.epochs):
@@ -95,15 +94,11 @@ class Trainer:
     def steps_per_epoch(self) -> int:
         return math.ceil(len(self.train) / self.batch_size)
 
-    def _parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
+    def _parameter_groups(self, network: Network, learning_rate: float) -> list[Group]:
         """The encoder at `learning_rate`, the layers above it faster: they start from nothing, it does not."""
         new = network.new_parameters()
         encoder = [parameter for parameter in network.parameters() if id(parameter) not in set(map(id, new))]
-        rates = (learning_rate, learning_rate * self.recipe.head_factor)
-        return [
-            {"params": parameters, "lr": rate, "full_rate": rate}
-            for parameters, rate in zip((encoder, new), rates, strict=True)
-        ]
+        return [Group(encoder, learning_rate), Group(new, learning_rate * self.recipe.head_factor)]
 
     def _learning_rate_share(self, step: int) -> float:
         """Linear warm-up from nothing, then linear decay to nothing at the end of `max_epochs`."""
@@ -126,17 +121,12 @@ class Trainer:
 
     def _step(self, state: TrainingState, examples: Examples, rows: Int64Array, resume: Resume) -> None:
         steps_before = len(state.epochs) * self.steps_per_epoch + state.step
-        for group in state.optimizer.param_groups:
-            group["lr"] = group["full_rate"] * self._learning_rate_share(steps_before)
         loss = self._sum_gradients(state, examples, rows, resume)
         if not math.isfinite(loss):
             raise TrainingDivergedError(
                 f"the loss is {loss} on a batch of {len(rows)} queries: lower the learning rate (learning_rates)"
             )
-        state.optimizer.step()
-        # The fused step does not count its changes, by which layers know that weights must be converted again.
-        torch.autograd.graph.increment_version(list(state.network.parameters()))
-        state.optimizer.zero_grad()
+        state.optimizer.step(self._learning_rate_share(steps_before))
         state.end_step(loss)
 
     def _sum_gradients(self, state: TrainingState, examples: Examples, rows: Int64Array, resume: Resume) -> float:

@@ -4,6 +4,7 @@ What is drawn at random depends on a step's place alone, so no generator's state
 """
 
 import json
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from q2pt_tasks.model.adam import Adam
 from q2pt_tasks.model.network import Network
 
 _WEIGHTS, _BEST, _OPTIMIZER = "weights/", "best/", "optimizer/"
@@ -47,7 +49,7 @@ class TrainingState:
     """
 
     network: Network
-    optimizer: torch.optim.Optimizer
+    optimizer: Adam
     epochs: list[Epoch] = field(default_factory=list)
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
     step: int = 0
@@ -112,18 +114,21 @@ class TrainingState:
 
     def _moments(self) -> dict[str, torch.Tensor]:
         """The optimizer's figures by the names of parameters."""
+        names = {parameter: name for name, parameter in self.network.named_parameters()}
         return {
-            f"{name}/{kind}": value
-            for name, parameter in self.network.named_parameters()
-            for kind, value in self.optimizer.state.get(parameter, {}).items()
+            f"{names[parameter]}/{kind}": value
+            for parameter in self.optimizer
+            for kind, value in self.optimizer.moments_of(parameter).items()
         }
 
     def _set_moments(self, moments: dict[str, torch.Tensor]) -> None:
-        parameters = dict(self.network.named_parameters())
+        by_name: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
         for path, value in moments.items():
             name, kind = path.rsplit("/", 1)
-            parameter = parameters[name]
-            self.optimizer.state.setdefault(parameter, {})[kind] = value.to(parameter.device)
+            by_name[name][kind] = value
+        parameters = dict(self.network.named_parameters())
+        for name, own in by_name.items():
+            self.optimizer.set_moments(parameters[name], own)
 
 
 def best_epoch(epochs: list[Epoch]) -> Epoch:

@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 from q2pt_tasks.model.batching import packed_tokens
 from q2pt_tasks.model.delta import DELTA, load_delta, round_matrices, save_delta
 from q2pt_tasks.model.examples import Packed
-from q2pt_tasks.model.families import CONFIG, WEIGHTS, WeightsError
+from q2pt_tasks.model.families import CONFIG
 from q2pt_tasks.model.packed_network import PackedNetwork
+from q2pt_tasks.model.weights import WEIGHTS, WeightsError
 
 QUERIES = packed_tokens(Packed.pack([[2, 7, 3], [2, 8, 9, 10, 3], [2, 30, 31, 3], [2, 7, 199, 3]]))
 ROWS = (7, 30, 31)

@@ -24,11 +24,12 @@ from q2pt_tasks.model.batching import PackedTokens, packed_tokens
 from q2pt_tasks.model.build import QueryTooLongError, build_network, load_network
 from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.examples import Packed
-from q2pt_tasks.model.families import CONFIG, WEIGHTS, WeightsError
+from q2pt_tasks.model.families import CONFIG
 from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.tokenizer import EncoderNotFoundError, train_tokenizer
 from q2pt_tasks.model.transformers_network import TransformersNetwork
+from q2pt_tasks.model.weights import WEIGHTS, WeightsError
 
 TYPES = ("HAT", "SHOES", "TROUSERS")
 TOKENS = 60

@@ -16,6 +16,7 @@ import training_process
 from moto.server import ThreadedMotoServer
 from safetensors.torch import load_file
 
+from q2pt_tasks.model.adam import Adam, Group
 from q2pt_tasks.model.fit import fit
 from q2pt_tasks.model.metadata import load_metadata
 from q2pt_tasks.model.network import Network
@@ -137,7 +138,7 @@ def test_a_place_that_cannot_be_reached_means_to_start_over_and_is_said(tmp_path
 
 def test_a_damaged_state_means_to_start_over_and_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     StateFolder(tmp_path).put("key", lambda file: _write(file, b"damaged"))
-    resume = resume_of("key", Workers.alone(), {"Q2PT_STATE_DIR": str(tmp_path)})
+    resume = resume_of(lambda: "key", Workers.alone(), {"Q2PT_STATE_DIR": str(tmp_path)})
     state = _state(torch.nn.Linear(2, 2))
     resume.restore(state)
     assert "the training starts over, its state cannot be read" in caplog.text
@@ -147,7 +148,7 @@ def test_a_damaged_state_means_to_start_over_and_is_said(tmp_path: Path, caplog:
 def test_seconds_that_are_none_are_refused(tmp_path: Path) -> None:
     environ = {"Q2PT_STATE_DIR": str(tmp_path), "Q2PT_SAVE_SECONDS": "often"}
     with pytest.raises(SaveSecondsError, match="Q2PT_SAVE_SECONDS is 'often'; set it to a number of seconds"):
-        resume_of("key", Workers.alone(), environ)
+        resume_of(lambda: "key", Workers.alone(), environ)
 
 
 @pytest.fixture
@@ -247,7 +248,7 @@ def test_a_state_of_another_network_changes_nothing(tmp_path: Path) -> None:
 
 
 def _state(network: torch.nn.Module) -> TrainingState:
-    return TrainingState(cast(Network, network), torch.optim.Adam(network.parameters()))
+    return TrainingState(cast(Network, network), Adam([Group(list(network.parameters()), 1e-3)]))
 
 
 def test_a_write_that_fails_leaves_the_old_state(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def _network() -> Network:
         attention_dropout=0.0,
         head_dropout=0.0,
     )
-    return PackedNetwork(scratch_config(shape, tuple("ABC")))
+    return PackedNetwork.drawn(scratch_config(shape, tuple("ABC")))
 
 
 def _examples(rows: int = 24, seed: int = 0) -> Examples:
