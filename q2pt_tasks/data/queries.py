@@ -1,25 +1,30 @@
 """What a query is to the pipeline: one normal form, one hash."""
 
 import hashlib
-import sys
 import unicodedata
 
 # The name under which checkpoints record the normal form: a model must not be asked in another one.
 NORMALISATION = "nfkc-casefold-1"
 
-# What cannot be seen and means nothing: format characters (direction marks, soft hyphens, zero-width spaces, byte order
-# marks) and variation selectors. The joiners stay: they make one sign of several in emoji and in Persian.
-_JOINERS = {0x200C, 0x200D}
-_INVISIBLE = dict.fromkeys(
-    [
-        *(
-            code
-            for code in range(sys.maxunicode + 1)
-            if unicodedata.category(chr(code)) == "Cf" and code not in _JOINERS
-        ),
-        *range(0xFE00, 0xFE10),
-    ]
-)
+_JOINERS = (0x200C, 0x200D)
+_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+
+
+class _Visible(dict[int, int | None]):
+    """What `str.translate` makes of a character: nothing, where it cannot be seen and means nothing.
+
+    Such are format characters (direction marks, soft hyphens, zero-width spaces, byte order marks) and variation
+    selectors. The joiners stay: they make one sign of several in emoji and in Persian.
+    """
+
+    def __missing__(self, code: int) -> int | None:
+        # Looked up as characters come: a table of all of them would be made at every start.
+        is_format = unicodedata.category(chr(code)) == "Cf" and code not in _JOINERS
+        self[code] = None if is_format or code in _VARIATION_SELECTORS else code
+        return self[code]
+
+
+_VISIBLE = _Visible()
 
 
 def normalise_query(query: str) -> str:
@@ -28,7 +33,7 @@ def normalise_query(query: str) -> str:
     Close to Unicode's NFKC_Casefold (UAX 44), which folds case on the decomposed text and composes last, so that the
     result is its own normal form; that one removes joiners as well.
     """
-    visible = query.translate(_INVISIBLE)
+    visible = query.translate(_VISIBLE)
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", visible).casefold())
     folded = unicodedata.normalize("NFKC", decomposed.casefold())
     return " ".join(folded.split())

@@ -186,8 +186,10 @@ def _compute_dtype(states: torch.Tensor) -> torch.dtype:
 
 def _draw(network: nn.Module) -> None:
     """Gives the network memory and random weights."""
-    network.to_empty(device="cpu")
     for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            # Not `to_empty`, which takes longer for its imports than for its work.
+            setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=INITIAL_SPREAD)
         if isinstance(module, nn.LayerNorm):
