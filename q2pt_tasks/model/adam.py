@@ -37,11 +37,12 @@ class Adam:
             self._step(group, group.rate * share)
 
     def _step(self, group: Group, rate: float) -> None:
-        parameters = [parameter for parameter in group.parameters if parameter.grad is not None]
-        if not parameters:
+        touched = [(parameter, gradient) for parameter in group.parameters if (gradient := parameter.grad) is not None]
+        if not touched:
             return
-        gradients = [parameter.grad for parameter in parameters]
-        moments = [self.moments_of(parameter) for parameter in parameters]
+        moments = [self.moments_of(parameter) for parameter, _ in touched]
+        parameters: list[torch.Tensor] = [parameter for parameter, _ in touched]
+        gradients = [gradient for _, gradient in touched]
         torch._fused_adam_(
             parameters,
             gradients,

@@ -165,10 +165,10 @@ def test_a_separable_signal_is_learnt_and_the_best_epoch_is_kept(objective: Obje
 
 @every_objective
 def test_in_low_precision_what_is_learnt_is_what_is_computed_with(objective: ObjectiveName) -> None:
-    recipe = _recipe(objective, max_epochs=15, patience=15)
+    recipe = _recipe(objective, max_epochs=25, patience=25)
     network = _network()
     trainer = replace(_trainer(_examples(120), recipe), hardware=BFLOAT16)
-    epochs = trainer.fit(network, 5e-3, Resume.never())
+    epochs = trainer.fit(network, 3e-3, Resume.never())
     assert best_epoch(epochs).average_precision > 0.9
     in_fp32 = replace(trainer, hardware=FLOAT32).validation_scores(network)
     np.testing.assert_allclose(trainer.validation_scores(network), in_fp32, atol=0.05)
