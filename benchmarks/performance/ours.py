@@ -188,7 +188,7 @@ def grade_fastest(task: Grading) -> Graded:
 def _grade(task: Grading, hardware: Hardware) -> Graded:
     network = load_network(Path(task.model))
     validation, test = (_scored(network, load_rows(Path(file)), hardware) for file in (task.validation, task.test))
-    figures = measure(test, choose_thresholds(validation, PRECISION), PRECISION, task.min_support)
+    figures = measure([test], choose_thresholds([validation], PRECISION), PRECISION, task.min_support).measurements
     found = {figure.metric: figure for figure in figures if figure.locale == ALL_LOCALES}
     return Graded(
         **{name: found[name].value or 0.0 for name in Graded.FIGURES},

@@ -1,14 +1,17 @@
 """Every figure of a split, for all locales together and for each."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from q2pt_tasks.metrics.recall_at_precision import curve
-from q2pt_tasks.metrics.scored import Bools, Floats, Indices, Scored, row_steps
+from q2pt_tasks.metrics.curves import Curves, CurveSet, Wanted, count_curves
+from q2pt_tasks.metrics.observed import Answers, Observed, observe
+from q2pt_tasks.metrics.ranking import Ranking
+from q2pt_tasks.metrics.recall_at_precision import Curve
+from q2pt_tasks.metrics.scored import Bools, Floats, Scored
 from q2pt_tasks.metrics.thresholds import Thresholds
 
 ALL_LOCALES = "all"
@@ -25,7 +28,18 @@ class Measurement:
 
 
 @dataclass(frozen=True, eq=False)
-class _Counts:
+class Measured:
+    """The figures of a split, and what they were computed from."""
+
+    measurements: list[Measurement]
+    observed: Observed
+    curves: CurveSet
+    counts: "Counts"
+    min_support: int
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
     """Weights of predicted, correctly predicted and true pairs, and the number of true pairs: (L, T) or (T,) each."""
 
     predicted: Floats
@@ -33,11 +47,15 @@ class _Counts:
     positives: Floats
     support: NDArray[np.int64]
 
-    def of_locale(self, index: int) -> "_Counts":
-        return _Counts(self.predicted[index], self.hits[index], self.positives[index], self.support[index])
+    def of_locale(self, index: int) -> "Counts":
+        return Counts(self.predicted[index], self.hits[index], self.positives[index], self.support[index])
 
-    def pooled(self) -> "_Counts":
-        return _Counts(self.predicted.sum(0), self.hits.sum(0), self.positives.sum(0), self.support.sum(0))
+    def pooled(self) -> "Counts":
+        return Counts(self.predicted.sum(0), self.hits.sum(0), self.positives.sum(0), self.support.sum(0))
+
+    def covered(self, min_support: int) -> Bools:
+        """The types that macro figures average over."""
+        return (self.support >= min_support) & (self.positives > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,22 +63,22 @@ class _Part:
     """What is measured at once: the queries of one locale, or all."""
 
     locale: str
-    scored: Scored
-    counts: _Counts
+    counts: Counts
+    covered: Bools
+    ranking: Ranking
+    weight: Floats
+    pairs: Curve
+    by_type: list[Curve]
     precision: float
-    min_support: int
-
-    @property
-    def covered(self) -> Bools:
-        """The types, (T,), that macro figures average over."""
-        return (self.counts.support >= self.min_support) & (self.counts.positives > 0)
 
     def measurement(self, metric: str, value: float | None, n: int) -> Measurement:
         return Measurement(self.locale, metric, value, n)
 
 
-def measure(scored: Scored, thresholds: Thresholds, precision: float, min_support: int) -> list[Measurement]:
-    """All figures of a split, for locale "all" and for every locale of `scored`, weighted by its weights.
+def measure(blocks: Iterable[Scored], thresholds: Thresholds, precision: float, min_support: int) -> Measured:
+    """All figures of a split, for locale "all" and for every locale of the blocks, weighted by their weights.
+
+    The blocks are asked for twice, and must be the same both times; none needs to be in memory in between.
 
     | metric | value | n |
     |---|---|---|
@@ -72,6 +90,8 @@ def measure(scored: Scored, thresholds: Thresholds, precision: float, min_suppor
     | type_coverage | share of the types with a positive here that macro figures cover | types with a positive |
     | traffic_coverage | share of the positives' weight that macro figures cover | positives |
     | micro_average_precision | over all pairs | positives |
+    | macro_average_precision | mean over types | types |
+    | precision_at_1, recall_at_5, ndcg | mean over queries with a positive; see `ranking` | these queries |
 
     Macro figures cover the types with `min_support` positives or more among the queries measured; a locale without any
     such type has no macro figures. Counts (n and support) are of pairs, not weighted. The value is None where there is
@@ -79,18 +99,49 @@ def measure(scored: Scored, thresholds: Thresholds, precision: float, min_suppor
     """
     if min_support < 1:
         raise ValueError(f"min_support is 1 or more, found {min_support}")
-    return [found for part in _parts(scored, thresholds, precision, min_support) for found in _figures(part)]
+    observed = observe(blocks, thresholds)
+    counts = count(observed.answers)
+    pooled, cells = counts.pooled().covered(min_support), counts.covered(min_support)
+    wanted = Wanted(types=pooled, locales=np.ones(len(observed.answers.locales), dtype=np.bool_), cells=cells)
+    curves = count_curves(observed.positives, blocks, wanted)
+    parts = _parts(observed, counts, curves, precision, min_support)
+    return Measured([found for part in parts for found in _figures(part)], observed, curves, counts, min_support)
 
 
-def _parts(scored: Scored, thresholds: Thresholds, precision: float, min_support: int) -> Iterator[_Part]:
-    counts = _count(scored, thresholds)
-    yield _Part(ALL_LOCALES, scored, counts.pooled(), precision, min_support)
-    for index, locale in enumerate(scored.locales):
-        yield _Part(locale, scored.of_locale(locale), counts.of_locale(index), precision, min_support)
+def count(answers: Answers) -> Counts:
+    """The answers counted per locale and type."""
+    shape = (len(answers.locales), len(answers.types))
+    cell = answers.locale[answers.query] * shape[1] + answers.type
+    weight = answers.weight[answers.query]
+
+    def summed(pairs: Bools) -> Floats:
+        return np.bincount(cell[pairs], weight[pairs], shape[0] * shape[1]).reshape(shape).astype(np.float64)
+
+    support = np.bincount(cell[answers.right], minlength=shape[0] * shape[1]).reshape(shape)
+    hits = answers.predicted & answers.right
+    return Counts(summed(answers.predicted), summed(hits), summed(answers.right), support.astype(np.int64))
+
+
+def _parts(observed: Observed, counts: Counts, curves: CurveSet, precision: float, min_support: int) -> Iterator[_Part]:
+    answers, ranking = observed.answers, observed.ranking
+    pooled = counts.pooled()
+    covered = pooled.covered(min_support)
+    by_type = _chosen(curves.types, np.flatnonzero(covered))
+    yield _Part(ALL_LOCALES, pooled, covered, ranking, answers.weight, curves.overall, by_type, precision)
+    for index, locale in enumerate(answers.locales):
+        own, mine = counts.of_locale(index), answers.locale == index
+        covered = own.covered(min_support)
+        by_type = _chosen(curves.cells, index * len(answers.types) + np.flatnonzero(covered))
+        weight = answers.weight[mine]
+        yield _Part(locale, own, covered, ranking.where(mine), weight, curves.locales[index], by_type, precision)
+
+
+def _chosen(curves: Curves, parts: NDArray[np.intp]) -> list[Curve]:
+    return [curves[int(part)] for part in parts]
 
 
 def _figures(part: _Part) -> list[Measurement]:
-    figures = [*_micro(part), *_coverage(part)]
+    figures = [*_micro(part), *_coverage(part), *_ranking(part)]
     if part.locale == ALL_LOCALES or part.covered.any():
         figures += _macro(part)
     return figures
@@ -99,11 +150,11 @@ def _figures(part: _Part) -> list[Measurement]:
 def _micro(part: _Part) -> list[Measurement]:
     counts, n = part.counts, int(part.counts.support.sum())
     hits = counts.hits.sum()
-    pairs = curve(part.scored.scores, part.scored.targets, part.scored.weights)
+    pairs = part.pairs
     return [
         part.measurement("micro_recall", _ratio(hits, counts.positives.sum()), n),
         part.measurement("micro_precision", _ratio(hits, counts.predicted.sum()), n),
-        part.measurement("micro_recall_curve", _defined(pairs.operating_point(part.precision).recall), n),
+        part.measurement("micro_recall_curve", _defined(pairs.recall_at(part.precision)), n),
         part.measurement("micro_average_precision", _defined(pairs.average_precision()), n),
     ]
 
@@ -114,7 +165,8 @@ def _macro(part: _Part) -> list[Measurement]:
     return [
         _mean(part, "macro_recall", counts.hits[covered] / counts.positives[covered]),
         _mean(part, "macro_precision", counts.hits[predicted] / counts.predicted[predicted]),
-        _mean(part, "macro_recall_curve", _best_recalls(part, np.flatnonzero(covered))),
+        _mean(part, "macro_recall_curve", np.array([own.recall_at(part.precision) for own in part.by_type])),
+        _mean(part, "macro_average_precision", np.array([own.average_precision() for own in part.by_type])),
     ]
 
 
@@ -128,33 +180,18 @@ def _coverage(part: _Part) -> list[Measurement]:
     ]
 
 
-def _best_recalls(part: _Part, types: Indices) -> Floats:
-    weights = part.scored.weights
-    columns = part.scored.columns(types)
-    recalls = [curve(scores, targets, weights).operating_point(part.precision).recall for scores, targets in columns]
-    return np.array(recalls, dtype=np.float64)
-
-
-def _count(scored: Scored, thresholds: Thresholds) -> _Counts:
-    """Counts per locale and type, some rows at a time: only the pairs predicted or true are ever listed."""
-    shape = (len(scored.locales), len(scored.types))
-    table = np.array([thresholds.for_locale(locale, scored.types) for locale in scored.locales]).reshape(shape)
-    predicted, hits, positives, support = (np.zeros(shape) for _ in range(4))
-    for rows in row_steps(scored.scores.shape):
-        locale, weights, truth = scored.locale[rows], scored.weights[rows], scored.targets[rows]
-        chosen = scored.scores[rows] >= table[locale]
-        predicted += _sum_cells(chosen, locale, weights, shape)
-        hits += _sum_cells(chosen & truth, locale, weights, shape)
-        positives += _sum_cells(truth, locale, weights, shape)
-        support += _sum_cells(truth, locale, np.ones_like(weights), shape)
-    return _Counts(predicted, hits, positives, support.astype(np.int64))
-
-
-def _sum_cells(pairs: Bools, locale: Indices, weights: Floats, shape: tuple[int, int]) -> Floats:
-    """The weights of the true `pairs`, summed per locale and type."""
-    queries, types = np.nonzero(pairs)
-    cells = locale[queries] * shape[1] + types
-    return np.bincount(cells, weights[queries], shape[0] * shape[1]).reshape(shape).astype(np.float64)
+def _ranking(part: _Part) -> list[Measurement]:
+    figures = {
+        "precision_at_1": part.ranking.precision_at_1,
+        "recall_at_5": part.ranking.recall_at_5,
+        "ndcg": part.ranking.ndcg,
+    }
+    found = []
+    for metric, values in figures.items():
+        defined = ~np.isnan(values)
+        weight = part.weight[defined]
+        found.append(part.measurement(metric, _ratio((weight * values[defined]).sum(), weight.sum()), len(weight)))
+    return found
 
 
 def _mean(part: _Part, metric: str, values: Floats) -> Measurement:

@@ -1,19 +1,16 @@
 """Recall at a precision, exactly, from scores and truth.
 
 Only the scores of positives can be best thresholds: between two of them a lower threshold adds negatives alone. So the
-curve is kept at the positives' distinct scores, and the many negatives are only counted, some rows at a time.
+curve is kept at the positives' distinct scores, and the many negatives are only counted, some rows at a time. What does
+not fit into memory at once: `curves`.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from q2pt_tasks.metrics.scored import Bools, Floats, row_steps
-
-# float32 where a model speaks, float64 where a caller does.
-AnyFloats = NDArray[np.floating[Any]]
+from q2pt_tasks.metrics.tally import AnyFloats, Tally
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,10 @@ class Curve:
             return OperatingPoint(threshold=np.inf, precision=np.nan, recall=0.0)
         return self._point(int(reached[0]))
 
+    def recall_at(self, precision: float) -> float:
+        """The highest recall whose precision is at least `precision`: 0 where unreachable, NaN without positives."""
+        return self.operating_point(precision).recall
+
     def average_precision(self) -> float:
         """The mean of the precision at each positive, NaN without positives; one with a score of -inf adds 0."""
         if not self.total:
@@ -102,12 +103,12 @@ def curve(scores: AnyFloats, positives: Bools, weights: Floats | None = None) ->
     weight = np.ones(len(rows)) if weights is None else weights[rows]
     known = (found > -np.inf) & (weight > 0)
     thresholds, position = np.unique(found[known], return_inverse=True)
-    return Curve(
-        thresholds,
-        _sum_from(np.bincount(position, weight[known], len(thresholds)).astype(np.float64)),
-        _false_positives(thresholds, matrix, truth, weights),
-        float(weight.sum()),
-    )
+    hits = _sum_from(np.bincount(position, weight[known], len(thresholds)).astype(np.float64))
+    tally = Tally(thresholds)
+    for step in row_steps(matrix.shape):
+        tally.add(matrix[step].ravel(), None if weights is None else np.repeat(weights[step], matrix.shape[1]))
+    # Sums of fractional weights may differ in the last digit.
+    return Curve(thresholds, hits, np.maximum(0, tally.total() - hits), float(weight.sum()))
 
 
 def operating_point(
@@ -156,31 +157,6 @@ def _check(scores: AnyFloats, positives: Bools, weights: Floats | None) -> None:
         raise ValueError(f"there is one weight per row: expected {scores.shape[:1]}, found {weights.shape}")
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise ValueError("weights must be finite and not negative")
-
-
-def _false_positives(thresholds: AnyFloats, scores: AnyFloats, truth: Bools, weights: Floats | None) -> Floats:
-    """Weight of the negatives at or above each of the rising `thresholds`."""
-    total = np.zeros(len(thresholds))
-    if not thresholds.size:
-        return total
-    for rows in row_steps(scores.shape):
-        # A negative below the lowest positive never counts, and there are many.
-        rivals = ~truth[rows] & (scores[rows] >= thresholds[0])
-        if weights is None:
-            total += _count_from(thresholds, scores[rows][rivals])
-        else:
-            total += _weigh_from(thresholds, scores[rows][rivals], weights[rows][np.nonzero(rivals)[0]])
-    return total
-
-
-def _count_from(thresholds: AnyFloats, values: AnyFloats) -> NDArray[np.intp]:
-    return np.asarray(len(values) - np.searchsorted(np.sort(values), thresholds), dtype=np.intp)
-
-
-def _weigh_from(thresholds: AnyFloats, values: AnyFloats, weights: Floats) -> Floats:
-    order = np.argsort(values)
-    from_here = np.append(_sum_from(weights[order]), 0.0)
-    return from_here[np.searchsorted(values[order], thresholds)]
 
 
 def _sum_from(values: Floats) -> Floats:

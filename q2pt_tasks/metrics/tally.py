@@ -1,8 +1,8 @@
 """How many of many values lie at or above each of some thresholds: exact, in one pass, and without sorting the values.
 
 The bits of a float, read as a whole number, are in the order of the floats. Their leading bits divide the range of the
-thresholds into buckets. Nearly all values fall into buckets without a threshold and are only counted; the few that share
-a bucket with one are compared with it.
+thresholds into buckets. Nearly all values fall into buckets without a threshold and are only counted; the few that
+share a bucket with one are compared with it.
 """
 
 from typing import Any

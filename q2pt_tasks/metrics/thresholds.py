@@ -1,12 +1,14 @@
 """The scores from which on a type is predicted, chosen on validation for a precision."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from q2pt_tasks.metrics.recall_at_precision import operating_point
+from q2pt_tasks.metrics.curves import Wanted, count_curves
+from q2pt_tasks.metrics.positives import find_positives
+from q2pt_tasks.metrics.recall_at_precision import Curve
 from q2pt_tasks.metrics.scored import Scored, Scores
 
 # The operating point of the paper's headline metric: recall at precision 0.8 (arXiv 2410.07121).
@@ -57,7 +59,7 @@ class Thresholds:
         )
 
 
-def choose_thresholds(validation: Scored, precision: float, min_positives: int = 20) -> Thresholds:
+def choose_thresholds(validation: Iterable[Scored], precision: float, min_positives: int = 20) -> Thresholds:
     """The thresholds of the highest recall on `validation` at a precision of at least `precision`.
 
     - A type with `min_positives` positives or more has its own threshold, pooled over the locales: in one locale most
@@ -68,36 +70,28 @@ def choose_thresholds(validation: Scored, precision: float, min_positives: int =
       choose on just where they are fewest.
     - Else the threshold over all pairs.
 
-    `weights` count as in every metric. All thresholds are scores that occur, so float32 holds them exactly.
+    `weights` count as in every metric. All thresholds are scores that occur, so float32 holds them exactly. The blocks
+    are asked for twice, and must be the same both times.
     """
     if min_positives < 1:
         raise ValueError(f"min_positives is 1 or more, found {min_positives}")
-    overall = operating_point(validation.scores, validation.targets, precision, validation.weights)
+    positives = find_positives(validation)
+    types, locales = positives.types, positives.locales
+    wanted = Wanted(
+        types=np.bincount(positives.type, minlength=len(types)) >= min_positives,
+        locales=np.bincount(positives.locale, minlength=len(locales)) >= min_positives,
+        cells=np.zeros((len(locales), len(types)), dtype=np.bool_),
+    )
+    curves = count_curves(positives, validation, wanted)
     return Thresholds(
-        _by_type(validation, precision, min_positives),
-        _by_locale(validation, precision, min_positives),
-        overall.threshold,
+        {types[index]: _threshold(curves.types[index], precision) for index in np.flatnonzero(wanted.types)},
+        {locales[index]: _threshold(curves.locales[index], precision) for index in np.flatnonzero(wanted.locales)},
+        _threshold(curves.overall, precision),
     )
 
 
-def _by_type(validation: Scored, precision: float, min_positives: int) -> dict[str, float]:
-    enough = np.flatnonzero(validation.targets.sum(axis=0) >= min_positives)
-    return {
-        validation.types[index]: operating_point(scores, targets, precision, validation.weights).threshold
-        for index, (scores, targets) in zip(enough, validation.columns(enough), strict=True)
-    }
-
-
-def _by_locale(validation: Scored, precision: float, min_positives: int) -> dict[str, float]:
-    positives = np.bincount(
-        validation.locale, validation.targets.sum(axis=1).astype(np.float64), minlength=len(validation.locales)
-    )
-    thresholds = {}
-    for index in np.flatnonzero(positives >= min_positives):
-        locale = validation.locales[index]
-        part = validation.of_locale(locale)
-        thresholds[locale] = operating_point(part.scores, part.targets, precision, part.weights).threshold
-    return thresholds
+def _threshold(curve: Curve, precision: float) -> float:
+    return curve.operating_point(precision).threshold
 
 
 def _to_json(threshold: float) -> float | None:

@@ -277,7 +277,7 @@ def _completed(metadata: Metadata, job: FitJob, data: _Data, trainer: Trainer, b
         metadata,
         status="degenerate" if is_degenerate else "trained",
         reason=reason if is_degenerate else "",
-        thresholds=choose_thresholds(scored, PRECISION).to_dict(),
+        thresholds=choose_thresholds([scored], PRECISION).to_dict(),
         metrics={
             "average_precision": average_precision,
             "majority_average_precision": prior_precision,

@@ -1,6 +1,6 @@
 """What shoppers meant, per split and locale, and any scorer's scores beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from q2pt_tasks.metrics.scored import Bools, Scored, concatenate
+from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.model.scorers import Scorer
 
 FORWARD = "forward"
@@ -19,6 +20,39 @@ class LabeledQueries:
 
     queries: Sequence[str]
     product_types: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some queries of one locale of a split, before they are scored."""
+
+    truth: "Truth"
+    split: str
+    locale: int
+    table: pa.Table
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of their scores."""
+        return len(self.table), len(self.truth.types)
+
+    def ask(self, scorer: Scorer) -> FloatMatrix:
+        """The scorer's scores."""
+        return scorer.scores(self.table["query"].to_pylist(), self.truth.locales[self.locale])
+
+    def scored(self, scores: FloatMatrix) -> Scored:
+        """The queries with these scores."""
+        n = len(self.table)
+        # Test and validation weigh queries alike; the forward days count them as often as shoppers clicked on them.
+        weights = self.table["clicks"].to_numpy() if self.split == FORWARD else np.ones(n)
+        return Scored(
+            types=self.truth.types,
+            locales=self.truth.locales,
+            locale=np.full(n, self.locale),
+            scores=scores,
+            targets=self.truth.targets(self.table),
+            weights=weights.astype(np.float64),
+        )
 
 
 class Truth:
@@ -49,25 +83,23 @@ class Truth:
         """(n,) whether each query of a split is among its locale's training queries, in the order of `scored`."""
         return np.concatenate([np.asarray(self.tables[split][locale]["seen"], dtype=bool) for locale in self.locales])
 
+    def queries(self, split: str) -> list[str]:
+        """The queries of a split, in the order of `scored`."""
+        return [query for locale in self.locales for query in self.tables[split][locale]["query"].to_pylist()]
+
     def scored(self, split: str, scorer: Scorer) -> Scored:
-        """The scorer's scores of a split, locale by locale."""
-        return concatenate([self._scored_locale(split, index, scorer) for index in range(len(self.locales))])
+        """The scorer's scores of a split, locale by locale, all in memory at once; see also `ScoreStream`."""
+        return concatenate([part.scored(part.ask(scorer)) for part in self.parts(split, queries_at_once=1 << 62)])
 
-    def _scored_locale(self, split: str, index: int, scorer: Scorer) -> Scored:
-        locale = self.locales[index]
-        table = self.tables[split][locale]
-        # Test and validation weigh queries alike; the forward days count them as often as shoppers clicked on them.
-        weights = table["clicks"].to_numpy() if split == FORWARD else np.ones(len(table))
-        return Scored(
-            types=self.types,
-            locales=self.locales,
-            locale=np.full(len(table), index),
-            scores=scorer.scores(table["query"].to_pylist(), locale),
-            targets=self._targets(table),
-            weights=weights.astype(np.float64),
-        )
+    def parts(self, split: str, queries_at_once: int) -> Iterator["Part"]:
+        """A split in parts of one locale each, one with no queries for a locale without any."""
+        for index, locale in enumerate(self.locales):
+            table = self.tables[split][locale]
+            for start in range(0, max(1, len(table)), queries_at_once):
+                yield Part(self, split, index, table.slice(start, queries_at_once))
 
-    def _targets(self, table: pa.Table) -> Bools:
+    def targets(self, table: pa.Table) -> Bools:
+        """(n, T) which types the queries of `table` mean."""
         targets = np.zeros((len(table), len(self.types)), dtype=bool)
         lists = table["product_types"].combine_chunks()
         rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)

@@ -2,22 +2,27 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pyarrow.parquet as pq
 from pydantic import Field
 
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import SPLITS, Layout
-from q2pt_tasks.metrics.measurements import ALL_LOCALES, Measurement, measure
-from q2pt_tasks.metrics.recall_at_precision import precision_recall_points
+from q2pt_tasks.metrics.calibration import calibrate
+from q2pt_tasks.metrics.intervals import Resampling, Sample
+from q2pt_tasks.metrics.measurements import ALL_LOCALES, Measured, measure
+from q2pt_tasks.metrics.resampled import Resampled, differences, figure_intervals, resample
 from q2pt_tasks.metrics.scored import Scored
-from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
+from q2pt_tasks.metrics.thresholds import PRECISION, choose_thresholds
 from q2pt_tasks.model.champion import Champion, champion_folder, check_champion_split, read_champion
 from q2pt_tasks.model.metadata import load_metadata
+from q2pt_tasks.model.score_stream import ScoreStream, Selected
 from q2pt_tasks.model.scorers import CheckpointScorer, Scorer
 from q2pt_tasks.model.truth import FORWARD, Truth
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS, Variants
@@ -27,6 +32,11 @@ log = logging.getLogger(__name__)
 
 CHAMPION = "champion"
 MAX_CURVE_POINTS = 200
+# The splits whose figures have intervals: those that decide.
+RESAMPLED_SPLITS = ("test", FORWARD)
+LEVEL = 0.95
+# Whose scores are probabilities; those of the linear baselines are distances.
+PROBABILITIES = (NON_UNIFIED, *UNIFIED_VARIANTS, CHAMPION)
 
 
 class EvaluateParams(Section):
@@ -34,6 +44,12 @@ class EvaluateParams(Section):
 
     min_positives: Annotated[int, Field(ge=1)]
     min_support: Annotated[int, Field(ge=1)]
+    resamples: Annotated[int, Field(ge=200)]
+    seed: Annotated[int, Field(ge=0)]
+
+    @property
+    def plan(self) -> Resampling:
+        return Resampling(self.resamples, self.seed, LEVEL)
 
 
 class StrayModelError(ValueError):
@@ -53,10 +69,12 @@ class EvaluateReport:
 
 @dataclass(frozen=True)
 class _Evaluated:
-    """A variant's figures: rows of the summary, and points of its precision-recall curve on test."""
+    """A variant's figures: rows of the summary, points of its precision-recall curve on test, and its resamples."""
 
     rows: list[dict[str, Any]]
     points: list[dict[str, Any]]
+    resampled: Mapping[str, Resampled]
+    calibration: dict[str, Any] | None
 
 
 def main(layout: Layout) -> EvaluateReport:
@@ -82,8 +100,10 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     if champion is not None:
         split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
         check_champion_split(layout.root, champion, split)
+    samples = {split: _sample(truth, split) for split in RESAMPLED_SPLITS}
     evaluated = {
-        name: _evaluate(name, scorer, truth, params) for name, scorer in _scorers(layout, truth, variants, champion)
+        name: _evaluate(name, scorer, truth, samples, params)
+        for name, scorer in _scorers(layout, truth, variants, champion)
     }
     rows = [row for variant in evaluated.values() for row in variant.rows]
     headline = _headline(rows)
@@ -91,6 +111,10 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
         "precision": PRECISION,
         "headline": headline,
         "rows": rows,
+        "level": LEVEL,
+        "intervals": _intervals(evaluated),
+        "differences": _differences(evaluated),
+        "calibration": [one.calibration for one in evaluated.values() if one.calibration],
         "models": _models(layout, locales, variants),
         "champion": None if champion is None else {"version": champion.version, "hash": champion.hash},
     }
@@ -139,32 +163,87 @@ def _scorers(
     yield "tfidf_unified", TfidfUnified(train, truth.types)
 
 
-def _evaluate(name: str, scorer: Scorer, truth: Truth, params: EvaluateParams) -> _Evaluated:
+def _sample(truth: Truth, split: str) -> Sample:
+    """The queries of a split; one that was typed in several locales is one group."""
+    sizes = [len(truth.tables[split][locale]) for locale in truth.locales]
+    return Sample.of(truth.queries(split), np.repeat(np.arange(len(sizes)), sizes), len(sizes))
+
+
+def _evaluate(
+    name: str, scorer: Scorer, truth: Truth, samples: Mapping[str, Sample], params: EvaluateParams
+) -> _Evaluated:
     log.info("evaluating %s", name)
-    validation = truth.scored("validation", scorer)
-    thresholds = choose_thresholds(validation, PRECISION, params.min_positives)
-    test = truth.scored("test", scorer)
+    with ScoreStream(truth, "validation", scorer) as validation:
+        thresholds = choose_thresholds(validation, PRECISION, params.min_positives)
+
+        def measured(blocks: Iterable[Scored]) -> Measured:
+            return measure(blocks, thresholds, PRECISION, params.min_support)
+
+        on = {"validation": measured(validation)}
+    with ScoreStream(truth, "test", scorer) as test:
+        on["test"] = measured(test)
+        calibration = _calibration(name, test) if name in PROBABILITIES else None
+    with ScoreStream(truth, FORWARD, scorer) as forward:
+        seen = truth.seen(FORWARD)
+        on[FORWARD] = measured(forward)
+        on["forward_seen"] = measured(Selected(forward, seen))
+        on["forward_unseen"] = measured(Selected(forward, ~seen))
     rows = [
-        *_rows(name, "validation", validation, thresholds, params),
-        *_rows(name, "test", test, thresholds, params),
+        {"variant": name, "split": split, **asdict(one)} for split, found in on.items() for one in found.measurements
     ]
-    forward, seen = truth.scored(FORWARD, scorer), truth.seen(FORWARD)
-    for split, part in (
-        (FORWARD, forward),
-        ("forward_seen", forward.where(seen)),
-        ("forward_unseen", forward.where(~seen)),
-    ):
-        rows += _rows(name, split, part, thresholds, params)
-    points = precision_recall_points(test.scores, test.targets, MAX_CURVE_POINTS)
+    points = on["test"].curves.overall.points(MAX_CURVE_POINTS)
     curve = [{"variant": name, "recall": point.recall, "precision": point.precision} for point in points]
-    return _Evaluated(rows, curve)
+    resampled = {split: resample(on[split], sample, params.plan) for split, sample in samples.items()}
+    return _Evaluated(rows, curve, resampled, calibration)
 
 
-def _rows(
-    variant: str, split: str, scored: Scored, thresholds: Thresholds, params: EvaluateParams
-) -> list[dict[str, Any]]:
-    found: list[Measurement] = measure(scored, thresholds, PRECISION, params.min_support)
-    return [{"variant": variant, "split": split, **asdict(measurement)} for measurement in found]
+def _calibration(name: str, blocks: Iterable[Scored]) -> dict[str, Any]:
+    """Of the best type of every query of test, and of all pairs."""
+    found = calibrate(blocks)
+    return {
+        "variant": name,
+        "split": "test",
+        **{
+            kind: {"expected_error": curve.expected_error(), "bins": [asdict(one) for one in curve.bins()]}
+            for kind, curve in (("best", found.best), ("pairs", found.pairs))
+        },
+    }
+
+
+def _intervals(evaluated: Mapping[str, _Evaluated]) -> list[dict[str, Any]]:
+    """One entry per variant, split, locale and figure at frozen thresholds."""
+    return [
+        {"variant": name, "split": split, "locale": locale, "metric": metric, **asdict(found)}
+        for name, one in evaluated.items()
+        for split, resampled in one.resampled.items()
+        for (locale, metric), found in figure_intervals(resampled, LEVEL).items()
+    ]
+
+
+def _differences(evaluated: Mapping[str, _Evaluated]) -> list[dict[str, Any]]:
+    """One entry per pair of variants, split, locale and figure: that of `variant` minus that of `against`."""
+    return [
+        {
+            "variant": name,
+            "against": other,
+            "split": split,
+            "locale": locale,
+            "metric": metric,
+            "value": found.value,
+            **asdict(found.interval),
+            "p_value": found.p_value,
+        }
+        for name, other in combinations(_champion_last(evaluated), 2)
+        for split in RESAMPLED_SPLITS
+        for (locale, metric), found in differences(
+            evaluated[name].resampled[split], evaluated[other].resampled[split], LEVEL
+        ).items()
+    ]
+
+
+def _champion_last(names: Iterable[str]) -> list[str]:
+    """So that every difference from the champion is that of a variant minus the champion's."""
+    return sorted(names, key=CHAMPION.__eq__)
 
 
 def _headline(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:

@@ -122,10 +122,10 @@ class UnplantedTest:
         """Per store the micro recall at precision 0.8 without them, at the thresholds of all of validation."""
         folders = self._layout.non_unified_model if variant == OWN else lambda _: self._layout.unified_model(variant)
         scorer = CheckpointScorer(folders, self._truth.types)
-        thresholds = choose_thresholds(self._truth.scored("validation", scorer), PRECISION, self._min_positives)
+        thresholds = choose_thresholds([self._truth.scored("validation", scorer)], PRECISION, self._min_positives)
         planted = np.concatenate([self._planted[locale] for locale in self._truth.locales])
         rest = self._truth.scored("test", scorer).where(~planted)
-        found = measure(rest, thresholds, PRECISION, min_support=1)
+        found = measure([rest], thresholds, PRECISION, min_support=1).measurements
         return {one.locale: one.value for one in found if one.metric == "micro_recall"}
 
 

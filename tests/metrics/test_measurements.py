@@ -64,7 +64,7 @@ def slow_micro_and_macro(scored: Scored, min_support: int) -> dict[str, float | 
 @given(st.integers(0, 10_000), st.integers(1, 12))
 def test_figures_are_the_sums_over_pairs(seed: int, min_support: int) -> None:
     scored = random_scored(seed)
-    found = measure(scored, THRESHOLDS, 0.8, min_support)
+    found = measure([scored], THRESHOLDS, 0.8, min_support).measurements
     for locale, part in [("all", scored), *((name, scored.of_locale(name)) for name in LOCALES)]:
         figures = by_name(found, locale)
         for metric, expected in slow_micro_and_macro(part, min_support).items():
@@ -79,7 +79,7 @@ def test_unweighted_figures_are_those_of_scikit_learn() -> None:
     scored = random_scored(1, n=300)
     scored = Scored(TYPES, LOCALES, scored.locale, scored.scores, scored.targets, np.ones(300))
     predicted = scored.scores >= np.array([THRESHOLDS.for_locale(LOCALES[i], TYPES) for i in scored.locale])
-    figures = by_name(measure(scored, THRESHOLDS, 0.8, min_support=1))
+    figures = by_name(measure([scored], THRESHOLDS, 0.8, min_support=1).measurements)
     for average in ("micro", "macro"):
         # The last type has no positives: no macro figure covers it.
         columns = slice(None) if average == "micro" else slice(0, 4)
@@ -98,7 +98,7 @@ def test_unweighted_figures_are_those_of_scikit_learn() -> None:
 def test_figures_of_the_curve_ignore_the_thresholds() -> None:
     scored = random_scored(2)
     never = Thresholds({}, {}, math.inf)
-    figures = by_name(measure(scored, never, 0.7, min_support=5))
+    figures = by_name(measure([scored], never, 0.7, min_support=5).measurements)
     pairs = (scored.scores, scored.targets)
     assert figures["micro_recall_curve"].value == operating_point(*pairs, 0.7, scored.weights).recall
     assert figures["micro_average_precision"].value == average_precision(*pairs, scored.weights)
@@ -110,7 +110,7 @@ def test_figures_of_the_curve_ignore_the_thresholds() -> None:
 
 def test_n_counts_positives_of_micro_and_types_of_macro_figures() -> None:
     scored = random_scored(4)
-    figures = by_name(measure(scored, THRESHOLDS, 0.8, min_support=5))
+    figures = by_name(measure([scored], THRESHOLDS, 0.8, min_support=5).measurements)
     support = scored.targets.sum(axis=0)
     assert figures["micro_recall"].n == figures["traffic_coverage"].n == support.sum()
     assert figures["macro_recall"].n == (support >= 5).sum()
@@ -118,29 +118,30 @@ def test_n_counts_positives_of_micro_and_types_of_macro_figures() -> None:
 
 
 def test_a_locale_without_queries_has_no_values_and_no_macro_figures() -> None:
-    figures = by_name(measure(random_scored(5), THRESHOLDS, 0.8, min_support=1), "fr-FR")
+    figures = by_name(measure([random_scored(5)], THRESHOLDS, 0.8, min_support=1).measurements, "fr-FR")
     assert "macro_recall" not in figures
     assert {(found.value, found.n) for found in figures.values()} == {(None, 0)}
 
 
 def test_where_no_type_has_the_support_all_locales_say_so_and_one_locale_is_silent() -> None:
-    found = measure(random_scored(6), THRESHOLDS, 0.8, min_support=1_000)
+    found = measure([random_scored(6)], THRESHOLDS, 0.8, min_support=1_000).measurements
     assert by_name(found)["macro_recall"] == Measurement("all", "macro_recall", None, 0)
     assert by_name(found)["type_coverage"].value == 0.0
     assert "macro_recall" not in by_name(found, "de-DE")
 
 
 def test_many_steps_give_the_figures_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = measure(random_scored(7), THRESHOLDS, 0.8, min_support=5)
+    whole = measure([random_scored(7)], THRESHOLDS, 0.8, min_support=5).measurements
     monkeypatch.setattr("q2pt_tasks.metrics.scored.PAIRS_PER_STEP", 12)
-    assert measure(random_scored(7), THRESHOLDS, 0.8, min_support=5) == whole
+    assert measure([random_scored(7)], THRESHOLDS, 0.8, min_support=5).measurements == whole
 
 
 def test_no_figure_is_ever_nan() -> None:
-    found = [found for seed in range(20) for found in measure(random_scored(seed, n=8), THRESHOLDS, 0.8, 1)]
+    measured = [measure([random_scored(seed, n=8)], THRESHOLDS, 0.8, 1) for seed in range(20)]
+    found = [found for one in measured for found in one.measurements]
     assert all(one.value is None or math.isfinite(one.value) for one in found)
 
 
 def test_support_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="min_support"):
-        measure(random_scored(0), THRESHOLDS, 0.8, 0)
+        measure([random_scored(0)], THRESHOLDS, 0.8, 0)

@@ -27,7 +27,7 @@ def validation() -> Scored:
 
 
 def test_each_level_has_the_threshold_of_its_own_pairs(validation: Scored) -> None:
-    chosen = choose_thresholds(validation, 0.8)
+    chosen = choose_thresholds([validation], 0.8)
     german = validation.of_locale("de-DE")
     frequent = operating_point(validation.scores[:, 0], validation.targets[:, 0], 0.8)
     assert chosen.by_type == {"FREQUENT": frequent.threshold, "HOPELESS": math.inf}
@@ -36,7 +36,7 @@ def test_each_level_has_the_threshold_of_its_own_pairs(validation: Scored) -> No
 
 
 def test_a_type_predicted_by_its_own_threshold_reaches_the_precision(validation: Scored) -> None:
-    predicted = validation.scores[:, 0] >= np.float32(choose_thresholds(validation, 0.8).by_type["FREQUENT"])
+    predicted = validation.scores[:, 0] >= np.float32(choose_thresholds([validation], 0.8).by_type["FREQUENT"])
     assert predicted.any()
     assert validation.targets[predicted, 0].mean() >= 0.8
 
@@ -47,7 +47,7 @@ def test_the_floor_of_positives_is_inclusive(min_positives: int, has_own: bool) 
     targets[:120] = True
     scores = np.linspace(1, 0, 200, dtype=np.float32)[:, None]
     scored = Scored(("HAT",), ("de-DE",), np.zeros(200, dtype=np.intp), scores, targets, np.ones(200))
-    chosen = choose_thresholds(scored, 0.8, min_positives)
+    chosen = choose_thresholds([scored], 0.8, min_positives)
     assert (set(chosen.by_type) == {"HAT"}) is has_own
     assert (set(chosen.by_locale) == {"de-DE"}) is has_own
     assert chosen.overall < 1
@@ -65,7 +65,7 @@ def test_the_weights_of_queries_count() -> None:
     targets, locale = np.array([[True], [False], [True]]), np.zeros(3, dtype=np.intp)
     for weights, expected in (([1.0, 1.0, 1.0], 3.0), ([1.0, 1.0, 9.0], 1.0)):
         scored = Scored(("HAT",), ("de-DE",), locale, scores, targets, np.array(weights))
-        assert choose_thresholds(scored, 0.8, min_positives=1) == Thresholds(
+        assert choose_thresholds([scored], 0.8, min_positives=1) == Thresholds(
             {"HAT": expected}, {"de-DE": expected}, expected
         )
 
@@ -73,11 +73,11 @@ def test_the_weights_of_queries_count() -> None:
 def test_without_any_positive_nothing_is_ever_predicted() -> None:
     scores = np.zeros((2, 1), dtype=np.float32)
     scored = Scored(("HAT",), ("de-DE",), np.zeros(2, dtype=np.intp), scores, scores > 1, np.ones(2))
-    assert choose_thresholds(scored, 0.8) == Thresholds({}, {}, math.inf)
+    assert choose_thresholds([scored], 0.8) == Thresholds({}, {}, math.inf)
 
 
 def test_json_and_back_changes_nothing(validation: Scored) -> None:
-    chosen = choose_thresholds(validation, 0.8)
+    chosen = choose_thresholds([validation], 0.8)
     text = json.dumps(chosen.to_dict(), allow_nan=False)
     assert json.loads(text)["by_type"]["HOPELESS"] is None
     assert Thresholds.from_dict(json.loads(text)) == chosen
