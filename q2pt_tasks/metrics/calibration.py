@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from q2pt_tasks.metrics.scored import Floats, Scored, row_steps
+from q2pt_tasks.metrics.scored import Bools, Floats, Scored, Scores, row_steps
 
 BINS = 15
 
@@ -88,12 +88,16 @@ def calibrate(blocks: Iterable[Scored]) -> Calibration:
     return Calibration(best, pairs)
 
 
-def _bin(scores: Floats, right: Floats, weights: Floats) -> Reliability:
+def _bin(scores: Scores, right: Bools, weights: Floats) -> Reliability:
     known = scores > -np.inf
-    scores, right, weights = scores[known].astype(np.float64), right[known], weights[known]
-    if scores.size and not (scores.min() >= 0 and scores.max() <= 1):
+    chances, weights = scores[known].astype(np.float64), weights[known]
+    if chances.size and not (chances.min() >= 0 and chances.max() <= 1):
         raise ValueError(
-            f"calibration is of probabilities; found scores from {scores.min()} to {scores.max()}, outside 0 to 1"
+            f"calibration is of probabilities; found scores from {chances.min()} to {chances.max()}, outside 0 to 1"
         )
-    index = np.minimum((scores * BINS).astype(np.intp), BINS - 1)
-    return Reliability(*(np.bincount(index, values, BINS) for values in (weights, weights * scores, weights * right)))
+    index = np.minimum((chances * BINS).astype(np.intp), BINS - 1)
+
+    def summed(values: Floats) -> Floats:
+        return np.bincount(index, values, BINS).astype(np.float64)
+
+    return Reliability(summed(weights), summed(weights * chances), summed(weights * right[known]))

@@ -111,7 +111,8 @@ def of_all_parts(sums: Floats) -> Floats:
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Element by element, NaN where the denominator is 0: there the figure is not defined."""
-    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator != 0)
+    found = np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator != 0)
+    return np.asarray(found, dtype=np.float64)
 
 
 def interval(values: Floats, level: float) -> Interval | None:

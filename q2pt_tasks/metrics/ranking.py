@@ -58,7 +58,7 @@ def _rank(scores: Scores, targets: Bools) -> Ranking:
 
     def mean(values: Floats, whole: Floats) -> Floats:
         found = np.bincount(rows, np.where(known, values, 0), len(scores))
-        return np.divide(found, whole, out=np.full(len(scores), np.nan), where=right > 0)
+        return np.asarray(np.divide(found, whole, out=np.full(len(scores), np.nan), where=right > 0), dtype=np.float64)
 
     return Ranking(
         mean((above == 0) / tied, np.ones(len(scores))),

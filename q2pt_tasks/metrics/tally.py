@@ -121,7 +121,7 @@ def _keys(values: AnyFloats) -> NDArray[np.signedinteger[Any]]:
     keys = bits & np.iinfo(whole).max
     keys ^= sign
     keys -= sign
-    return keys
+    return np.asarray(keys)
 
 
 def _at_or_above(thresholds: AnyFloats, values: AnyFloats, weights: Floats | None) -> Floats:

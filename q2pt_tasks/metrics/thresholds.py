@@ -84,8 +84,8 @@ def choose_thresholds(validation: Iterable[Scored], precision: float, min_positi
     )
     curves = count_curves(positives, validation, wanted)
     return Thresholds(
-        {types[index]: _threshold(curves.types[index], precision) for index in np.flatnonzero(wanted.types)},
-        {locales[index]: _threshold(curves.locales[index], precision) for index in np.flatnonzero(wanted.locales)},
+        {types[index]: _threshold(curves.types[int(index)], precision) for index in np.flatnonzero(wanted.types)},
+        {locales[index]: _threshold(curves.locales[int(index)], precision) for index in np.flatnonzero(wanted.locales)},
         _threshold(curves.overall, precision),
     )
 

@@ -6,13 +6,23 @@ Reads `metrics/summary.json`, writes `reports/decision.json`. A refusal is a res
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import Section, read_section
-from q2pt_tasks.registry.decision import Champion, Decision, Metric, ModelState, Row, Rules, SummaryError, decide
+from q2pt_tasks.registry.decision import Decision, decide
+from q2pt_tasks.registry.evidence import (
+    Champion,
+    Difference,
+    Evidence,
+    Metric,
+    ModelState,
+    Row,
+    Rules,
+    SummaryError,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Support = Annotated[int, Field(ge=1)]
@@ -24,6 +34,7 @@ class GateParams(Section):
     metric: Metric
     floor: Share
     margin: Share
+    training_noise: Share
     precision_tolerance: Share
     min_locale_support: Support
     locale_floor: Share
@@ -32,8 +43,18 @@ class GateParams(Section):
     forward_floor: Share
     forward_tolerance: Share
 
+    @model_validator(mode="after")
+    def _margin_exceeds_noise(self) -> Self:
+        if self.margin < 2 * self.training_noise:
+            raise ValueError(
+                f"a margin of at least twice the training noise, which is {self.training_noise:g}: margin is "
+                f"{self.margin:g}, so that another seed alone could pass it; raise gate.margin to "
+                f"{2 * self.training_noise:g} or more"
+            )
+        return self
+
     def rules(self, precision: float) -> Rules:
-        return Rules(precision=precision, **self.model_dump())
+        return Rules(precision=precision, **self.model_dump(exclude={"training_noise"}))
 
 
 @dataclass(frozen=True)
@@ -42,8 +63,13 @@ class Summary:
 
     precision: Annotated[float, Field(gt=0, le=1)]
     rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
     models: tuple[ModelState, ...]
     champion: Champion | None
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(self.rows, self.differences, self.models, self.champion)
 
 
 @dataclass(frozen=True)
@@ -67,7 +93,7 @@ def run(layout: Layout, params: GateParams) -> GateReport:
     # A decision of an earlier summary must not outlive a failure here: someone would promote by it.
     layout.decision.unlink(missing_ok=True)
     summary = read_summary(layout.summary)
-    decision = decide(summary.rows, summary.models, summary.champion, params.rules(summary.precision))
+    decision = decide(summary.evidence, params.rules(summary.precision))
     write_decision(decision, summary.champion, layout.decision)
     return GateReport(decision, layout.decision)
 

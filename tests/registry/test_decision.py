@@ -7,16 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from q2pt_tasks.registry.decision import (
-    Champion,
-    Decision,
-    ModelState,
-    Row,
-    RuleResult,
-    Rules,
-    SummaryError,
-    decide,
-)
+from q2pt_tasks.registry.decision import Decision, decide
+from q2pt_tasks.registry.evidence import Champion, Difference, Evidence, ModelState, Row, Rules, SummaryError
+from q2pt_tasks.registry.rules import RuleResult
 
 RULES = Rules(
     precision=0.8,
@@ -50,6 +43,23 @@ def rows_of(values: Values) -> tuple[Row, ...]:
     return tuple(Row(*key, value, LOCALES.get(key[1], 1000)) for key, value in values.items())
 
 
+def differences_of(values: Values, standard_error: float = 0.0) -> tuple[Difference, ...]:
+    """From the champion, with 95 % intervals."""
+    found = []
+    for (variant, locale, split, metric), value in values.items():
+        champion = values.get(("champion", locale, split, metric))
+        if variant != "champion" and value is not None and champion is not None:
+            own, room = value - champion, 1.96 * standard_error
+            found.append(
+                Difference(variant, "champion", locale, split, metric, own, own - room, own + room, standard_error)
+            )
+    return tuple(found)
+
+
+def decided(values: Values, models: tuple[ModelState, ...], champion: Champion | None, rules: Rules) -> Decision:
+    return decide(Evidence(rows_of(values), differences_of(values), models, champion), rules)
+
+
 def trained(*variants: str) -> tuple[ModelState, ...]:
     unified = [ModelState(variant, None, "trained", "") for variant in variants if variant != "non_unified"]
     return (
@@ -61,7 +71,7 @@ def trained(*variants: str) -> tuple[ModelState, ...]:
 def judged(changes: Values, champion: bool, rules: Rules = RULES) -> Decision:
     """unified_aware at 0.6, a champion at 0.5, and `changes` to their figures."""
     values = figures_of("unified_aware", 0.6) | (figures_of("champion", 0.5) if champion else {}) | changes
-    return decide(rows_of(values), trained("unified_aware"), CHAMPION if champion else None, rules)
+    return decided(values, trained("unified_aware"), CHAMPION if champion else None, rules)
 
 
 def failed(decision: Decision) -> list[str]:
@@ -168,20 +178,20 @@ def test_a_figure_that_no_row_gives_fails_its_rule() -> None:
         "forward": ("unified_aware", "all", "forward", "micro_recall"),
     }.items():
         values = {other: value for other, value in figures_of("unified_aware", 0.6).items() if other != key}
-        assert failed(decide(rows_of(values), trained("unified_aware"), None, RULES)) == [name]
+        assert failed(decided(values, trained("unified_aware"), None, RULES)) == [name]
 
 
 def test_a_store_that_only_the_champion_has_figures_of_fails_the_rule() -> None:
     values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
     del values["unified_aware", "de-DE", "test", "micro_recall"]
-    decision = decide(rows_of(values), trained("unified_aware"), CHAMPION, RULES)
+    decision = decided(values, trained("unified_aware"), CHAMPION, RULES)
     assert failed(decision) == ["locales"]
     assert "unified_aware in de-DE" in decision.sentence
 
 
 def test_without_figures_per_store_the_rule_fails() -> None:
     values = {key: value for key, value in figures_of("unified_aware", 0.6).items() if key[1] == "all"}
-    assert failed(decide(rows_of(values), trained("unified_aware"), None, RULES)) == ["locales"]
+    assert failed(decided(values, trained("unified_aware"), None, RULES)) == ["locales"]
 
 
 def test_stores_that_are_all_too_small_are_not_judged_and_that_is_said() -> None:
@@ -217,7 +227,7 @@ def test_validation_chooses_among_the_variants_and_a_tie_goes_to_the_simpler(
     values: Values = {}
     for variant, value in validation.items():
         values |= figures_of(variant, 1 - (value or 0)) | at("all", "validation", value, who=variant)
-    decision = decide(rows_of(values), trained(*validation), None, RULES)
+    decision = decided(values, trained(*validation), None, RULES)
     assert decision.candidate == expected
     assert f"{expected} {validation[expected]:.3f}" in rule(decision, "trained").sentence
 
@@ -226,7 +236,7 @@ def test_validation_chooses_among_the_variants_and_a_tie_goes_to_the_simpler(
 def test_a_broken_model_is_no_candidate_however_good_its_figures(status: Status) -> None:
     values = figures_of("unified_aware", 0.9) | figures_of("unified_agnostic", 0.5)
     models = (*trained("unified_agnostic"), ModelState("unified_aware", None, status, "predicts one type"))
-    decision = decide(rows_of(values), models, None, RULES)
+    decision = decided(values, models, None, RULES)
     assert decision.candidate == "unified_agnostic"
     assert f"unified_aware (its model is {status} (predicts one type))" in rule(decision, "trained").sentence
 
@@ -241,7 +251,7 @@ def test_per_store_models_may_be_broken_only_where_the_store_is_small(
 ) -> None:
     others = tuple(model for model in trained("non_unified") if model.locale != locale)
     broken = () if status == "missing" else (ModelState("non_unified", locale, status, "3 rows"),)
-    decision = decide(rows_of(figures_of("non_unified", 0.6)), (*others, *broken), None, RULES)
+    decision = decided(figures_of("non_unified", 0.6), (*others, *broken), None, RULES)
     assert decision.promote is eligible
     assert locale in rule(decision, "trained").sentence
     assert (decision.candidate is not None) is eligible
@@ -250,14 +260,14 @@ def test_per_store_models_may_be_broken_only_where_the_store_is_small(
 def test_without_an_eligible_variant_nothing_is_promoted_and_each_is_explained() -> None:
     models = (ModelState("unified_aware", None, "degenerate", "loss did not fall"),)
     values = figures_of("unified_aware", 0.9) | figures_of("unified_agnostic", 0.9)
-    decision = decide(rows_of(values), models, CHAMPION, RULES)
+    decision = decided(values, models, CHAMPION, RULES)
     assert (decision.promote, decision.candidate, failed(decision)) == (False, None, ["trained"])
     assert "loss did not fall" in decision.sentence
     assert "unified_agnostic: its model has no record of its training" in decision.sentence
 
 
 def test_an_empty_summary_is_refused() -> None:
-    decision = decide((), (), None, RULES)
+    decision = decided({}, (), None, RULES)
     assert not decision.promote
     assert decision.sentence == (
         "Do not promote: no variant can be a candidate: "
@@ -271,7 +281,7 @@ def test_the_metric_of_the_rules_chooses_and_judges_while_stores_stay_micro() ->
         values |= at("all", split, macro, "macro_recall", "unified_agnostic")
         values |= at("all", split, macro - 0.2, "macro_recall", "unified_aware")
     models = trained("unified_aware", "unified_agnostic")
-    decision = decide(rows_of(values), models, None, replace(RULES, metric="macro_recall"))
+    decision = decided(values, models, None, replace(RULES, metric="macro_recall"))
     assert decision.candidate == "unified_agnostic"
     assert failed(decision) == ["forward"]
     assert rule(decision, "better").figures["value"] == 0.35
@@ -279,21 +289,26 @@ def test_the_metric_of_the_rules_chooses_and_judges_while_stores_stay_micro() ->
 
 
 def test_a_figure_given_twice_is_refused() -> None:
-    rows = rows_of(figures_of("unified_aware", 0.6))
-    with pytest.raises(SummaryError, match="twice"):
-        decide((*rows, rows[0]), trained("unified_aware"), None, RULES)
-    with pytest.raises(SummaryError, match="twice"):
-        decide(rows, trained("unified_aware") * 2, None, RULES)
+    values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
+    whole = Evidence(rows_of(values), differences_of(values), trained("unified_aware"), CHAMPION)
+    for twice in (
+        {"rows": (*whole.rows, whole.rows[0])},
+        {"differences": (*whole.differences, whole.differences[0])},
+        {"models": whole.models * 2},
+    ):
+        with pytest.raises(SummaryError, match="twice"):
+            decide(replace(whole, **twice), RULES)
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.data(), st.booleans())
 def test_the_order_of_rows_does_not_matter(data: st.DataObject, champion: bool) -> None:
     values = figures_of("unified_aware", 0.6) | figures_of("unified_agnostic", 0.6) | figures_of("champion", 0.61)
-    rows, models = rows_of(values), trained("unified_aware", "unified_agnostic")
-    shuffled: tuple[Any, ...] = tuple(data.draw(st.permutations(rows)))
-    who = CHAMPION if champion else None
-    assert decide(shuffled, models[::-1], who, RULES) == decide(rows, models, who, RULES)
+    models, who = trained("unified_aware", "unified_agnostic"), CHAMPION if champion else None
+    whole = Evidence(rows_of(values), differences_of(values, 0.01), models, who)
+    rows: tuple[Any, ...] = tuple(data.draw(st.permutations(whole.rows)))
+    differences: tuple[Any, ...] = tuple(data.draw(st.permutations(whole.differences)))
+    assert decide(Evidence(rows, differences, models[::-1], who), RULES) == decide(whole, RULES)
 
 
 @settings(deadline=None, max_examples=200)

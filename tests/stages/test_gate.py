@@ -8,14 +8,15 @@ import pytest
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import ParamsError
-from q2pt_tasks.registry.decision import SummaryError
+from q2pt_tasks.registry.evidence import SummaryError
 from q2pt_tasks.stages import gate
 
 PARAMS = """
 gate:
   metric: micro_recall
   floor: 0.3
-  margin: 0
+  margin: 0.01
+  training_noise: 0.005
   precision_tolerance: 0.05
   min_locale_support: 100
   locale_floor: 0.05
@@ -42,6 +43,7 @@ def summary(recall: float = 0.6, **changes: object) -> dict[str, Any]:
             row("sv-SE", "test", "micro_recall", recall),
             row("all", "forward", "micro_recall", recall),
         ],
+        "differences": [],
         "models": [
             {
                 "variant": "unified_aware", "locale": None, "status": "trained", "reason": "",
@@ -100,7 +102,7 @@ def test_the_file_is_stable_and_ends_with_a_newline(layout: Layout) -> None:
     [
         ("", "the file"),
         ("[]", "the file"),
-        (json.dumps({"precision": 0.8, "rows": [], "models": []}), "champion: Field required"),
+        (json.dumps({"precision": 0.8, "rows": [], "differences": [], "models": []}), "champion: Field required"),
         (json.dumps(summary(precision=80)), "precision"),
         (json.dumps(summary(rows=[{"variant": "unified_aware"}])), r"rows\.0\.locale"),
         (json.dumps(summary(recall=float("nan"))), r"rows\.0\.value.*finite"),
@@ -127,7 +129,8 @@ def test_a_missing_summary_says_what_to_run(layout: Layout) -> None:
     ("old", "new", "message"),
     [
         ("floor: 0.3", "floor: 1.3", "gate.floor"),
-        ("margin: 0\n", "margin: -0.1\n", "gate.margin"),
+        ("margin: 0.01\n", "margin: -0.1\n", "gate.margin"),
+        ("training_noise: 0.005", "training_noise: 0.0051", "twice the training noise, which is 0.0051"),
         ("min_locale_support: 100", "min_locale_support: 0", "gate.min_locale_support"),
         ("metric: micro_recall", "metric: micro_recall_curve", "gate.metric"),
         ("floor: 0.3", "flor: 0.3", "gate.flor"),
