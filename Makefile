@@ -23,10 +23,11 @@ SEEDS ?= 1 2 3
 PORT ?= 8080
 # What the performance benchmark measures against has an environment of its own: it needs what the project does not.
 PEERS := build/peers-venv
+METRICS_PEERS := build/metrics-peers-venv
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow secrets taxonomy seeds screenshots overhead bench test test-all lint format clean constraints
+.PHONY: help install demo airflow secrets taxonomy seeds screenshots overhead bench bench-metrics test test-all lint format clean constraints
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -69,6 +70,14 @@ bench: install $(PEERS)/installed ## speed and memory beside Hugging Face's: TAX
 $(PEERS)/installed: $(INSTALLED) benchmarks/performance/peers.txt
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEERS)
 	@$(BIN)/uv pip install --quiet --python $(PEERS)/bin/python $(PIP_SOURCES) --constraint constraints.txt --requirement benchmarks/performance/peers.txt
+	touch $@
+
+bench-metrics: install $(METRICS_PEERS)/installed ## exact curves of 1,000,000 queries beside scikit-learn and torchmetrics; 6 GB of disk
+	python -m benchmarks.metrics --peers $(METRICS_PEERS)/bin/python
+
+$(METRICS_PEERS)/installed: $(INSTALLED) benchmarks/metrics/peers.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(METRICS_PEERS)
+	@$(BIN)/uv pip install --quiet --python $(METRICS_PEERS)/bin/python $(PIP_SOURCES) --constraint constraints.txt --requirement benchmarks/metrics/peers.txt
 	touch $@
 
 test: install ## the fast tests: under five minutes, no network

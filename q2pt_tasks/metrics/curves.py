@@ -158,9 +158,10 @@ class _Families:
         wanted = self.types.wanted.copy()
         for locale, _, _ in own:
             wanted |= self.cells.wanted.reshape(-1, len(block.types))[locale]
-        columns = np.flatnonzero(wanted)
-        for start in range(0, len(columns), _COLUMNS):
-            yield lambda some=columns[start : start + _COLUMNS]: self._count_columns(own, some)  # type: ignore[misc]
+        for start in range(0, len(wanted), _COLUMNS):
+            some = start + np.flatnonzero(wanted[start : start + _COLUMNS])
+            if len(some):
+                yield lambda types=some: self._count_columns(own, types)  # type: ignore[misc]
 
     def _count_rows(self, parts: list[tuple[int, Scores, Floats | None]]) -> None:
         for locale, scores, weights in parts:
@@ -172,11 +173,14 @@ class _Families:
                     self.locales.add(locale, flat, weight)
 
     def _count_columns(self, parts: list[tuple[int, Scores, Floats | None]], types: Indices) -> None:
+        first, last = int(types[0]), int(types[-1]) + 1
         for locale, scores, weights in parts:
-            for index, own in zip(types, np.ascontiguousarray(scores[:, types].T), strict=True):
+            # A stretch of columns, also those not wanted: choosing columns copies one score at a time.
+            columns = np.ascontiguousarray(scores[:, first:last].T)
+            for index in types.tolist():
+                own, cell = columns[index - first], locale * scores.shape[1] + index
                 if self.types.wanted[index]:
-                    self.types.add(int(index), own, weights)
-                cell = locale * scores.shape[1] + int(index)
+                    self.types.add(index, own, weights)
                 if self.cells.wanted[cell]:
                     self.cells.add(cell, own, weights)
 

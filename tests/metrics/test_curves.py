@@ -84,9 +84,8 @@ def test_each_type_has_the_curve_of_scikit_learn() -> None:
     found = counted([scored.where(np.arange(3000) % 3 == part) for part in range(3)])
     for index in (0, 1):
         truth, scores = scored.targets[:, index], scored.scores[:, index]
-        assert found.types[index].average_precision() == pytest.approx(
-            average_precision_score(truth, scores), abs=1e-12
-        )
+        expected = average_precision_score(truth, scores)
+        assert found.types[index].average_precision() == pytest.approx(expected, abs=1e-12)
         precisions, recalls, _ = precision_recall_curve(truth, scores)
         best = max(recalls[:-1][precisions[:-1] >= 0.6], default=0.0)
         assert found.types[index].recall_at(0.6) == pytest.approx(best, abs=1e-12)

@@ -14,7 +14,7 @@ PLAN = Resampling(400, 3)
 
 
 class Split:
-    """Queries with a truth, some typed in both locales, that models score as a mix of the truth and noise of their own."""
+    """Queries with a truth, some typed in both locales; models score them by the truth and a noise of their own."""
 
     def __init__(self, random: np.random.Generator, texts: int) -> None:
         text = np.concatenate([np.arange(texts), random.choice(texts, texts // 2, replace=False)])
@@ -58,7 +58,7 @@ def test_models_of_equal_worth_are_seldom_called_different_and_a_better_one_is_f
     called = 0
     for _ in range(200):
         split = Split(random, 250)
-        same = differences(*(resampled(split, 3.0) for _ in range(2)), 0.95)["all", "precision_at_1"]
+        same = differences(resampled(split, 3.0), resampled(split, 3.0), 0.95)["all", "precision_at_1"]
         called += not same.interval.low <= 0 <= same.interval.high
     assert 2 <= called <= 18
     split = Split(random, 4000)
@@ -71,8 +71,8 @@ def test_a_paired_difference_is_surer_than_two_figures_apart() -> None:
     split = Split(np.random.default_rng(2), 1000)
     first, second = resampled(split, 3.2), resampled(split, 3.0)
     paired = differences(first, second, 0.95)["all", "micro_recall"]
-    own = [figure_intervals(one, 0.95)["all", "micro_recall"].standard_error for one in (first, second)]
-    assert paired.interval.standard_error < np.hypot(*own)
+    own, other = (figure_intervals(one, 0.95)["all", "micro_recall"].standard_error for one in (first, second))
+    assert paired.interval.standard_error < np.hypot(own, other)
     assert paired.value == first.seen["all", "micro_recall"] - second.seen["all", "micro_recall"]
 
 

@@ -144,16 +144,16 @@ def test_a_later_model_is_judged_by_the_champion(changes: Values, expected: list
 def test_a_promotion_says_why() -> None:
     decision = judged({}, champion=True)
     assert decision.sentence.startswith("Promote unified_aware: Micro recall at precision 0.8 on test is 0.600")
-    assert "champion v7 0.500" in decision.sentence
-    assert "No store is worse" in decision.sentence
+    assert "champion v7 0.500: a difference of +0.100 (+0.100 to +0.100)" in decision.sentence
+    assert "No store is shown to be worse" in decision.sentence
     assert [rule.name for rule in decision.rules] == ["trained", "better", "precision", "locales", "forward"]
 
 
 def test_a_refusal_says_only_what_failed() -> None:
     decision = judged(at("sv-SE", "test", 0.0), champion=True)
     assert decision.sentence == (
-        "Do not promote unified_aware: sv-SE is worse than the champion by more than 0.050; "
-        "the worst of 2 judged is sv-SE: 0.000, champion 0.500."
+        "Do not promote unified_aware: sv-SE is shown to be worse than the champion by more than 0.050; "
+        "1 of 2 judged are shown not to be; the lowest difference is that of sv-SE: -0.500 (-0.500 to -0.500)."
     )
     assert rule(decision, "locales").figures["worst_locale"] == "sv-SE"
     assert rule(decision, "locales").figures["difference"] == -0.5
@@ -161,13 +161,16 @@ def test_a_refusal_says_only_what_failed() -> None:
 
 def test_every_store_that_falls_behind_is_named() -> None:
     decision = judged(at("sv-SE", "test", 0.3) | at("de-DE", "test", 0.2), champion=True)
-    assert rule(decision, "locales").sentence.startswith("de-DE, sv-SE are worse")
+    assert rule(decision, "locales").sentence.startswith("de-DE, sv-SE are shown to be worse")
     assert rule(decision, "locales").figures["worst_locale"] == "de-DE"
 
 
 def test_rules_carry_their_figures() -> None:
     found = rule(judged({}, champion=True), "better").figures
-    assert found == {"metric": "micro_recall", "value": 0.6, "n": 1000, "champion": 0.5, "bar": 0.51}
+    assert found["metric"] == "micro_recall"
+    numbers = {key: value for key, value in found.items() if key != "metric"}
+    difference = {"difference": 0.1, "low": 0.1, "high": 0.1, "bar": 0.01}
+    assert numbers == pytest.approx({"value": 0.6, "n": 1000, "champion": 0.5} | difference)
     assert rule(judged({}, champion=False), "better").figures["bar"] == 0.3
 
 
@@ -286,6 +289,34 @@ def test_the_metric_of_the_rules_chooses_and_judges_while_stores_stay_micro() ->
     assert failed(decision) == ["forward"]
     assert rule(decision, "better").figures["value"] == 0.35
     assert rule(decision, "locales").figures["value"] == 0.5
+
+
+@pytest.mark.parametrize(("standard_error", "expected"), [(0.04, []), (0.05, ["better"])])
+def test_a_candidate_that_may_be_better_by_chance_is_refused(standard_error: float, expected: list[str]) -> None:
+    values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
+    noisy = tuple(
+        one if one.split == "forward" else two
+        for one, two in zip(differences_of(values), differences_of(values, standard_error), strict=True)
+    )
+    decision = decide(Evidence(rows_of(values), noisy, trained("unified_aware"), CHAMPION), RULES)
+    assert failed(decision) == expected
+
+
+def test_a_store_that_is_too_small_to_tell_does_not_refuse_and_is_named() -> None:
+    values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5) | at("sv-SE", "test", 0.44)
+    noisy = tuple(replace(one, standard_error=0.05) if one.locale == "sv-SE" else one for one in differences_of(values))
+    decision = decide(Evidence(rows_of(values), noisy, trained("unified_aware"), CHAMPION), RULES)
+    assert failed(decision) == []
+    assert rule(decision, "locales").figures["worst_locale"] == "sv-SE"
+    assert rule(decision, "locales").figures["shown_not_worse"] == "de-DE"
+
+
+def test_a_difference_that_the_summary_lacks_fails_its_rule() -> None:
+    values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
+    for locale, split, name in (("all", "test", "better"), ("sv-SE", "test", "locales"), ("all", "forward", "forward")):
+        kept = tuple(one for one in differences_of(values) if (one.locale, one.split) != (locale, split))
+        decision = decide(Evidence(rows_of(values), kept, trained("unified_aware"), CHAMPION), RULES)
+        assert failed(decision) == [name]
 
 
 def test_a_figure_given_twice_is_refused() -> None:

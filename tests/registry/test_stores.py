@@ -1,4 +1,4 @@
-"""Stores beside the champion: who is shown to be worse, who is shown not to be, and how seldom that is a false alarm."""
+"""Stores beside the champion: who is shown to be worse, who not to be, and how seldom that is a false alarm."""
 
 import numpy as np
 

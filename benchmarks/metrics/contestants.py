@@ -1,0 +1,164 @@
+"""The contestants, one process each: each prints seconds, memory and some types' figures as JSON.
+
+Run as `python -m benchmarks.metrics.contestants NAME SCALE FILE`, by `benchmarks.metrics`.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.metrics.scores import Scale, read_scores, true_pairs
+
+PRECISION = 0.8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a contestant did.
+
+    Attributes:
+        types: types that it computed the curves of.
+        seconds: for these types, reading the scores left out where it reads only columns.
+        megabytes: most resident memory above that before the first score was read.
+        figures: per sampled type average precision and recall at precision 0.8.
+    """
+
+    types: int
+    seconds: float
+    megabytes: float
+    figures: dict[int, tuple[float, float]]
+
+
+def sampled_types(scale: Scale, count: int) -> list[int]:
+    """Frequent and rare types alike."""
+    return [int(index) for index in np.linspace(0, scale.types - 1, count)]
+
+
+class Blocks:
+    """The blocks of the file, as the package takes them."""
+
+    def __init__(self, scale: Scale, file: Path) -> None:
+        self._scale, self._file = scale, file
+
+    def __iter__(self) -> Iterator[object]:
+        from q2pt_tasks.metrics.scored import Scored
+
+        types = tuple(str(index) for index in range(self._scale.types))
+        for block, scores in read_scores(self._scale, self._file):
+            targets = np.zeros(scores.shape, dtype=np.bool_)
+            targets[true_pairs(self._scale, block)] = True
+            locale, weights = np.zeros(len(block), dtype=np.intp), np.ones(len(block))
+            yield Scored(types, ("en-GB",), locale, scores, targets, weights)
+
+
+def curves(scale: Scale, file: Path) -> Outcome:
+    """Ours: the exact curve of every type."""
+    from q2pt_tasks.metrics.curves import Wanted, count_curves
+    from q2pt_tasks.metrics.positives import find_positives
+
+    before = _resident()
+    start = time.perf_counter()
+    blocks = Blocks(scale, file)
+    wanted = Wanted(np.ones(scale.types, np.bool_), np.zeros(1, np.bool_), np.zeros((1, scale.types), np.bool_))
+    found = count_curves(find_positives(blocks), blocks, wanted)  # type: ignore[arg-type]
+    figures = [
+        (found.types[index].average_precision(), found.types[index].recall_at(PRECISION))
+        for index in range(scale.types)
+    ]
+    seconds = time.perf_counter() - start
+    return Outcome(scale.types, seconds, _peak() - before, dict(enumerate(figures)))
+
+
+def everything(scale: Scale, file: Path) -> Outcome:
+    """Ours: all that `evaluate` says of a split, at thresholds that are given."""
+    from q2pt_tasks.metrics.measurements import measure
+    from q2pt_tasks.metrics.thresholds import Thresholds
+
+    before = _resident()
+    start = time.perf_counter()
+    measure(Blocks(scale, file), Thresholds({}, {}, 0.5), PRECISION, min_support=10)  # type: ignore[arg-type]
+    return Outcome(scale.types, time.perf_counter() - start, _peak() - before, {})
+
+
+def scikit_learn(scale: Scale, file: Path) -> Outcome:
+    """`precision_recall_curve` of some types, one after the other, all their scores in memory."""
+    from sklearn.metrics import auc, precision_recall_curve  # noqa: F401
+
+    types, scores, targets = _columns(scale, file, 40)
+    before = _resident()
+    figures = {}
+    start = time.perf_counter()
+    for place, index in enumerate(types):
+        precisions, recalls, _ = precision_recall_curve(targets[place], scores[place])
+        figures[index] = (
+            float(-np.sum(np.diff(recalls) * precisions[:-1])),
+            float(max(recalls[:-1][precisions[:-1] >= PRECISION], default=0.0)),
+        )
+    return Outcome(len(types), time.perf_counter() - start, _peak() - before, figures)
+
+
+def torchmetrics(scale: Scale, file: Path) -> Outcome:
+    """`MultilabelPrecisionRecallCurve` without binning, of some types: it keeps all their scores and sorts them."""
+    import torch
+    from torchmetrics.classification import MultilabelPrecisionRecallCurve
+
+    types, scores, targets = _columns(scale, file, 20)
+    before = _resident()
+    start = time.perf_counter()
+    metric = MultilabelPrecisionRecallCurve(num_labels=len(types), thresholds=None)
+    for rows in range(0, scale.queries, scale.rows):
+        step = slice(rows, rows + scale.rows)
+        metric.update(torch.from_numpy(scores[:, step].T.copy()), torch.from_numpy(targets[:, step].T.astype(np.int64)))
+    precisions, recalls, _ = metric.compute()
+    figures = {}
+    for index, precision, recall in zip(types, precisions, recalls, strict=True):
+        reached = recall[:-1][precision[:-1] >= PRECISION]
+        figures[index] = (
+            float(-((recall[1:] - recall[:-1]).double() * precision[:-1].double()).sum()),
+            float(reached.max()) if len(reached) else 0.0,
+        )
+    return Outcome(len(types), time.perf_counter() - start, _peak() - before, figures)
+
+
+CONTESTANTS: dict[str, Callable[[Scale, Path], Outcome]] = {
+    "curves": curves,
+    "everything": everything,
+    "scikit_learn": scikit_learn,
+    "torchmetrics": torchmetrics,
+}
+
+
+def _columns(scale: Scale, file: Path, count: int) -> tuple[list[int], NDArray[np.float32], NDArray[np.bool_]]:
+    types = sampled_types(scale, count)
+    scores = np.empty((count, scale.queries), dtype=np.float32)
+    targets = np.zeros((count, scale.queries), dtype=np.bool_)
+    place = np.full(scale.types, -1)
+    place[types] = np.arange(count)
+    for block, some in read_scores(scale, file):
+        scores[:, block.start : block.stop] = some[:, types].T
+        rows, own = true_pairs(scale, block)
+        kept = place[own] >= 0
+        targets[place[own][kept], block.start + rows[kept]] = True
+    return types, scores, targets
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+if __name__ == "__main__":
+    name, scale, file = sys.argv[1:]
+    outcome = CONTESTANTS[name](Scale(**json.loads(scale)), Path(file))
+    sys.stdout.write(json.dumps(asdict(outcome)))
