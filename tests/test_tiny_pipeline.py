@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.splits import HISTORY_SPLITS
 from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.metrics.thresholds import Thresholds
 from q2pt_tasks.model.champion import ChampionError, hash_folder
 from q2pt_tasks.model.checkpoint import load_checkpoint
 from q2pt_tasks.model.metadata import CheckpointError, load_metadata
@@ -126,6 +127,17 @@ def test_predictions_are_above_the_stored_thresholds_and_best_first(finished: La
         assert scores == sorted(scores, reverse=True)
 
 
+def test_a_prediction_is_every_type_whose_score_reaches_the_checkpoints_threshold(finished: Layout) -> None:
+    folder = finished.unified_model("unified_aware")
+    predictor, metadata = Predictor.load(folder), load_metadata(folder)
+    queries = pq.ParquetFile(finished.split("en-US", "test")).read()["query"].to_pylist()
+    limits = Thresholds.from_dict(dict(metadata.thresholds)).for_locale("en-US", metadata.product_types)
+    scores = predictor.scores(queries, "en-US")
+    for prediction, own in zip(predictor.predict(queries, "en-US"), scores, strict=True):
+        expected = {metadata.product_types[index] for index in np.flatnonzero(own >= limits)}
+        assert {name for name, _ in prediction.product_types} == expected
+
+
 @pytest.mark.parametrize("query", ["", " ", "\u200f", "👟👟", "a" * 100_000, "\x00", "日本語の検索", "<script>"])
 def test_any_text_gets_scores_that_are_probabilities(finished: Layout, query: str) -> None:
     scores = Predictor.load(finished.unified_model("unified_aware")).scores([query], "en-US")
@@ -148,6 +160,25 @@ def test_the_summary_has_every_variant_baseline_and_split(finished: Layout) -> N
         "tfidf_unified",
     }
     assert {row["split"] for row in rows} == {"validation", "test", "forward", "forward_seen", "forward_unseen"}
+
+
+def test_figures_and_differences_have_intervals_and_scores_a_reliability(finished: Layout) -> None:
+    summary = json.loads(finished.summary.read_text())
+    key = ("split", "locale", "metric")
+    values = {(row["variant"], *(row[name] for name in key)): row["value"] for row in summary["rows"]}
+    intervals = {(one["variant"], *(one[name] for name in key)): one for one in summary["intervals"]}
+    for variant in ("non_unified", "unified_agnostic", "unified_aware", "tfidf_unified"):
+        for locale in ("all", *LOCALES):
+            figure = (variant, "test", locale, "micro_recall")
+            assert intervals[figure]["low"] <= values[figure] <= intervals[figure]["high"]
+    pairs = [(one["variant"], one["against"]) for one in summary["differences"] if one["locale"] == "all"]
+    assert len(set(pairs)) == 6 * 5 / 2
+    for one in summary["differences"]:
+        own, other = (values[who, *(one[name] for name in key)] for who in (one["variant"], one["against"]))
+        assert one["value"] == pytest.approx(own - other)
+    calibrated = {one["variant"]: one for one in summary["calibration"]}
+    assert set(calibrated) == {"non_unified", "unified_agnostic", "unified_aware"}
+    assert 0 < calibrated["unified_aware"]["best"]["expected_error"] < 1
 
 
 def test_the_decision_and_the_page_are_written(finished: Layout) -> None:
@@ -227,7 +258,16 @@ def test_a_champion_is_scored_beside_the_candidates_and_an_equal_one_is_not_repl
     decision = json.loads(layout.decision.read_text())
     assert decision["champion"]["version"] == "v1"
     rules = {rule["name"]: rule["passed"] for rule in decision["rules"]}
-    assert rules["better"] == (_value(layout, decision["candidate"]) >= _value(layout, "champion") + 0.005)
+    differences = json.loads(layout.summary.read_text())["differences"]
+    (found,) = (
+        one
+        for one in differences
+        if (one["variant"], one["against"]) == (decision["candidate"], "champion")
+        and (one["split"], one["locale"], one["metric"]) == ("test", "all", "micro_recall")
+    )
+    assert found["value"] == pytest.approx(_value(layout, decision["candidate"]) - _value(layout, "champion"))
+    assert rules["better"] == (found["low"] >= 0.005)
+    assert rules["better"] is False
 
 
 def test_a_champion_without_a_model_for_a_new_store_finds_nothing_there(finished: Layout, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def true_pairs(scale: Scale, block: range) -> tuple[NDArray[np.intp], NDArray[np
     random = np.random.default_rng((scale.seed, block.start))
     chances = 1 / np.arange(1, scale.types + 1) ** 0.8
     means = random.choice(scale.types, (len(block), 3), p=chances / chances.sum())
-    return np.nonzero(_indicators(means, random, scale.types))
+    rows, types = np.nonzero(_indicators(means, random, scale.types))
+    return rows, types
 
 
 def _indicators(means: NDArray[np.intp], random: np.random.Generator, types: int) -> NDArray[np.bool_]:

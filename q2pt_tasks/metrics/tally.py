@@ -106,11 +106,11 @@ class _Buckets:
         return reached, np.flatnonzero(self._crowded[found])
 
     def _find(self, keys: NDArray[np.signedinteger[Any]]) -> NDArray[np.intp]:
-        found = np.clip(keys, self._lowest, self._highest)
+        found: NDArray[np.signedinteger[Any]] = np.clip(keys, self._lowest, self._highest)
         # Shifted first: the distance of two keys may be larger than the largest key.
         found >>= self._shift
         found -= self._first - 1
-        return found.astype(np.intp)
+        return np.asarray(found, dtype=np.intp)
 
 
 def _bits(values: AnyFloats) -> NDArray[np.signedinteger[Any]]:
