@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     taxonomy.add_argument("--encoder", help="name or directory of an encoder; that of params.yaml where not given")
     seeds = studies.add_parser("synthetic_seeds", help="small stores and words that differ by store, over seeds")
     seeds.add_argument("--seeds", type=int, nargs="+", required=True)
+    noise = studies.add_parser("training_noise", help="what another seed of training alone changes")
+    noise.add_argument("--seeds", type=int, nargs="+", required=True)
     _add_predict(commands.add_parser("predict", help="ask a model: files of queries, or single ones"))
     for stage in STAGE_SECTIONS:
         command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")

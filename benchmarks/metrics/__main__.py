@@ -37,7 +37,7 @@ def main() -> None:
     pythons = {name: asked.peers if name == "torchmetrics" else sys.executable for name in MEANINGS}
     found = {name: _run(python, name, scale) for name, python in pythons.items()}
     SCORES.unlink()
-    PAGE.write_text(_page(scale, found), encoding="utf-8")
+    PAGE.write_text(build_page(scale, found), encoding="utf-8")
 
 
 def _run(python: str, name: str, scale: Scale) -> dict[str, Any]:
@@ -48,7 +48,8 @@ def _run(python: str, name: str, scale: Scale) -> dict[str, Any]:
     return found
 
 
-def _page(scale: Scale, found: dict[str, dict[str, Any]]) -> str:
+def build_page(scale: Scale, found: dict[str, dict[str, Any]]) -> str:
+    """The page of results, in Markdown."""
     ours = found["curves"]["seconds"]
     rows = []
     for name, one in found.items():
