@@ -56,7 +56,7 @@ def read_figures(layout: Layout) -> dict[tuple[str, str], float]:
         {split: {name: pq.ParquetFile(layout.split(name, split)).read() for name in locales} for split in SPLITS},
         locales,
     )
-    figures = {}
+    figures: dict[tuple[str, str], float] = {}
     for variant in read_section(layout.params, "variants", Variants):
         folder = layout.unified_model(variant)
         scorer = CheckpointScorer(lambda _, folder=folder: folder, truth.types)  # type: ignore[misc]
