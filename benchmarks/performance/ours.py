@@ -3,7 +3,7 @@
 The only file here that knows how they are called, but for the stages' commands in `stages.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import torch
 from benchmarks.performance.arithmetic import read_encoder_sizes, training_operations
 from benchmarks.performance.asking import ask_at_once, ask_singly
 from benchmarks.performance.clock import StepClock
-from benchmarks.performance.rows import Rows, draw, load_rows
+from benchmarks.performance.rows import Ints, Rows, draw, load_rows
 from benchmarks.performance.tasks import (
     Asking,
     Graded,
@@ -32,12 +32,15 @@ from q2pt_tasks.model.build import build_network, load_network
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.examples import Examples, Packed
 from q2pt_tasks.model.inference import score
+from q2pt_tasks.model.int8 import quantise
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.metadata import load_metadata
 from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.objectives import OBJECTIVES
+from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.prediction import Predictor
+from q2pt_tasks.model.quick_prediction import QuickPredictor
 from q2pt_tasks.model.recipe import ObjectiveName, Recipe
 from q2pt_tasks.model.resume import Resume
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
@@ -170,8 +173,8 @@ def predict(task: Asking) -> Timed:
 
 
 def ask_one_by_one(task: Asking) -> Timed:
-    """One call per query."""
-    predictor = Predictor.load(Path(task.model))
+    """One call per query, as a service answers."""
+    predictor = QuickPredictor.load(Path(task.model))
     return ask_singly(task, lambda text: predictor.predict([text], LOCALE))
 
 
@@ -185,9 +188,21 @@ def grade_fastest(task: Grading) -> Graded:
     return _grade(task, detect_hardware())
 
 
+def grade_quick(task: Grading) -> Graded:
+    """Grades the scores of queries that are answered one by one."""
+    network = load_network(Path(task.model))
+    assert isinstance(network, PackedNetwork)  # noqa: S101 - of the benchmark's own checkpoints
+    quantise(network)
+    return _graded(task, lambda rows: _scored(network, rows, [np.array([row]) for row in range(len(rows))], FP32))
+
+
 def _grade(task: Grading, hardware: Hardware) -> Graded:
     network = load_network(Path(task.model))
-    validation, test = (_scored(network, load_rows(Path(file)), hardware) for file in (task.validation, task.test))
+    return _graded(task, lambda rows: _scored(network, rows, [np.arange(len(rows))], hardware))
+
+
+def _graded(task: Grading, scored: Callable[[Rows], Scored]) -> Graded:
+    validation, test = (scored(load_rows(Path(file))) for file in (task.validation, task.test))
     figures = measure([test], choose_thresholds([validation], PRECISION), PRECISION, task.min_support).measurements
     found = {figure.metric: figure for figure in figures if figure.locale == ALL_LOCALES}
     return Graded(
@@ -196,8 +211,10 @@ def _grade(task: Grading, hardware: Hardware) -> Graded:
     )
 
 
-def _scored(network: Network, rows: Rows, hardware: Hardware) -> Scored:
-    scores = score(network, OBJECTIVES[OBJECTIVE], Packed(rows.tokens.values, rows.tokens.starts), hardware)
+def _scored(network: Network, rows: Rows, together: Sequence[Ints], hardware: Hardware) -> Scored:
+    """What the network says of all rows, those of each part of `together` computed at once."""
+    tokens = Packed(rows.tokens.values, rows.tokens.starts)
+    scores = np.concatenate([score(network, OBJECTIVES[OBJECTIVE], tokens.select(part), hardware) for part in together])
     targets = np.stack([rows.targets(index) > 0 for index in range(len(rows))])
     locales = tuple(str(locale) for locale in range(int(rows.locales.max()) + 1))
     return Scored(network.product_types, locales, rows.locales, scores, targets, np.ones(len(rows)))
@@ -211,5 +228,6 @@ if __name__ == "__main__":
             "ask_singly": (Asking, ask_one_by_one),
             "grade": (Grading, grade),
             "grade_fastest": (Grading, grade_fastest),
+            "grade_quick": (Grading, grade_quick),
         }
     )

@@ -28,6 +28,7 @@ PRODUCTS = "matrix products"
 PER_LOCALE, UNIFIED = "per locale", "unified"
 IMPORTS = "imports"
 OURS_GRADED, TUNED_GRADED, FASTEST_GRADED = "ours graded", "tuned graded", "ours graded as it predicts"
+QUICK_GRADED = "ours graded as it answers one query"
 
 
 def group_name(kind: str, model: str) -> str:
@@ -129,6 +130,7 @@ class Plan:
             _own(OURS_GRADED, "grade", self._grading(OURS), 5),
             _own(TUNED_GRADED, "grade", self._grading(TUNED), 5),
             _own(FASTEST_GRADED, "grade_fastest", self._grading(OURS), 5),
+            _own(QUICK_GRADED, "grade_quick", self._grading(OURS), 10),
         ]
 
     def _graded_training(self, contestant: str) -> Training:

@@ -1,6 +1,6 @@
-"""Matrix products in whole numbers of 8 bits: what a query alone costs is the reading of weights, here a quarter of fp32.
+"""Matrix products in whole numbers of 8 bits: one query costs what reading weights costs.
 
-PyTorch 2.13 says that tensors of whole numbers will leave it; its products of them are the fastest that it has on a CPU.
+PyTorch 2.13 says that tensors of whole numbers will leave it; nothing else that it has is as fast for one query.
 """
 
 import warnings
