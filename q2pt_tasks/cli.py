@@ -5,11 +5,13 @@ import importlib
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import STAGE_SECTIONS
+from q2pt_tasks.studies.catalogue import CATALOGUE, ENCODER, OWN_LOG, SEEDS, TAXONOMY, listing
+from q2pt_tasks.studies.study import Options
 
 # A target of a matrix stage, by the stage's name.
 _TARGETS = {"train_unified": "variant", "train_non_unified": "locale"}
@@ -53,22 +55,35 @@ def _parser() -> argparse.ArgumentParser:
     plain.add_argument("--model", type=Path, required=True, help="such as models/non_unified/en-GB")
     plain.add_argument("--output", type=Path, required=True, help="the new directory")
     plain.add_argument("--encoder", type=Path, help="directory of its encoder; looked for above the model by default")
-    studies = commands.add_parser(
-        "study", help="a question, its pipeline and its page in docs/results/"
-    ).add_subparsers(dest="study", required=True, metavar="NAME")
-    taxonomy = studies.add_parser("google_taxonomy", help="real text: does sharing lift small stores?")
-    taxonomy.add_argument("--taxonomy", help="directory with Google's files; downloaded where not given")
-    taxonomy.add_argument("--encoder", help="name or directory of an encoder; that of params.yaml where not given")
-    seeds = studies.add_parser("synthetic_seeds", help="small stores and words that differ by store, over seeds")
-    seeds.add_argument("--seeds", type=int, nargs="+", required=True)
-    noise = studies.add_parser("training_noise", help="what another seed of training alone changes")
-    noise.add_argument("--seeds", type=int, nargs="+", required=True)
+    _add_studies(commands.add_parser("study", help="a question, its pipelines and its page; without a name: the list"))
     _add_predict(commands.add_parser("predict", help="ask a model: files of queries, or single ones"))
     for stage in STAGE_SECTIONS:
         command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")
         if target := _TARGETS.get(stage):
             command.add_argument(f"--{target}", required=True)
     return parser
+
+
+def _add_studies(command: argparse.ArgumentParser) -> None:
+    studies = command.add_subparsers(dest="study", metavar="NAME")
+    for entry in CATALOGUE:
+        parser = studies.add_parser(entry.name, help=entry.question)
+        for option in entry.options:
+            _STUDY_OPTIONS[option](parser)
+
+
+_STUDY_OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], object]] = {
+    TAXONOMY: lambda parser: parser.add_argument(
+        "--taxonomy", type=Path, help="directory with Google's files; downloaded where not given"
+    ),
+    ENCODER: lambda parser: parser.add_argument(
+        "--encoder", help="name or directory of an encoder; that of params.yaml where not given"
+    ),
+    SEEDS: lambda parser: parser.add_argument("--seeds", type=int, nargs="+", default=(), help="of the trainings"),
+    OWN_LOG: lambda parser: parser.add_argument(
+        "--own-log", action="store_true", help="ask the log that params.yaml names; the page stays in build/"
+    ),
+}
 
 
 def _add_predict(command: argparse.ArgumentParser) -> None:
@@ -124,11 +139,18 @@ def _predict(options: argparse.Namespace) -> object:
 
 
 def _study(options: argparse.Namespace) -> object:
-    study = importlib.import_module(f"q2pt_tasks.studies.{options.study}").study
-    root = Path.cwd()
-    if options.study == "google_taxonomy":
-        return study(root, options.taxonomy, options.encoder)
-    return study(root, options.seeds)
+    root, name = Path.cwd(), options.study
+    if name is None:
+        return listing()
+    if name == "google_taxonomy":
+        study = importlib.import_module("q2pt_tasks.studies.google_taxonomy").study
+        return study(root, None if options.taxonomy is None else str(options.taxonomy), options.encoder)
+    if name == "synthetic_seeds":
+        return importlib.import_module("q2pt_tasks.studies.synthetic_seeds").study(root, options.seeds or (1, 2, 3))
+    runner = importlib.import_module("q2pt_tasks.studies.runner")
+    said = {key: value for key, value in vars(options).items() if key in ("taxonomy", "encoder", "own_log")}
+    asked = Options(**said, seeds=tuple(getattr(options, "seeds", ())))
+    return runner.run_study(root, name, asked)
 
 
 def _summary(layout: Layout) -> str:

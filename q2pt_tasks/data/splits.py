@@ -5,8 +5,9 @@ locales falls on the same side: else a unified model would be tested on what it 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -46,20 +47,53 @@ class SplitRules:
         return "validation" if position < self.test + self.validation else "train"
 
 
-def divide(history: pa.Table, rules: SplitRules, keep_share: float) -> dict[str, pa.Table]:
+@dataclass(frozen=True)
+class Sample:
+    """How much of a locale's training and validation queries stays: a stable sample, and a larger one contains it.
+
+    Attributes:
+        share: of them, above 0 to 1.
+        most: of what is left then, so many at most; None for all.
+    """
+
+    share: float = 1.0
+    most: int | None = None
+
+
+def divide(history: pa.Table, rules: SplitRules, sample: Sample) -> dict[str, pa.Table]:
     """One locale's labelled queries as `train`, `validation` and `test`.
 
-    Of training and validation a stable sample of `keep_share` stays (a larger share contains every smaller one);
-    the test set is never thinned.
+    Of training and validation `sample` stays; the test set is never thinned.
     """
     queries = history["query"].to_pylist()
     sides = np.array([rules.side(query) for query in queries], dtype=object)
-    kept = np.array([query_position(query, f"{rules.salt}/keep") < keep_share for query in queries], dtype=bool)
-    kept |= sides == "test"
+    positions = np.array([query_position(query, f"{rules.salt}/keep") for query in queries])
+    kept = sides == "test"
+    others = np.flatnonzero((positions < sample.share) & ~kept)
+    kept[others[np.argsort(positions[others], kind="stable")][: sample.most]] = True
     return {
         split: with_seen(history.filter(pa.array((sides == split) & kept)), seen=split == "train")
         for split in HISTORY_SPLITS
     }
+
+
+def flip_labels(train: pa.Table, share: float, salt: str) -> pa.Table:
+    """One locale's training queries, of which a stable sample of `share` means another product type than it should.
+
+    The wrong type is drawn evenly among those of the locale's other training queries.
+    """
+    if not share:
+        return train
+    types = sorted(set(pc.list_flatten(train["product_types"]).to_pylist()))
+    return pa.Table.from_pylist([_flipped(row, share, salt, types) for row in train.to_pylist()], schema=train.schema)
+
+
+def _flipped(row: dict[str, Any], share: float, salt: str, types: Sequence[str]) -> dict[str, Any]:
+    others = [name for name in types if name not in row["product_types"]]
+    if not others or query_position(row["query"], f"{salt}/flip") >= share:
+        return row
+    wrong = others[int(query_position(row["query"], f"{salt}/wrong") * len(others))]
+    return {**row, "product_types": [wrong], "shares": [1.0]}
 
 
 def with_seen(rows: pa.Table, *, seen: bool) -> pa.Table:

@@ -50,7 +50,7 @@ class CurvePoint:
 def recall_bars(scores: Scores, variants: Sequence[str], locales: Sequence[str], precision: float) -> Markup:
     """Micro recall on test: a group of bars per locale, a bar per variant; a dash where recall is not defined."""
     panels = [locales[start : start + LOCALES_PER_PANEL] for start in range(0, len(locales), LOCALES_PER_PANEL)]
-    figure, all_axes = _figure(max(1, len(panels)), height=2.5)
+    figure, all_axes = empty_figure(max(1, len(panels)), height=2.5)
     for axes, panel in zip(all_axes, panels, strict=False):
         for place, variant in enumerate(variants):
             _bars(axes, [scores.value(variant, "micro_recall", locale) for locale in panel], variant, place, variants)
@@ -58,7 +58,7 @@ def recall_bars(scores: Scores, variants: Sequence[str], locales: Sequence[str],
         # The last panel may have fewer locales: its bars keep the width of the others.
         axes.set(xlim=(-0.6, max(map(len, panels)) - 0.4), ylim=(0, 1), ylabel="micro recall")
         axes.grid(visible=False, axis="x")
-    return _svg(figure, all_axes[0], f"Micro recall at precision {precision:g} by locale and variant")
+    return as_svg(figure, all_axes[0], f"Micro recall at precision {precision:g} by locale and variant")
 
 
 @mpl.rc_context(RULES)
@@ -68,7 +68,7 @@ def recall_by_training_rows(stores: Iterable[StoreRecall], precision: float) -> 
     A locale without training rows has no place on the logarithmic axis and is left out.
     """
     shown = [store for store in stores if store.training_rows > 0 and store.micro_recall is not None]
-    figure, (axes,) = _figure(1, height=4.0)
+    figure, (axes,) = empty_figure(1, height=4.0)
     for variant in in_order(store.variant for store in shown):
         points = sorted((s.training_rows, s.micro_recall or 0.0) for s in shown if s.variant == variant)
         axes.plot(*zip(*points, strict=True), linewidth=0.6, markersize=5, **_line(variant))
@@ -77,23 +77,23 @@ def recall_by_training_rows(stores: Iterable[StoreRecall], precision: float) -> 
     axes.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
     axes.xaxis.set_minor_locator(LogLocator(subs=()))
     axes.set(ylim=(-0.02, 1.02), xlabel="training rows of the locale (logarithmic)", ylabel="micro recall")
-    return _svg(figure, axes, f"Micro recall at precision {precision:g} against the locale's training rows")
+    return as_svg(figure, axes, f"Micro recall at precision {precision:g} against the locale's training rows")
 
 
 @mpl.rc_context(RULES)
 def precision_recall_curves(points: Iterable[CurvePoint], precision: float) -> Markup:
     """Precision against recall on test, all locales together, with the precision that the figures are read at."""
     points = tuple(points)
-    figure, (axes,) = _figure(1, height=4.0)
+    figure, (axes,) = empty_figure(1, height=4.0)
     axes.axhline(precision, color="black", linewidth=1.2, linestyle=(0, (1, 2)), label=f"precision {precision:g}")
     for variant in in_order(point.variant for point in points):
         curve = sorted(((p.recall, p.precision) for p in points if p.variant == variant), key=lambda p: (p[0], -p[1]))
         axes.plot(*zip(*curve, strict=True), linewidth=1.3, markersize=5, markevery=0.12, **_line(variant))
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
-    return _svg(figure, axes, "Precision-recall curves on test, all locales")
+    return as_svg(figure, axes, "Precision-recall curves on test, all locales")
 
 
-def _figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:
+def empty_figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:
     """A figure of `panels` rows, each `height` inches high, without the global state of pyplot."""
     figure = Figure(figsize=(WIDTH, height * panels + 0.6), layout="constrained")
     return figure, list(figure.subplots(panels, 1, squeeze=False)[:, 0])
@@ -128,7 +128,7 @@ def _line(variant: str) -> dict[str, Any]:
     return {"label": variant, "color": COLOURS[style], "marker": MARKERS[style], "linestyle": LINES[style]}
 
 
-def _svg(figure: Figure, axes: Axes, title: str) -> Markup:
+def as_svg(figure: Figure, axes: Axes, title: str) -> Markup:
     """`figure` as an SVG element for use inside HTML, with the legend of `axes` above the plots."""
     # The salt differs by plot, since the ids of all plots share one page.
     with mpl.rc_context({"svg.hashsalt": title}):

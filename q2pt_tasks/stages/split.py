@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
 from q2pt_tasks.data.schema import Locale, Locales
-from q2pt_tasks.data.splits import SplitRules, check_no_leak, divide, label_space, mark_seen
+from q2pt_tasks.data.splits import Sample, SplitRules, check_no_leak, divide, flip_labels, label_space, mark_seen
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.params import ParamsError, Section, read_section
@@ -26,6 +26,8 @@ class SplitParams(Section):
     test: Annotated[float, Field(gt=0, lt=1)]
     min_train_queries: Annotated[int, Field(ge=1)]
     keep_share: dict[Locale, Annotated[float, Field(gt=0, le=1)]]
+    keep_queries: dict[Locale, Annotated[int, Field(ge=0)]]
+    flip_labels: Annotated[float, Field(ge=0, lt=1)]
 
     @model_validator(mode="after")
     def _leave_some_for_training(self) -> "SplitParams":
@@ -37,6 +39,9 @@ class SplitParams(Section):
 
     def rules(self) -> SplitRules:
         return SplitRules(self.salt, self.validation, self.test)
+
+    def sample(self, locale: str) -> Sample:
+        return Sample(self.keep_share.get(locale, 1.0), self.keep_queries.get(locale))
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,11 @@ def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitRep
 
     Raises:
         SplitLeakError: a query would stand on both sides of a split.
-        ParamsError: `keep_share` names a locale that the shop does not have.
+        ParamsError: `keep_share` or `keep_queries` names a locale that the shop does not have.
     """
-    if strangers := set(params.keep_share) - set(locales):
-        raise ParamsError(f"split.keep_share names {sorted(strangers)}, not among locales {list(locales)}")
+    for key, named in (("keep_share", params.keep_share), ("keep_queries", params.keep_queries)):
+        if strangers := set(named) - set(locales):
+            raise ParamsError(f"split.{key} names {sorted(strangers)}, not among locales {list(locales)}")
     splits = {locale: _divide_locale(layout, params, locale) for locale in locales}
     check_no_leak(splits)
     shutil.rmtree(layout.splits, ignore_errors=True)
@@ -83,7 +89,8 @@ def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitRep
 
 
 def _divide_locale(layout: Layout, params: SplitParams, locale: str) -> dict[str, pa.Table]:
-    tables = divide(_labeled(layout, "history", locale), params.rules(), params.keep_share.get(locale, 1.0))
+    tables = divide(_labeled(layout, "history", locale), params.rules(), params.sample(locale))
+    tables["train"] = flip_labels(tables["train"], params.flip_labels, params.salt)
     return {**tables, "forward": mark_seen(_labeled(layout, "forward", locale), tables["train"])}
 
 

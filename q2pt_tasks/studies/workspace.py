@@ -37,7 +37,23 @@ class Workspace:
         Raises:
             StudyError: a stage failed; its own words are on standard error.
         """
+        self.resolve()
+        self.reproduce(targets)
+
+    def resolve(self) -> None:
+        """Writes down what lies outside the copy: the source, and the encoder.
+
+        Raises:
+            StudyError: the params are wrong, or something cannot be reached.
+        """
         self._call("q2pt_tasks", "resolve")
+
+    def reproduce(self, targets: Sequence[str]) -> None:
+        """Runs the stages that `targets` need, or all, where their results are not in DVC's cache.
+
+        Raises:
+            StudyError: a stage failed.
+        """
         self._call("dvc", "repro", *targets)
 
     def _call(self, module: str, *arguments: str) -> None:

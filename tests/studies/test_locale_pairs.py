@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.sources.synthetic.source import PlantedQuery
+from q2pt_tasks.studies.divergence import KINDS, Divergence, Meaning
+from q2pt_tasks.studies.locale_pairs import SHOWN, VARIANTS, farthest, measure, page, planted_pairs
+from q2pt_tasks.studies.study import Figures, Run
+
+
+@pytest.fixture(scope="module")
+def figures(finished: Layout) -> Figures:
+    found: Figures = json.loads(json.dumps(measure(Run("all", {}), finished)))
+    return found
+
+
+def test_planted_words_are_found_and_the_variant_that_is_told_the_store_knows_most_of_them(figures: Figures) -> None:
+    planted = figures["planted"]
+    judged, _, dialect = planted["rankings"].values()
+    assert judged["found"] > 0.8 * judged["true"]
+    assert judged["average_precision"] > 0.5
+    assert dialect["average_precision"] > 0.5
+    knows = planted["knows"]
+    assert knows["unified_agnostic"] == 0
+    assert knows["unified_aware"] > 0
+
+
+def test_a_divergence_is_shown_with_what_each_variant_predicts(figures: Figures) -> None:
+    first = figures["shown"][0]
+    assert first["means"][0] != first["means"][1]
+    assert first["kind"] in KINDS
+    assert set(first["predicted"]) == set(VARIANTS)
+    assert len(set(first["predicted"]["unified_agnostic"])) == 1
+
+
+def test_the_page_tells_kinds_ranking_and_conclusion(figures: Figures) -> None:
+    told = page({"all": figures})
+    assert list(told.sections) == ["Against what was planted", "What kinds", "The farthest apart"]
+    assert figures["shown"][0]["query"] in told.sections["The farthest apart"]
+    assert "planted ones" in told.conclusion[1]
+    assert told.plot.startswith("<svg")
+
+
+def test_a_log_of_ones_own_has_nothing_planted(figures: Figures) -> None:
+    told = page({"all": {**figures, "planted": None}})
+    assert list(told.sections) == ["What kinds", "The farthest apart"]
+    assert len(told.conclusion) == 1
+
+
+def test_planted_pairs_are_those_of_other_meanings() -> None:
+    planted = [
+        PlantedQuery("Pants", "en-US", "TROUSERS"),
+        PlantedQuery("Pants", "en-GB", "UNDERPANTS"),
+        PlantedQuery("Pants", "en-AU", "TROUSERS"),
+    ]
+    assert planted_pairs(planted) == {("pants", ("en-GB", "en-US")), ("pants", ("en-AU", "en-GB"))}
+
+
+def test_a_query_is_shown_once_where_it_is_farthest_apart() -> None:
+    meanings = (Meaning({"A": 1.0}, 5), Meaning({"B": 1.0}, 5))
+    ranking = [
+        Divergence(query, locales, meanings, 0.5, kind)
+        for query, locales, kind in [
+            ("a", ("en-GB", "en-US"), "dialect"),
+            ("a", ("en-AU", "en-US"), "dialect"),
+            ("b", ("de-DE", "en-US"), "language"),
+            *((f"c{number}", ("en-GB", "en-US"), "dialect") for number in range(SHOWN)),
+        ]
+    ]
+    shown = farthest(ranking, "dialect")
+    assert len(shown) == SHOWN
+    assert [(one.query, one.locales) for one in shown[:2]] == [("a", ("en-GB", "en-US")), ("c0", ("en-GB", "en-US"))]
