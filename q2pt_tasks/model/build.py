@@ -1,10 +1,20 @@
 """Networks from params and from checkpoints: packed ones where the architecture is known here, else Hugging Face's."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from q2pt_tasks.model.encoder import EncoderParams
-from q2pt_tasks.model.families import Config, Shape, read_config, read_document, read_shape, scratch_config
+from q2pt_tasks.model.families import (
+    Config,
+    LayersError,
+    Shape,
+    keep_first_layers,
+    read_config,
+    read_document,
+    read_shape,
+    scratch_config,
+)
 from q2pt_tasks.model.network import Network, grow_words
 from q2pt_tasks.model.packed_network import LAYERS_ABOVE, PackedNetwork
 from q2pt_tasks.model.tokenizer import EncoderNotFoundError, QueryTokenizer, encoder_not_found
@@ -30,6 +40,7 @@ def build_network(
     Raises:
         EncoderNotFoundError: the encoder cannot be loaded.
         QueryTooLongError: it cannot read `encoder.max_tokens` tokens and a locale token.
+        LayersError: it has fewer layers than `encoder.keep_layers`.
     """
     types = tuple(product_types)
     if encoder.is_scratch:
@@ -84,15 +95,20 @@ def _scratch(
 
 def _pretrained(encoder: EncoderParams, folder: Path, product_types: tuple[str, ...], dropout: float) -> Network:
     try:
-        document = read_document(folder)
+        document = _kept(encoder, read_document(folder))
         shape = read_shape(document, dropout)
         if shape is None or not (folder / WEIGHTS).is_file():
+            if encoder.keep_layers:
+                raise LayersError(
+                    f"encoder.keep_layers is {encoder.keep_layers}, but {encoder.name} is none of BERT, DistilBERT and "
+                    "RoBERTa with its weights in one file: give null"
+                )
             from q2pt_tasks.model.transformers_network import fresh_model
 
             return fresh_model(folder, product_types, dropout)
         _check_length(encoder, shape)
         return _stored(Config(shape, product_types, document), folder, optional=LAYERS_ABOVE)
-    except QueryTooLongError:
+    except (QueryTooLongError, LayersError):
         raise
     except (OSError, ValueError) as error:
         raise EncoderNotFoundError(encoder_not_found(folder, error)) from error
@@ -101,6 +117,10 @@ def _pretrained(encoder: EncoderParams, folder: Path, product_types: tuple[str, 
 def _stored(config: Config, folder: Path, optional: Collection[str]) -> PackedNetwork:
     weights = read_weights(folder / WEIGHTS, config.shape, PackedNetwork.shapes(config), optional)
     return PackedNetwork.with_weights(config, weights)
+
+
+def _kept(encoder: EncoderParams, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return keep_first_layers(document, encoder.keep_layers) if encoder.keep_layers else document
 
 
 def _check_length(encoder: EncoderParams, shape: Shape) -> None:

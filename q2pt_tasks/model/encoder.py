@@ -34,6 +34,7 @@ class EncoderParams(Section):
     name: Annotated[str, Field(min_length=1)]
     revision: Annotated[str, Field(min_length=1)]
     max_tokens: Annotated[int, Field(ge=4, le=512)]
+    keep_layers: Annotated[int, Field(ge=1)] | None = None
     scratch: ScratchParams
 
     @property

@@ -21,6 +21,10 @@ HEAD_ACTIVATIONS: Mapping[Family, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
+class LayersError(ValueError):
+    """More layers shall be kept than an encoder has."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     """Sizes of an encoder.
@@ -70,6 +74,19 @@ def read_document(folder: Path) -> Mapping[str, Any]:
     """What the `config.json` in `folder` says."""
     document: Mapping[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     return document
+
+
+def keep_first_layers(document: Mapping[str, Any], layers: int) -> Mapping[str, Any]:
+    """The `config.json` of an encoder of the BERT family, of which only the first `layers` are left.
+
+    Raises:
+        LayersError: it has fewer, or says not how many.
+    """
+    key = next((key for key in ("n_layers", "num_hidden_layers") if key in document), None)
+    if key is None or layers > document[key]:
+        has = "does not say how many layers it has" if key is None else f"has {document[key]} layers"
+        raise LayersError(f"encoder.keep_layers is {layers}, but the encoder {has}: lower it, or give null")
+    return {**document, key: layers}
 
 
 def read_config(folder: Path) -> Config | None:

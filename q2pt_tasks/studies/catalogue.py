@@ -24,7 +24,13 @@ CATALOGUE = (
     Entry("google_taxonomy", "Real text: does sharing lift small stores?", (TAXONOMY, ENCODER)),
     Entry("synthetic_seeds", "Small stores, and words that differ by store: does it hold over seeds?", (SEEDS,)),
     Entry("locale_pairs", "Which queries mean other things in another store, and does a model know?", (OWN_LOG,)),
-    Entry("label_noise", "How much does wrong training labels cost?", (SEEDS,)),
+    Entry("label_noise", "How much do wrong training labels cost?", (SEEDS,)),
+    Entry("assortment", "Product types that a store does not sell: is it worth to mask them?", (SEEDS,)),
+    Entry("training_size", "How many queries of its own does a store need until sharing does not help?", (SEEDS,)),
+    Entry(
+        "cold_start", "A store that opens without a query: what does a unified model know of it?", (TAXONOMY, ENCODER)
+    ),
+    Entry("encoders", "How much of a pre-trained encoder is needed?", (TAXONOMY, ENCODER, SEEDS)),
 )
 
 

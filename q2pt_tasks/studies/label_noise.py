@@ -7,7 +7,7 @@ from q2pt_tasks.metrics.measurements import ALL_LOCALES
 from q2pt_tasks.model.scorers import Scorer
 from q2pt_tasks.model.variants import UNIFIED_VARIANTS
 from q2pt_tasks.studies.charts import Lines, line_chart
-from q2pt_tasks.studies.measuring import Examination
+from q2pt_tasks.studies.measuring import AVERAGE_PRECISION, RECALL, Examination, mean_at
 from q2pt_tasks.studies.pages import table
 from q2pt_tasks.studies.study import Figures, Options, Page, Run
 
@@ -38,13 +38,13 @@ def measure(run: Run, layout: Layout) -> Figures:
     truth = examination.truth
     scorers: dict[str, Scorer] = {variant: examination.scorer(variant) for variant in UNIFIED_VARIANTS}
     scorers[LINEAR] = TfidfUnified(truth.labeled("train"), truth.types)
-    figures = {name: examination.figures(scorer)[ALL_LOCALES] for name, scorer in scorers.items()}
-    return {"share": run.changes["split.flip_labels"], **figures}
+    figures = {name: examination.examine(scorer).figures()[ALL_LOCALES] for name, scorer in scorers.items()}
+    return {"level": run.changes["split.flip_labels"], **figures}
 
 
 def page(results: Mapping[str, Figures]) -> Page:
-    recall = {name: _means(results, name, "micro_recall") for name in EVERY}
-    precision = {name: _means(results, name, "micro_average_precision") for name in EVERY}
+    recall = {name: _means(results, name, RECALL) for name in EVERY}
+    precision = {name: _means(results, name, AVERAGE_PRECISION) for name in EVERY}
     title = "Micro recall at precision 0.8 against the share of wrong training labels"
     return Page(
         introduction=INTRODUCTION,
@@ -63,9 +63,9 @@ def page(results: Mapping[str, Figures]) -> Page:
 
 
 INTRODUCTION = (
-    "The synthetic log with the default params. A stable share of each store's training queries gets one wrong product "
-    "type, drawn evenly among the store's (`split.flip_labels`). Validation, where thresholds are chosen and training "
-    "is stopped, and test keep their labels. All stores together, mean over the seeds."
+    "The synthetic log with the default params. A stable share of each store's training queries gets one wrong "
+    "product type, drawn evenly among the store's (`split.flip_labels`). Validation, where thresholds are chosen "
+    "and training is stopped, and test keep their labels. All stores together, mean over the seeds."
 )
 LIMITS = (
     "Noise that is drawn evenly is kinder than clicks, which are wrong in the same way again and again.",
@@ -75,12 +75,7 @@ LIMITS = (
 
 
 def _means(results: Mapping[str, Figures], name: str, metric: str) -> list[float]:
-    """The mean over the seeds at each share."""
-    return [_mean([one[name][metric] for one in results.values() if one["share"] == share]) for share in SHARES]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return mean_at(results, SHARES, lambda one: float(one[name][metric]))
 
 
 def _table(series: Mapping[str, Sequence[float]]) -> str:
@@ -89,7 +84,7 @@ def _table(series: Mapping[str, Sequence[float]]) -> str:
 
 
 def _runs_table(results: Mapping[str, Figures]) -> str:
-    rows = [[name, *(one[variant]["micro_recall"] for variant in EVERY)] for name, one in results.items()]
+    rows = [[name, *(one[variant][RECALL] for variant in EVERY)] for name, one in results.items()]
     return table(["run", *(f"{name} recall" for name in EVERY)], rows)
 
 

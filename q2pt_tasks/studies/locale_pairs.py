@@ -20,6 +20,7 @@ from q2pt_tasks.stages.ingest import IngestParams
 from q2pt_tasks.stages.split import SplitParams
 from q2pt_tasks.studies.charts import Bars, bar_chart
 from q2pt_tasks.studies.divergence import KINDS, Divergence, Ranking, find_divergences, judge, read_meanings
+from q2pt_tasks.studies.measuring import sold_types
 from q2pt_tasks.studies.pages import table
 from q2pt_tasks.studies.study import Figures, Options, Page, Run
 
@@ -45,13 +46,13 @@ def measure(run: Run, layout: Layout) -> Figures:  # noqa: ARG001 - the studies'
     """The ranking, what each variant says of it, and how much of what was planted is found."""
     locales = read_section(layout.params, "locales", Locales)
     labeled = {locale: pq.ParquetFile(layout.labeled / f"history/locale={locale}.parquet").read() for locale in locales}
-    ranking = find_divergences(read_meanings(labeled), _sold(layout, locales))
+    ranking = find_divergences(read_meanings(labeled), sold_types(layout, locales))
     held_out = _held_out(layout, ranking)
     shown = [one for kind in KINDS for one in farthest(ranking, kind)]
     best = {variant: _best_types(layout, variant, [*shown, *held_out]) for variant in VARIANTS}
     return {
         "counts": {kind: sum(one.kind == kind for one in ranking) for kind in KINDS},
-        "knows": {kind: _knows([one for one in held_out if one.kind == kind], best) for kind in KINDS},
+        "knows": {kind: shares_right([one for one in held_out if one.kind == kind], best) for kind in KINDS},
         "shown": [_row(one, best) for one in shown],
         "planted": _against_planted(layout, locales, ranking, held_out, best),
     }
@@ -64,14 +65,6 @@ def farthest(ranking: Iterable[Divergence], kind: str) -> list[Divergence]:
         if one.kind == kind:
             by_query.setdefault(one.query, one)
     return list(by_query.values())[:SHOWN]
-
-
-def _sold(layout: Layout, locales: Sequence[str]) -> dict[str, set[str]]:
-    sold: dict[str, set[str]] = {locale: set() for locale in locales}
-    for row in pq.read_table(catalog_file(layout.valid), columns=["locale", "product_type"]).to_pylist():
-        if row["locale"] in sold:
-            sold[row["locale"]].add(row["product_type"])
-    return sold
 
 
 def _held_out(layout: Layout, ranking: Iterable[Divergence]) -> list[Divergence]:
@@ -104,7 +97,7 @@ def _types(layout: Layout) -> list[str]:
     return sorted(set(catalog["product_type"].to_pylist()))
 
 
-def _knows(divergences: Sequence[Divergence], best: Mapping[str, Mapping[Asked, str | None]]) -> dict[str, Any]:
+def shares_right(divergences: Sequence[Divergence], best: Mapping[str, Mapping[Asked, str | None]]) -> dict[str, Any]:
     """Per variant the share of the divergences whose best types it gives in both stores."""
     shares = {
         variant: sum(_is_right(one, guesses) for one in divergences) / len(divergences) if divergences else None
@@ -152,7 +145,7 @@ def _against_planted(
         "kinds": {
             kind: sum(one.kind == kind and (one.query, one.locales) in is_planted for one in ranking) for kind in KINDS
         },
-        "knows": _knows([one for one in held_out if (one.query, one.locales) in is_planted], best),
+        "knows": shares_right([one for one in held_out if (one.query, one.locales) in is_planted], best),
     }
 
 
@@ -197,11 +190,12 @@ def page(results: Mapping[str, Figures]) -> Page:
 
 
 INTRODUCTION = (
-    "Every query that was typed and labelled in two stores and whose best product type differs between them, ranked by "
-    "the distance of its click shares (total variation, each store drawn towards both together by ten clicks). A kind "
-    "is told from clicks and catalogs alone: *assortment*, one store does not sell what the other means; *culture*, "
-    "they share a type and prefer another; else *dialect* within a language, *language* between two. A variant knows a "
-    "divergence where its best-scored type is the store's own in both stores; this is asked of held-out queries alone."
+    "Every query that was typed and labelled in two stores and whose best product type differs between them, ranked "
+    "by the distance of its click shares (total variation, each store drawn towards both together by ten clicks). A "
+    "kind is told from clicks and catalogs alone: *assortment*, one store does not sell what the other means; "
+    "*culture*, they share a type and prefer another; else *dialect* within a language, *language* between two. A "
+    "variant knows a divergence where its best-scored type is the store's own in both stores; this is asked of "
+    "held-out queries alone."
 )
 LIMITS = (
     "The rules for the kinds are ours; whether a person would sort the same way was not asked.",

@@ -1,34 +1,59 @@
 """Figures of any scorer on a run's test set, at thresholds chosen on the run's validation set."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
 from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.layout import SPLITS, Layout, catalog_file
 from q2pt_tasks.metrics.measurements import measure
-from q2pt_tasks.metrics.thresholds import PRECISION, choose_thresholds
+from q2pt_tasks.metrics.scored import Scored
+from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
 from q2pt_tasks.model.scorers import CheckpointScorer, Scorer
 from q2pt_tasks.model.truth import Truth
 from q2pt_tasks.model.variants import NON_UNIFIED
 from q2pt_tasks.params import read_section
 from q2pt_tasks.stages.evaluate import EvaluateParams
+from q2pt_tasks.studies.study import Figures
 
-METRICS = ("micro_recall", "micro_precision", "micro_average_precision")
+RECALL, AVERAGE_PRECISION = "micro_recall", "micro_average_precision"
+METRICS = (RECALL, "micro_precision", AVERAGE_PRECISION)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A scorer's thresholds and its scores on test."""
+
+    thresholds: Thresholds
+    test: Scored
+    min_support: int
+
+    def figures(self) -> dict[str, dict[str, float | None]]:
+        """Per locale, and for all of them together, the metrics of `METRICS`."""
+        figures: dict[str, dict[str, float | None]] = {}
+        for one in measure(self.test, self.thresholds, PRECISION, self.min_support):
+            if one.metric in METRICS:
+                figures.setdefault(one.locale, {})[one.metric] = one.value
+        return figures
 
 
 class Examination:
-    """The queries of a run, and what is made of a scorer's answers to them."""
+    """The queries of a run.
 
-    def __init__(self, layout: Layout) -> None:
-        locales = read_section(layout.params, "locales", Locales)
+    Args:
+        layout: where the run was made.
+        locales: those that are asked about; all where None.
+    """
+
+    def __init__(self, layout: Layout, locales: Sequence[str] | None = None) -> None:
+        asked = read_section(layout.params, "locales", Locales) if locales is None else locales
         tables = {
-            split: {locale: pq.ParquetFile(layout.split(locale, split)).read() for locale in locales}
-            for split in SPLITS
+            split: {locale: pq.ParquetFile(layout.split(locale, split)).read() for locale in asked} for split in SPLITS
         }
         self._layout = layout
         self._params = read_section(layout.params, "evaluate", EvaluateParams)
-        self.truth = Truth(tables, locales)
+        self.truth = Truth(tables, asked)
 
     def scorer(self, variant: str) -> CheckpointScorer:
         """The scorer of a trained variant."""
@@ -36,17 +61,25 @@ class Examination:
         folder_of = self._layout.non_unified_model if variant == NON_UNIFIED else lambda _: unified
         return CheckpointScorer(folder_of, self.truth.types)
 
-    def figures(self, scorer: Scorer) -> dict[str, dict[str, float | None]]:
-        """Per locale, and for all of them together, the metrics of `METRICS` on test."""
+    def examine(self, scorer: Scorer) -> Examined:
         thresholds = choose_thresholds(self.truth.scored("validation", scorer), PRECISION, self._params.min_positives)
-        found = measure(self.truth.scored("test", scorer), thresholds, PRECISION, self._params.min_support)
-        figures: dict[str, dict[str, float | None]] = {}
-        for one in found:
-            if one.metric in METRICS:
-                figures.setdefault(one.locale, {})[one.metric] = one.value
-        return figures
+        return Examined(thresholds, self.truth.scored("test", scorer), self._params.min_support)
 
 
-def mean(values: Mapping[str, float | None]) -> float:
-    """The mean over locales; where nothing is defined, nothing is found."""
-    return sum(value or 0.0 for value in values.values()) / len(values)
+def sold_types(layout: Layout, locales: Sequence[str]) -> dict[str, set[str]]:
+    """The product types in the catalog of each locale."""
+    sold: dict[str, set[str]] = {locale: set() for locale in locales}
+    for row in pq.read_table(catalog_file(layout.valid), columns=["locale", "product_type"]).to_pylist():
+        if row["locale"] in sold:
+            sold[row["locale"]].add(row["product_type"])
+    return sold
+
+
+def mean_at(results: Mapping[str, Figures], levels: Sequence[object], read: Callable[[Figures], float]) -> list[float]:
+    """At each level the mean of what `read` finds in the runs of it, which say so under `level`."""
+    return [mean([read(one) for one in results.values() if one["level"] == level]) for level in levels]
+
+
+def mean(values: Sequence[float | None]) -> float:
+    """Where a recall is not defined, nothing is found."""
+    return sum(value or 0.0 for value in values) / len(values)

@@ -65,18 +65,20 @@ def _finish(root: Path, name: str, run: Run, study: Study) -> Finished:
     workspace.resolve()
     kept = root / "build/studies" / name / "figures" / f"{run.name}.json"
     key = _key(workspace)
-    document = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
-    if document.get("key") == key:
-        return Finished(document["figures"], document["training_seconds"])
-    workspace.reproduce(run.targets)
-    finished = Finished(study.measure(run, workspace.layout), _training_seconds(run, workspace.layout))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    whole = {"key": key, "figures": finished.figures, "training_seconds": finished.training_seconds}
+    if not kept.is_file() or json.loads(kept.read_text(encoding="utf-8"))["key"] != key:
+        workspace.reproduce(run.targets)
+        seconds = _training_seconds(run, workspace.layout)
+        _keep(kept, {"key": key, "figures": study.measure(run, workspace.layout), "training_seconds": seconds})
+    document = json.loads(kept.read_text(encoding="utf-8"))
+    return Finished(document["figures"], document["training_seconds"])
+
+
+def _keep(file: Path, document: Mapping[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
     # A file under its name is whole, whenever the study is stopped.
-    unfinished = kept.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(whole, ensure_ascii=False), encoding="utf-8")
-    unfinished.replace(kept)
-    return finished
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+    unfinished.replace(file)
 
 
 def _key(workspace: Workspace) -> str:
@@ -111,9 +113,8 @@ def _command(name: str, options: Options) -> str:
 
 def _setting(runs: Sequence[Run], seconds: float) -> str:
     trainings = sum(len(run.targets) for run in runs if run.unified or run.own)
-    return (
-        f"{describe_machine()}. {len(runs)} runs, {trainings} trainings of {seconds:,.0f} s together, starts left out."
-    )
+    took = f"Runs of the pipeline: {len(runs)}; trainings: {trainings}, {seconds:,.0f} s together, starts left out."
+    return f"{describe_machine()}. {took}"
 
 
 def _write(folder: Path, name: str, page: Page, setting: Sequence[str]) -> Path:

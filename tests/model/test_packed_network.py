@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
@@ -24,7 +25,7 @@ from q2pt_tasks.model.batching import PackedTokens, packed_tokens
 from q2pt_tasks.model.build import QueryTooLongError, build_network, load_network
 from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.examples import Packed
-from q2pt_tasks.model.families import CONFIG
+from q2pt_tasks.model.families import CONFIG, LayersError
 from q2pt_tasks.model.network import Network
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.tokenizer import EncoderNotFoundError, train_tokenizer
@@ -159,6 +160,34 @@ def test_an_encoder_without_one_of_its_weights_is_refused(stored: tuple[PreTrain
 def test_an_encoder_that_reads_too_little_is_refused(stored: tuple[PreTrainedModel, Path]) -> None:
     with pytest.raises(QueryTooLongError, match=r"encoder.max_tokens is 64 .* reads at most 6[24]: lower"):
         _build(stored[1], max_tokens=64)
+
+
+def test_the_first_layers_of_an_encoder_are_those_that_hugging_face_keeps(
+    stored: tuple[PreTrainedModel, Path], tmp_path: Path
+) -> None:
+    _, folder = stored
+    encoder = _encoder().model_copy(update={"keep_layers": 2})
+    network = build_network(encoder, folder, train_tokenizer(["red shoes"], 120), TYPES, 0.0).eval()
+    config = AutoConfig.from_pretrained(folder)
+    config.num_hidden_layers = 2
+    opened = AutoModelForSequenceClassification.from_pretrained(folder, config=config).eval()
+    torch.testing.assert_close(network(_packed(QUERIES)), _padded(opened, QUERIES), rtol=1e-4, atol=1e-5)
+    network.save(tmp_path / "saved")
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved").eval()
+    torch.testing.assert_close(network(_packed(QUERIES)), _padded(again, QUERIES), rtol=1e-4, atol=1e-5)
+
+
+def test_more_layers_than_an_encoder_has_are_refused(stored: tuple[PreTrainedModel, Path]) -> None:
+    encoder = _encoder().model_copy(update={"keep_layers": 4})
+    with pytest.raises(LayersError, match=r"encoder.keep_layers is 4, but the encoder has 3 layers: lower it"):
+        build_network(encoder, stored[1], train_tokenizer(["red shoes"], 120), TYPES, 0.0)
+
+
+def test_layers_of_an_architecture_that_is_not_known_are_not_counted(tmp_path: Path) -> None:
+    ElectraModel(ElectraConfig.from_dict({**BERT_SIZES, "embedding_size": 24})).save_pretrained(tmp_path)
+    encoder = _encoder().model_copy(update={"keep_layers": 2})
+    with pytest.raises(LayersError, match="none of BERT, DistilBERT and RoBERTa"):
+        build_network(encoder, tmp_path, train_tokenizer(["red shoes"], 120), TYPES, 0.0)
 
 
 def test_an_architecture_that_is_not_known_runs_as_hugging_face_does(tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ def test_every_share_is_run_with_every_seed() -> None:
 
 def test_a_run_is_measured_over_all_stores(finished: Layout) -> None:
     found = measure(Run("one", {"split.flip_labels": 0.1}), finished)
-    assert found["share"] == 0.1
+    assert found["level"] == 0.1
     assert all(0 < found[name]["micro_recall"] < 1 for name in EVERY)
 
 
 def test_the_conclusion_is_what_the_mean_over_the_seeds_says() -> None:
     results = {
         f"{share} {seed}": {
-            "share": share,
+            "level": share,
             **{name: {"micro_recall": 0.8 - share + seed / 10, "micro_average_precision": 0.5} for name in EVERY},
         }
         for share in SHARES
@@ -45,7 +45,7 @@ def test_the_runs_differ_in_nothing_but_noise_and_seed() -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_every_run_stands_on_the_page(name: str) -> None:
     figures = {"micro_recall": 0.5, "micro_average_precision": 0.5}
-    results = {f"run {share}": {"share": share, **dict.fromkeys(EVERY, figures)} for share in SHARES}
+    results = {f"run {share}": {"level": share, **dict.fromkeys(EVERY, figures)} for share in SHARES}
     told = page(results)
     assert f"{name} recall" in told.sections["Every run"]
     assert all(run in told.sections["Every run"] for run in results)

@@ -5,7 +5,7 @@ import pytest
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.sources.synthetic.source import PlantedQuery
 from q2pt_tasks.studies.divergence import KINDS, Divergence, Meaning
-from q2pt_tasks.studies.locale_pairs import SHOWN, VARIANTS, farthest, measure, page, planted_pairs
+from q2pt_tasks.studies.locale_pairs import SHOWN, VARIANTS, farthest, measure, page, planted_pairs, shares_right
 from q2pt_tasks.studies.study import Figures, Run
 
 
@@ -15,15 +15,22 @@ def figures(finished: Layout) -> Figures:
     return found
 
 
-def test_planted_words_are_found_and_the_variant_that_is_told_the_store_knows_most_of_them(figures: Figures) -> None:
+def test_planted_words_are_found_and_a_variant_that_is_not_told_the_store_knows_none_of_them(figures: Figures) -> None:
     planted = figures["planted"]
     judged, _, dialect = planted["rankings"].values()
     assert judged["found"] > 0.8 * judged["true"]
     assert judged["average_precision"] > 0.5
     assert dialect["average_precision"] > 0.5
-    knows = planted["knows"]
-    assert knows["unified_agnostic"] == 0
-    assert knows["unified_aware"] > 0
+    assert planted["knows"]["n"] > 0
+    assert planted["knows"]["unified_agnostic"] == 0
+
+
+def test_a_variant_knows_what_it_gets_right_in_both_stores() -> None:
+    meanings = (Meaning({"A": 1.0}, 5), Meaning({"B": 1.0}, 5))
+    pants, vest = (Divergence(query, ("en-GB", "en-US"), meanings, 0.5, "dialect") for query in ("pants", "vest"))
+    right = {("en-GB", "pants"): "A", ("en-US", "pants"): "B", ("en-GB", "vest"): "A", ("en-US", "vest"): "A"}
+    assert shares_right([pants, vest], {"one": right}) == {"n": 2, "one": 0.5}
+    assert shares_right([], {"one": right}) == {"n": 0, "one": None}
 
 
 def test_a_divergence_is_shown_with_what_each_variant_predicts(figures: Figures) -> None:
