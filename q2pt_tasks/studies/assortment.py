@@ -57,8 +57,9 @@ def measure(run: Run, layout: Layout) -> Figures:  # noqa: ARG001 - the studies'
     figures: dict[str, dict[str, Figures]] = {}
     for variant in UNIFIED_VARIANTS:
         scorer = examination.scorer(variant)
-        for treatment, treated in zip(TREATMENTS, (scorer, SoldOnly(scorer, sold, truth.types)), strict=True):
-            examined = examination.examine(treated)
+        treated: tuple[Scorer, ...] = (scorer, SoldOnly(scorer, sold, truth.types))
+        for treatment, asked in zip(TREATMENTS, treated, strict=True):
+            examined = examination.examine(asked)
             figures.setdefault(variant, {})[treatment] = {
                 "stores": examined.figures(),
                 "unsold": unsold_share(examined, sold),

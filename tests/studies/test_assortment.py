@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import Thresholds
+from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.studies.assortment import TREATMENTS, SoldOnly, measure, page, runs, unsold_share
 from q2pt_tasks.studies.measuring import Examined, sold_types
 from q2pt_tasks.studies.study import Options, Run
@@ -17,18 +19,20 @@ SOLD = {"en-US": {"A", "B", "C"}, "fr-BE": {"A"}}
 class Fixed:
     """A scorer that always says the same."""
 
-    def scores(self, queries: list[str], locale: str) -> np.ndarray:  # noqa: ARG002 - the scorers' common form
+    def scores(self, queries: Sequence[str], locale: str) -> FloatMatrix:  # noqa: ARG002 - the scorers' common form
         return np.tile(np.array([0.1, 0.9, 0.5], dtype=np.float32), (len(queries), 1))
 
 
 def test_what_a_store_does_not_sell_is_never_given() -> None:
     masked = SoldOnly(Fixed(), SOLD, TYPES)
-    np.testing.assert_array_equal(masked.scores(["x", "y"], "fr-BE"), np.float32([[0.1, -np.inf, -np.inf]] * 2))
+    np.testing.assert_array_equal(
+        masked.scores(["x", "y"], "fr-BE"), np.array([[0.1, -np.inf, -np.inf]] * 2, np.float32)
+    )
     np.testing.assert_array_equal(masked.scores(["x"], "en-US"), Fixed().scores(["x"], "en-US"))
 
 
 def test_the_share_of_answers_that_are_not_sold_counts_answers_above_thresholds() -> None:
-    scores = np.float32([[0.9, 0.9, 0.1], [0.9, 0.9, 0.1]])
+    scores = np.array([[0.9, 0.9, 0.1], [0.9, 0.9, 0.1]], np.float32)
     test = Scored(TYPES, ("en-US", "fr-BE"), np.array([0, 1]), scores, scores > 1, np.ones(2))
     assert unsold_share(Examined(Thresholds({}, {}, 0.5), test, 1), SOLD) == 0.25
     assert unsold_share(Examined(Thresholds({}, {}, 2.0), test, 1), SOLD) == 0

@@ -24,8 +24,9 @@ def _results(own: list[float], unified: list[float]) -> dict[str, Figures]:
 
 def test_both_stores_are_made_small_and_no_other() -> None:
     for run in runs(Options(seeds=(1,))):
-        (size,) = set(run.changes["split.keep_queries"].values())
-        assert set(run.changes["split.keep_queries"]) == set(SMALL) == set(run.own)
+        kept = run.changes["split.keep_queries"]
+        (size,) = set(kept.values())
+        assert set(kept) == set(SMALL) == set(run.own)
         assert run.name == f"{size} queries seed 1"
     assert set(SMALL) <= set(CHANGES["locales"])
 
