@@ -1,6 +1,7 @@
 """The training-size curve of small stores for all variants: one shares its language with another, one does not."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
@@ -15,7 +16,7 @@ SMALL = {"de-AT": "de-DE speaks its language", "pl-PL": "no other store speaks i
 SIZES = (30, 100, 200, 400, 1000)
 SEEDS = (1, 2)
 VARIANTS = (NON_UNIFIED, *UNIFIED_VARIANTS)
-CHANGES = {
+CHANGES: Mapping[str, Any] = {
     "ingest.source": "synthetic",
     "locales": list(LOCALES),
     **{f"ingest.synthetic.store_sizes.{locale}": 20 for locale in SMALL},
