@@ -53,6 +53,11 @@ class Layout:
         return self.root / "data/labeled"
 
     @property
+    def assortment(self) -> Path:
+        """What each locale sells: {locale: [product types of its catalog]}."""
+        return self.labeled / "assortment.json"
+
+    @property
     def splits(self) -> Path:
         return self.root / "data/splits"
 

@@ -68,6 +68,7 @@ def _metadata(variant: str, locales: tuple[str, ...], objective: ObjectiveName =
     return Metadata(
         variant=variant,
         locales=locales,
+        unsold={},
         product_types=TYPES,
         status="trained",
         reason="",

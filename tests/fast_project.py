@@ -51,6 +51,7 @@ elif stage == "validate":
     write("reports/validation/index.html", page("The log was accepted", "<p>12 of 1,200 rows are set apart.</p>"))
 elif stage == "label":
     write_table("data/labeled/labels.parquet", 900)
+    write("data/labeled/assortment.json")
 elif stage == "split":
     write("data/splits/label_space.json")
     for locale in locales:

@@ -121,6 +121,7 @@ def _metadata(head: Head, threshold: float) -> Metadata:
         training_rows=0,
         max_tokens=MAX_TOKENS,
         objective="binary_cross_entropy",
+        unsold={},
         split={},
         params={},
         git_sha="",

@@ -19,6 +19,7 @@ import torch
 from q2pt_tasks.metrics.recall_at_precision import operating_point
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
+from q2pt_tasks.model.assortment import Unsold, read_unsold, unsold_table
 from q2pt_tasks.model.batching import shares_of
 from q2pt_tasks.model.build import build_network
 from q2pt_tasks.model.checkpoint import Checkpoint, save_changes, save_checkpoint
@@ -48,6 +49,7 @@ class _Data:
     validation: Examples
     product_types: tuple[str, ...]
     split: Mapping[str, Any]
+    unsold: Unsold
 
     @property
     def priors(self) -> np.ndarray:
@@ -123,11 +125,12 @@ def _read(job: FitJob) -> _Data:
         examples_from_tokens(pq.ParquetFile(job.tokens / f"{split}.parquet").read(), product_types, job.locales)
         for split in ("train", "validation")
     )
-    return _Data(train, validation, product_types, label_space["split"])
+    unsold = read_unsold(job.assortment, job.locales, product_types) if job.assortment else {}
+    return _Data(train, validation, product_types, label_space["split"], unsold)
 
 
 def _metadata(job: FitJob, data: _Data) -> Metadata:
-    files = [*sorted(job.tokens.glob("*.parquet")), job.label_space]
+    files = [*sorted(job.tokens.glob("*.parquet")), job.label_space, *([job.assortment] if job.assortment else [])]
     return Metadata(
         variant=job.variant,
         locales=tuple(job.locales),
@@ -138,6 +141,7 @@ def _metadata(job: FitJob, data: _Data) -> Metadata:
         max_tokens=job.encoder.max_tokens,
         objective=job.recipe.objective,
         split=data.split,
+        unsold=data.unsold,
         params=job.params,
         git_sha=_git_sha(),
         data_hashes=_hashes(files),
@@ -232,6 +236,7 @@ def _trainer(job: FitJob, data: _Data, tokens: LocaleTokens, pad_token: int) -> 
         recipe=job.recipe,
         hardware=detect_hardware(),
         seed=job.seed,
+        unsold=unsold_table(data.unsold, job.locales, data.product_types) if job.assortment else None,
     )
 
 

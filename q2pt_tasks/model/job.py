@@ -22,6 +22,7 @@ class FitJob:
         encoder_files: folder that stage `encoder` wrote.
         locale_dropout: share of training queries with the unknown-locale token, for the locale-aware variant.
         locale_temperature: how far the locales' parts in training are levelled, as `draw_rows` takes it.
+        assortment: file with what each locale sells, where nothing else shall be learnt or given; None to leave it.
         params: the params of the stage, for the metadata.
     """
 
@@ -36,6 +37,7 @@ class FitJob:
     locale_temperature: float
     seed: int
     params: Mapping[str, Any]
+    assortment: Path | None = None
 
     @property
     def recipe(self) -> Recipe:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,7 +11,7 @@ from q2pt_tasks.data.queries import NORMALISATION
 from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.variants import UNIFIED_AWARE
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 METADATA = "metadata.json"
 
 Status = Literal["trained", "degenerate", "untrained"]
@@ -49,6 +49,8 @@ class Metadata:
         objective: what it was trained for, which says how its logits become scores.
         normalisation: name of the normal form that queries must have.
         split: salt and fractions of the split that its training queries come from.
+        unsold: locale -> product types that its store does not sell, which it is never given; empty where that is not
+            looked at.
         params: the params that it was trained with.
         git_sha: commit of the code, empty outside a repository.
         data_hashes: MD5 of each file that it was trained on.
@@ -67,6 +69,7 @@ class Metadata:
     max_tokens: int
     objective: ObjectiveName
     split: Mapping[str, Any]
+    unsold: Mapping[str, Sequence[str]]
     params: Mapping[str, Any]
     git_sha: str
     data_hashes: Mapping[str, str]

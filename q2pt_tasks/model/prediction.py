@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import check_locale
 from q2pt_tasks.metrics.thresholds import Thresholds
 from q2pt_tasks.model.answers import Answers, select_answers
+from q2pt_tasks.model.assortment import mask_scores, unsold_table
 from q2pt_tasks.model.batching import insert_locale_tokens
 from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint
 from q2pt_tasks.model.examples import FloatMatrix, Packed
@@ -51,6 +53,8 @@ class Predictor:
         types = checkpoint.metadata.product_types
         # Laid out once: with thousands of types it takes longer than what else a single query needs around the network.
         self._limits = {locale: thresholds.for_locale(locale, types) for locale in thresholds.by_locale}
+        for locale, unsold in self._unsold().items():
+            self._limits[locale] = np.where(unsold, np.float32(np.inf), thresholds.for_locale(locale, types))
         self._other_limits = thresholds.for_locale("", types)
 
     @classmethod
@@ -85,7 +89,7 @@ class Predictor:
             )
 
     def scores(self, queries: Sequence[str], locale: str) -> FloatMatrix:
-        """Probability per query and product type, in the order of the metadata's `product_types`.
+        """Probability per query and product type, in the order of the metadata's `product_types`; 0 for unsold types.
 
         Args:
             queries: as shoppers type them; they are normalised here.
@@ -95,7 +99,13 @@ class Predictor:
             TypeError: `queries` is one text, which would be taken for its letters.
         """
         _refuse_text(queries)
-        return self._score([normalise_query(query) for query in queries], [self._told(locale)] * len(queries))
+        scores = self._score([normalise_query(query) for query in queries], [self._told(locale)] * len(queries))
+        return mask_scores(scores, self._unsold()[locale]) if locale in self.metadata.unsold else scores
+
+    def _unsold(self) -> dict[str, NDArray[np.bool_]]:
+        """(types,) per locale that does not sell all of them: true for those that it does not."""
+        locales = list(self.metadata.unsold)
+        return dict(zip(locales, unsold_table(self.metadata.unsold, locales, self.metadata.product_types), strict=True))
 
     def predict(self, queries: Sequence[str], locale: str) -> list[Prediction]:
         """Per query the product types whose score reaches the checkpoint's threshold; none for a blank query.

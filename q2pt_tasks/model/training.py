@@ -8,9 +8,11 @@ from itertools import chain, islice
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from q2pt_tasks.metrics.recall_at_precision import average_precision
 from q2pt_tasks.model.adam import Adam, Group
+from q2pt_tasks.model.assortment import mask_logits, mask_scores
 from q2pt_tasks.model.batching import Piece, batch_size_for, batches, pieces_of, shares_of
 from q2pt_tasks.model.examples import Examples, FloatMatrix, Int64Array
 from q2pt_tasks.model.inference import score
@@ -44,6 +46,7 @@ class Trainer:
         locale_tokens: what is put in front of the training queries.
         locale_temperature: how far the locales' parts in an epoch are levelled, as `draw_rows` takes it.
         product_types: size of the label space.
+        unsold: (locales, product types) true where a locale's queries shall not count for a type; None for nowhere.
         workers: the processes that train together.
     """
 
@@ -56,6 +59,7 @@ class Trainer:
     recipe: Recipe
     hardware: Hardware
     seed: int
+    unsold: NDArray[np.bool_] | None = None
     workers: Workers = field(default_factory=Workers.alone)
 
     def fit(self, network: Network, learning_rate: float, resume: Resume) -> list[Epoch]:
@@ -173,10 +177,16 @@ class Trainer:
         device = self.hardware.device
         logits = network(piece.tokens.to(device)).index_select(0, piece.inputs.to(device))
         shares = shares_of(examples, piece.rows, self.product_types).to(device)
+        if self.unsold is not None:
+            logits = mask_logits(logits, self.unsold[examples.locales[piece.rows]])
         return self.objective.loss(logits.float(), shares)
 
     def validation_scores(self, network: Network) -> FloatMatrix:
-        """Probabilities of the validation queries, shape (queries, product types); each process computes its part."""
+        """Scores of the validation queries, shape (queries, product types); each process computes its part."""
+        scores = self._validation_probabilities(network)
+        return scores if self.unsold is None else mask_scores(scores, self.unsold[self.validation.locales])
+
+    def _validation_probabilities(self, network: Network) -> FloatMatrix:
         if self.workers.count == 1:
             return score(network, self.objective, self.validation.tokens, self.hardware)
         rows = np.arange(len(self.validation))[self.workers.rank :: self.workers.count]

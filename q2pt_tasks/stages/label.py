@@ -73,6 +73,8 @@ def main(layout: Layout) -> LabelReport:
 def run(layout: Layout, params: LabelParams, locales: Sequence[str]) -> LabelReport:
     """Writes `data/labeled/{history,forward}/locale=XX.parquet` for every locale, empty where it has no labels.
 
+    Beside them `assortment.json`, the product types of every locale's catalog.
+
     Raises:
         TooFewLabelsError: fewer queries or product types are left than the params' floors.
     """
@@ -98,6 +100,9 @@ def run(layout: Layout, params: LabelParams, locales: Sequence[str]) -> LabelRep
         product_types=len({t for table in history for types in table["product_types"].to_pylist() for t in types}),
     )
     _check_floors(report, params)
+    _write_assortment(
+        layout, collect(catalog.select("locale", "product_type").unique(), ("locale", "product_type")), locales
+    )
     return report
 
 
@@ -115,6 +120,14 @@ def _write_locale(folder: Path, pairs: pa.Table, locale: str) -> pa.Table:
     own = nest_labels(pairs.filter(pc.equal(pairs["locale"], locale)))
     write_table(own, folder / f"locale={locale}.parquet")
     return own
+
+
+def _write_assortment(layout: Layout, catalog: pa.Table, locales: Sequence[str]) -> None:
+    sold: dict[str, list[str]] = {locale: [] for locale in locales}
+    for row in catalog.to_pylist():
+        if row["locale"] in sold:
+            sold[row["locale"]].append(row["product_type"])
+    layout.assortment.write_text(json.dumps(sold, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _check_floors(report: LabelReport, params: LabelParams) -> None:

@@ -19,6 +19,7 @@ class TrainUnifiedParams(Recipes):
 
     locale_dropout: Annotated[float, Field(ge=0, lt=1)]
     locale_temperature: Annotated[float, Field(ge=1, le=100)]
+    mask_unsold: bool
 
 
 class VariantError(ValueError):
@@ -71,6 +72,7 @@ def run(
         locale_dropout=params.locale_dropout,
         locale_temperature=params.locale_temperature,
         seed=seed,
+        assortment=layout.assortment if params.mask_unsold else None,
         params={"train_unified": params.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json")},
     )
     return fit(job, layout.unified_model(variant))

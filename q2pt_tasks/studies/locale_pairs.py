@@ -46,7 +46,7 @@ def measure(run: Run, layout: Layout) -> Figures:  # noqa: ARG001 - the studies'
     """The ranking, what each variant says of it, and how much of what was planted is found."""
     locales = read_section(layout.params, "locales", Locales)
     labeled = {locale: pq.ParquetFile(layout.labeled / f"history/locale={locale}.parquet").read() for locale in locales}
-    ranking = find_divergences(read_meanings(labeled), sold_types(layout, locales))
+    ranking = find_divergences(read_meanings(labeled), sold_types(layout))
     held_out = _held_out(layout, ranking)
     shown = [one for kind in KINDS for one in farthest(ranking, kind)]
     best = {variant: _best_types(layout, variant, [*shown, *held_out]) for variant in VARIANTS}

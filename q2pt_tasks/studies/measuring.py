@@ -1,12 +1,13 @@
 """Figures of any scorer on a run's test set, at thresholds chosen on the run's validation set."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
 from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.layout import SPLITS, Layout, catalog_file
+from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.metrics.measurements import measure
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
@@ -66,13 +67,10 @@ class Examination:
         return Examined(thresholds, self.truth.scored("test", scorer), self._params.min_support)
 
 
-def sold_types(layout: Layout, locales: Sequence[str]) -> dict[str, set[str]]:
+def sold_types(layout: Layout) -> dict[str, set[str]]:
     """The product types in the catalog of each locale."""
-    sold: dict[str, set[str]] = {locale: set() for locale in locales}
-    for row in pq.read_table(catalog_file(layout.valid), columns=["locale", "product_type"]).to_pylist():
-        if row["locale"] in sold:
-            sold[row["locale"]].add(row["product_type"])
-    return sold
+    sold = json.loads(layout.assortment.read_text(encoding="utf-8"))
+    return {locale: set(types) for locale, types in sold.items()}
 
 
 def mean_at(results: Mapping[str, Figures], levels: Sequence[object], read: Callable[[Figures], float]) -> list[float]:

@@ -8,7 +8,7 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import Thresholds
 from q2pt_tasks.model.examples import FloatMatrix
-from q2pt_tasks.studies.assortment import TREATMENTS, SoldOnly, measure, page, runs, unsold_share
+from q2pt_tasks.studies.assortment import AT_PREDICTION, SoldOnly, measure, page, runs, unsold_share
 from q2pt_tasks.studies.measuring import Examined, sold_types
 from q2pt_tasks.studies.study import Options, Run
 
@@ -39,8 +39,8 @@ def test_the_share_of_answers_that_are_not_sold_counts_answers_above_thresholds(
 
 
 def test_a_catalog_says_what_each_store_sells(finished: Layout) -> None:
-    sold = sold_types(finished, ("en-US", "fr-BE"))
-    assert set(sold) == {"en-US", "fr-BE"}
+    sold = sold_types(finished)
+    assert set(sold) == {"en-US", "en-GB", "fr-BE"}
     assert 50 < len(sold["fr-BE"]) < len(sold["en-US"])
 
 
@@ -49,15 +49,19 @@ def test_a_mask_leaves_nothing_that_is_not_sold_and_the_page_says_what_it_change
 ) -> None:
     # The small store of the tiny log sells 90 % of the types.
     monkeypatch.setattr("q2pt_tasks.studies.assortment.NARROW", 0.95)
-    found = json.loads(json.dumps(measure(Run("one", {}), finished)))
-    for treated in found["variants"].values():
-        assert treated[TREATMENTS[1]]["unsold"] == 0
-    told = page({"seed 1": found})
-    assert all("masked at prediction its recall changes by" in line for line in told.conclusion)
+    plain, masked = (
+        json.loads(json.dumps(measure(Run("one", {"train_unified.mask_unsold": is_masked}), finished)))
+        for is_masked in (False, True)
+    )
+    assert all(own["unsold"] == 0 for own in plain["treatments"][AT_PREDICTION].values())
+    told = page({"plain": plain, "masked": masked})
+    # The very same models, so that the run that claims a mask in training changes nothing.
+    assert all("masked in the loss too, its recall changes by +0.000" in line for line in told.conclusion)
     assert "fr-BE" in told.sections["Every narrow store"]
     assert "en-US" not in told.sections["Every narrow store"]
 
 
 @pytest.mark.parametrize("seeds", [(), (7,)])
-def test_there_is_a_run_per_seed(seeds: tuple[int, ...]) -> None:
-    assert [run.changes["seed"] for run in runs(Options(seeds=seeds))] == list(seeds or (1, 2))
+def test_there_is_a_run_per_seed_with_and_without_the_mask(seeds: tuple[int, ...]) -> None:
+    made = [(run.changes["train_unified.mask_unsold"], run.changes["seed"]) for run in runs(Options(seeds=seeds))]
+    assert made == [(masked, seed) for masked in (False, True) for seed in seeds or (1, 2)]
