@@ -110,6 +110,18 @@ def test_every_objective_learns_and_the_checkpoint_says_which_it_was(
     assert predicted == ["HAT", "SHOES"]
 
 
+def test_a_model_of_a_store_that_does_not_sell_a_type_is_not_asked_for_it(job: FitJob, tmp_path: Path) -> None:
+    assortment = tmp_path / "assortment.json"
+    assortment.write_text(json.dumps({"en-US": ["HAT"]}))
+    fit(replace(job, assortment=assortment), tmp_path / "model")
+    predictor = Predictor.load(tmp_path / "model")
+    assert list(predictor.metadata.unsold["en-US"]) == ["SHOES"]
+    assert "assortment.json" in predictor.metadata.data_hashes
+    scores = predictor.scores(WORDS, "en-US")
+    assert (scores[:, 1] == 0).all()
+    assert (scores[:, 0] > 0).all()
+
+
 def test_a_model_no_better_than_the_majority_class_is_degenerate_and_says_why(job: FitJob, tmp_path: Path) -> None:
     # Every query means each type as often: whatever is learnt, half of what is answered is right.
     _write(job, "validation", [("hat", "HAT"), ("hat", "SHOES"), ("shoe", "HAT"), ("shoe", "SHOES")], rows=12)
