@@ -4,19 +4,21 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from q2pt_tasks.model.encoder import EncoderParams
+from q2pt_tasks.model.encoder import EncoderParams, HeadParams
 from q2pt_tasks.model.families import (
     Config,
     LayersError,
+    OwnHead,
     Shape,
     keep_first_layers,
     read_config,
     read_document,
     read_shape,
     scratch_config,
+    with_own_head,
 )
 from q2pt_tasks.model.network import Network, grow_words
-from q2pt_tasks.model.packed_network import LAYERS_ABOVE, PackedNetwork
+from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.tokenizer import EncoderNotFoundError, QueryTokenizer, encoder_not_found
 from q2pt_tasks.model.weights import WEIGHTS, read_weights
 
@@ -40,7 +42,7 @@ def build_network(
     Raises:
         EncoderNotFoundError: the encoder cannot be loaded.
         QueryTooLongError: it cannot read `encoder.max_tokens` tokens and a locale token.
-        LayersError: it has fewer layers than `encoder.keep_layers`.
+        LayersError: it has fewer layers than `encoder.keep_layers`, or cannot be changed as the params ask.
     """
     types = tuple(product_types)
     if encoder.is_scratch:
@@ -89,25 +91,23 @@ def _scratch(
         dropout=dropout,
         attention_dropout=0.0,
         head_dropout=dropout,
+        own_head=_own_head(encoder.head) if encoder.head else None,
     )
     return PackedNetwork.drawn(scratch_config(shape, product_types))
 
 
 def _pretrained(encoder: EncoderParams, folder: Path, product_types: tuple[str, ...], dropout: float) -> Network:
     try:
-        document = _kept(encoder, read_document(folder))
+        document = _changed(encoder, read_document(folder))
         shape = read_shape(document, dropout)
         if shape is None or not (folder / WEIGHTS).is_file():
-            if encoder.keep_layers:
-                raise LayersError(
-                    f"encoder.keep_layers is {encoder.keep_layers}, but {encoder.name} is none of BERT, DistilBERT and "
-                    "RoBERTa with its weights in one file: give null"
-                )
+            _check_plain(encoder)
             from q2pt_tasks.model.transformers_network import fresh_model
 
             return fresh_model(folder, product_types, dropout)
         _check_length(encoder, shape)
-        return _stored(Config(shape, product_types, document), folder, optional=LAYERS_ABOVE)
+        config = Config(shape, product_types, document)
+        return _stored(config, folder, optional=PackedNetwork.weights_above(config))
     except (QueryTooLongError, LayersError):
         raise
     except (OSError, ValueError) as error:
@@ -119,8 +119,24 @@ def _stored(config: Config, folder: Path, optional: Collection[str]) -> PackedNe
     return PackedNetwork.with_weights(config, weights)
 
 
-def _kept(encoder: EncoderParams, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    return keep_first_layers(document, encoder.keep_layers) if encoder.keep_layers else document
+def _changed(encoder: EncoderParams, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The encoder's `config.json` with the layers and the head that the params ask for."""
+    if encoder.keep_layers:
+        document = keep_first_layers(document, encoder.keep_layers)
+    return with_own_head(document, _own_head(encoder.head)) if encoder.head else document
+
+
+def _own_head(head: HeadParams) -> OwnHead:
+    return OwnHead(layers=head.layers, width=head.width, activation=head.activation)
+
+
+def _check_plain(encoder: EncoderParams) -> None:
+    for key, value in (("keep_layers", encoder.keep_layers), ("head", encoder.head)):
+        if value is not None:
+            raise LayersError(
+                f"encoder.{key} is {value}, but {encoder.name} is none of BERT, DistilBERT and RoBERTa with its "
+                "weights in one file: give null"
+            )
 
 
 def _check_length(encoder: EncoderParams, shape: Shape) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -28,6 +28,14 @@ class ScratchParams(Section):
     non_unified_vocabulary: Annotated[int, Field(ge=100, le=200_000)]
 
 
+class HeadParams(Section):
+    """Hidden layers between the encoder and the scores."""
+
+    layers: Annotated[int, Field(ge=0, le=4)]
+    width: Annotated[int, Field(ge=8, le=4096)]
+    activation: Literal["relu", "gelu", "tanh"]
+
+
 class EncoderParams(Section):
     """The section `encoder`."""
 
@@ -35,6 +43,7 @@ class EncoderParams(Section):
     revision: Annotated[str, Field(min_length=1)]
     max_tokens: Annotated[int, Field(ge=4, le=512)]
     keep_layers: Annotated[int, Field(ge=1)] | None = None
+    head: HeadParams | None = None
     scratch: ScratchParams
 
     @property

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,10 @@ Family = Literal["distilbert", "bert", "xlm-roberta"]
 CONFIG = "config.json"
 
 ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {"gelu": functional.gelu, "relu": functional.relu}
+OWN_HEAD_ACTIVATIONS = {**ACTIVATIONS, "tanh": torch.tanh}
+# In `config.json`: a head of our own, and what stands before the encoder's kind then, so that Hugging Face's
+# library does not take it for one of its own.
+OWN_HEAD, OWN_KIND = "q2pt_head", "q2pt-"
 HEAD_ACTIVATIONS: Mapping[Family, Callable[[torch.Tensor], torch.Tensor]] = {
     "distilbert": functional.relu,
     "bert": torch.tanh,
@@ -22,7 +26,16 @@ HEAD_ACTIVATIONS: Mapping[Family, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 class LayersError(ValueError):
-    """More layers shall be kept than an encoder has."""
+    """An encoder has not the layers that the params ask for, or cannot get them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnHead:
+    """Hidden layers above the encoder, in place of the one that the family's classifiers have."""
+
+    layers: int
+    width: int
+    activation: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +50,7 @@ class Shape:
         dropout: after the embeddings and at the end of each layer.
         attention_dropout: after each layer's attention.
         head_dropout: before the logits.
+        own_head: what is between the encoder and the logits; None for what the family has.
     """
 
     family: Family
@@ -54,6 +68,7 @@ class Shape:
     dropout: float
     attention_dropout: float
     head_dropout: float
+    own_head: OwnHead | None = None
 
     @property
     def max_tokens(self) -> int:
@@ -89,6 +104,12 @@ def keep_first_layers(document: Mapping[str, Any], layers: int) -> Mapping[str, 
     return {**document, key: layers}
 
 
+def with_own_head(document: Mapping[str, Any], head: OwnHead) -> Mapping[str, Any]:
+    """The `config.json` of an encoder of the BERT family, with a head of our own above it."""
+    kind = f"{OWN_KIND}{document['model_type'].removeprefix(OWN_KIND)}"
+    return {**document, "model_type": kind, OWN_HEAD: asdict(head)}
+
+
 def read_config(folder: Path) -> Config | None:
     """The config of a stored classifier, without dropout; None where this code does not know the kind."""
     document = read_document(folder)
@@ -101,12 +122,15 @@ def read_config(folder: Path) -> Config | None:
 
 def read_shape(document: Mapping[str, Any], dropout: float) -> Shape | None:
     """The sizes that a `config.json` names, with `dropout` everywhere; None where this code does not know the kind."""
-    if document.get("model_type") == "distilbert":
+    kind = document.get("model_type", "").removeprefix(OWN_KIND)
+    if kind == "distilbert":
         shape = _distilbert(document, dropout)
-    elif document.get("model_type") in ("bert", "xlm-roberta"):
-        shape = _bert(document, dropout)
+    elif kind in ("bert", "xlm-roberta"):
+        shape = _bert(document, dropout, kind)
     else:
         return None
+    if OWN_HEAD in document:
+        shape = replace(shape, own_head=OwnHead(**document[OWN_HEAD]))
     return shape if shape.activation in ACTIVATIONS and _has_plain_positions(document) else None
 
 
@@ -134,8 +158,8 @@ def _distilbert(document: Mapping[str, Any], dropout: float) -> Shape:
     )
 
 
-def _bert(document: Mapping[str, Any], dropout: float) -> Shape:
-    is_bert = document["model_type"] == "bert"
+def _bert(document: Mapping[str, Any], dropout: float, kind: str) -> Shape:
+    is_bert = kind == "bert"
     pad_token = document.get("pad_token_id", 0 if is_bert else 1)
     return Shape(
         family="bert" if is_bert else "xlm-roberta",
@@ -169,7 +193,7 @@ def scratch_config(shape: Shape, product_types: tuple[str, ...]) -> Config:
         "pad_token_id": shape.pad_token,
         "activation": shape.activation,
     }
-    return Config(shape, product_types, document)
+    return Config(shape, product_types, with_own_head(document, shape.own_head) if shape.own_head else document)
 
 
 _ARCHITECTURES: Mapping[Family, str] = {
@@ -191,7 +215,7 @@ def write_config(folder: Path, config: Config, tokens: int) -> None:
     document = {
         **config.document,
         **dict.fromkeys(_DROPOUTS[shape.family], shape.dropout),
-        "architectures": [_ARCHITECTURES[shape.family]],
+        "architectures": [_ARCHITECTURES[shape.family]] if shape.own_head is None else [],
         "vocab_size": tokens,
         "id2label": {str(index): name for index, name in enumerate(types)},
         "label2id": {name: index for index, name in enumerate(types)},

@@ -6,7 +6,8 @@ compares them.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -15,13 +16,13 @@ from torch import nn
 
 from q2pt_tasks.model.batching import PackedTokens
 from q2pt_tasks.model.dropout import Dropout
-from q2pt_tasks.model.families import ACTIVATIONS, HEAD_ACTIVATIONS, Config, Shape
+from q2pt_tasks.model.families import ACTIVATIONS, HEAD_ACTIVATIONS, OWN_HEAD_ACTIVATIONS, Config, Shape
 from q2pt_tasks.model.layers import Linear, Table
 from q2pt_tasks.model.network import INITIAL_SPREAD, Float32Linear, Network
 from q2pt_tasks.model.weights import write_model
 
-# The weights between an encoder and the scores, which an encoder's file lacks.
-LAYERS_ABOVE = frozenset(f"{name}.{kind}" for name in ("pre", "scores") for kind in ("weight", "bias"))
+# Between the encoder and the scores, and the scores: what an encoder's file lacks.
+_ABOVE = ("pre.", "scores.")
 
 
 class PackedNetwork(Network):
@@ -38,10 +39,9 @@ class PackedNetwork(Network):
         with torch.device("meta"):
             self.embeddings = Embeddings(shape)
             self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
-            self.pre = Linear(shape.width, shape.width)
+            self.pre, read = _below_scores(shape)
             self.dropout = Dropout(shape.head_dropout)
-            self.scores = Float32Linear(shape.width, len(config.product_types))
-        self._activate = HEAD_ACTIVATIONS[shape.family]
+            self.scores = Float32Linear(read, len(config.product_types))
 
     @classmethod
     def drawn(cls, config: Config) -> "PackedNetwork":
@@ -52,11 +52,11 @@ class PackedNetwork(Network):
 
     @classmethod
     def with_weights(cls, config: Config, weights: Mapping[str, torch.Tensor]) -> "PackedNetwork":
-        """The network of these very tensors; of `LAYERS_ABOVE` a layer is drawn where a tensor is missing."""
+        """The network of these very tensors; of `weights_above` a layer is drawn where a tensor is missing."""
         network = cls(config)
         network.load_state_dict(dict(weights), strict=False, assign=True)
-        for layer in (network.pre, network.scores):
-            if layer.weight.is_meta or layer.bias.is_meta:
+        for layer in (*network.pre.modules(), network.scores):
+            if isinstance(layer, nn.Linear) and (layer.weight.is_meta or layer.bias.is_meta):
                 _draw(layer)
         return network
 
@@ -64,6 +64,11 @@ class PackedNetwork(Network):
     def shapes(cls, config: Config) -> Mapping[str, torch.Size]:
         """The shape of each weight by its name."""
         return {name: weight.shape for name, weight in cls(config).state_dict().items()}
+
+    @classmethod
+    def weights_above(cls, config: Config) -> frozenset[str]:
+        """The names of the weights above the encoder."""
+        return frozenset(name for name in cls.shapes(config) if name.startswith(_ABOVE))
 
     def forward(self, tokens: PackedTokens) -> torch.Tensor:
         """Logits of n queries, shape (n, product types)."""
@@ -73,7 +78,7 @@ class PackedNetwork(Network):
         for layer in lower:
             states = layer(states, mask)
         first = last.first(states, mask, tokens.first)
-        return cast(torch.Tensor, self.scores(self.dropout(self._activate(self.pre(first)))))
+        return cast(torch.Tensor, self.scores(self.dropout(self.pre(first))))
 
     @property
     def words(self) -> nn.Embedding:
@@ -95,6 +100,27 @@ class PackedNetwork(Network):
 
     def save(self, folder: Path) -> None:
         write_model(folder, self.config, self.state_dict())
+
+
+class Hidden(Linear):
+    """A linear layer and what bends it."""
+
+    def __init__(self, read: int, width: int, activation: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__(read, width)
+        self._activate = activation
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - the name that the base class gives
+        return self._activate(super().forward(input))
+
+
+def _below_scores(shape: Shape) -> tuple[nn.Module, int]:
+    """The hidden layers between the encoder and the scores, and how wide their result is."""
+    head = shape.own_head
+    if head is None:
+        return Hidden(shape.width, shape.width, HEAD_ACTIVATIONS[shape.family]), shape.width
+    widths = [shape.width, *[head.width] * head.layers]
+    activation = OWN_HEAD_ACTIVATIONS[head.activation]
+    return nn.Sequential(*(Hidden(*pair, activation) for pair in pairwise(widths))), widths[-1]
 
 
 class Embeddings(nn.Module):

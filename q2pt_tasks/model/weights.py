@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from q2pt_tasks.model.families import Config, Family, Shape, write_config
+from q2pt_tasks.model.families import OWN_HEAD, Config, Family, Shape, write_config
 
 WEIGHTS = "model.safetensors"
 # Our name of the table of token embeddings.
@@ -114,10 +114,18 @@ def _names(shape: Shape) -> dict[str, tuple[str, ...]]:
         f"embeddings.{own}.weight": (f"{prefix}.embeddings.{theirs}_embeddings.weight",)
         for own, theirs in tables.items()
     }
-    for own, theirs in {**inside, **_ABOVE[shape.family]}.items():
+    for own, theirs in {**inside, **_above(shape)}.items():
         for kind in ("weight", "bias"):
             named[f"{own}.{kind}"] = tuple(f"{name}.{kind}" for name in theirs)
     return named
+
+
+def _above(shape: Shape) -> Mapping[str, tuple[str, ...]]:
+    """The same of the layers above the encoder."""
+    if shape.own_head is None:
+        return _ABOVE[shape.family]
+    hidden = {f"pre.{index}": (f"{OWN_HEAD}.{index}",) for index in range(shape.own_head.layers)}
+    return {**hidden, "scores": (f"{OWN_HEAD}.scores",)}
 
 
 _PREFIXES: Mapping[Family, str] = {"distilbert": "distilbert", "bert": "bert", "xlm-roberta": "roberta"}

@@ -23,7 +23,7 @@ from transformers import (
 
 from q2pt_tasks.model.batching import PackedTokens, packed_tokens
 from q2pt_tasks.model.build import QueryTooLongError, build_network, load_network
-from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
+from q2pt_tasks.model.encoder import EncoderParams, HeadParams, ScratchParams
 from q2pt_tasks.model.examples import Packed
 from q2pt_tasks.model.families import CONFIG, LayersError
 from q2pt_tasks.model.network import Network
@@ -183,11 +183,48 @@ def test_more_layers_than_an_encoder_has_are_refused(stored: tuple[PreTrainedMod
         build_network(encoder, stored[1], train_tokenizer(["red shoes"], 120), TYPES, 0.0)
 
 
-def test_layers_of_an_architecture_that_is_not_known_are_not_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes", [{"keep_layers": 2}, {"head": HeadParams(layers=2, width=16, activation="gelu")}], ids=["layers", "head"]
+)
+def test_an_architecture_that_is_not_known_cannot_be_changed(tmp_path: Path, changes: dict[str, object]) -> None:
     ElectraModel(ElectraConfig.from_dict({**BERT_SIZES, "embedding_size": 24})).save_pretrained(tmp_path)
-    encoder = _encoder().model_copy(update={"keep_layers": 2})
+    encoder = _encoder().model_copy(update=changes)
     with pytest.raises(LayersError, match="none of BERT, DistilBERT and RoBERTa"):
         build_network(encoder, tmp_path, train_tokenizer(["red shoes"], 120), TYPES, 0.0)
+
+
+HEADS = [HeadParams(layers=0, width=16, activation="relu"), HeadParams(layers=2, width=20, activation="tanh")]
+
+
+@pytest.mark.parametrize("head", HEADS, ids=["none", "two layers"])
+def test_a_head_of_our_own_is_stored_and_read_and_hugging_face_refuses_it(
+    stored: tuple[PreTrainedModel, Path], tmp_path: Path, head: HeadParams
+) -> None:
+    encoder = _encoder().model_copy(update={"head": head})
+    network = build_network(encoder, stored[1], train_tokenizer(["red shoes"], 120), TYPES, 0.0).eval()
+    assert isinstance(network, PackedNetwork)
+    assert [name for name in network.state_dict() if name.startswith("pre.")] == [
+        f"pre.{layer}.{kind}" for layer in range(head.layers) for kind in ("weight", "bias")
+    ]
+    assert network.head.in_features == (head.width if head.layers else network.config.shape.width)
+    network.save(tmp_path / "saved")
+    again = load_network(tmp_path / "saved").eval()
+    assert torch.equal(again(_packed(QUERIES)), network(_packed(QUERIES)))
+    assert {id(weight) for weight in network.new_parameters()} == {
+        id(weight) for name, weight in network.named_parameters() if name.startswith(("pre.", "scores."))
+    }
+    with pytest.raises(ValueError, match="q2pt-"):
+        AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
+
+
+def test_hidden_layers_of_our_own_are_bent_and_chained() -> None:
+    encoder = _encoder("scratch").model_copy(update={"head": HEADS[1]})
+    network = build_network(encoder, Path("none"), train_tokenizer(["red shoes"], 120), ["A", "B"], 0.0).eval()
+    assert isinstance(network, PackedNetwork)
+    first, second = network.pre[0], network.pre[1]  # type: ignore[index]
+    states = torch.randn(3, 16)
+    by_hand = torch.tanh(torch.tanh(states @ first.weight.T + first.bias) @ second.weight.T + second.bias)
+    torch.testing.assert_close(network.pre(states), by_hand)
 
 
 def test_an_architecture_that_is_not_known_runs_as_hugging_face_does(tmp_path: Path) -> None:
