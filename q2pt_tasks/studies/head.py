@@ -9,6 +9,7 @@ from q2pt_tasks.model.variants import UNIFIED_AWARE
 from q2pt_tasks.studies.charts import Bars, bar_chart
 from q2pt_tasks.studies.measuring import AVERAGE_PRECISION, METRICS, RECALL, Examination, mean
 from q2pt_tasks.studies.pages import table
+from q2pt_tasks.studies.small_shop import SMALL_SHOP
 from q2pt_tasks.studies.study import Figures, Options, Page, Run
 
 SEEDS = (1, 2)
@@ -37,7 +38,7 @@ def runs(options: Options) -> Sequence[Run]:
 
 def _changes(head: Mapping[str, Any] | None, seed: int) -> dict[str, Any]:
     return {
-        "ingest.source": "synthetic",
+        **SMALL_SHOP,
         "encoder.name": "scratch",
         "encoder.scratch.width": WIDTH,
         "encoder.head": head,
@@ -63,13 +64,14 @@ def page(results: Mapping[str, Figures]) -> Page:
         plot_says=title,
         conclusion=_conclusion(results),
         limits=LIMITS,
+        changes=SMALL_SHOP,
     )
 
 
 INTRODUCTION = (
-    "The synthetic log with the default params and `unified_aware`, whose encoder starts from nothing and is 128 "
-    "wide. Between it and the scores (`encoder.head`): one hidden layer as wide with ReLU, which is what Hugging "
-    "Face's classifiers have; or none, two, a narrower or a wider one, or another activation. All stores together."
+    "Eight stores of the synthetic log and `unified_aware`, whose encoder starts from nothing and is 128 wide. "
+    "Between it and the scores (`encoder.head`): one hidden layer as wide with ReLU, which is what Hugging Face's "
+    "classifiers have; or none, two, a narrower or a wider one, or another activation. All stores together."
 )
 LIMITS = (
     "An encoder that starts from nothing grows with its head; above one that is pre-trained a head may count for more.",

@@ -8,17 +8,16 @@ from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
 from q2pt_tasks.studies.charts import Lines, line_chart
 from q2pt_tasks.studies.measuring import AVERAGE_PRECISION, RECALL, Examination, mean_at
 from q2pt_tasks.studies.pages import table
+from q2pt_tasks.studies.small_shop import SMALL_SHOP
 from q2pt_tasks.studies.study import Figures, Options, Page, Run
 
-LOCALES = ("en-US", "en-GB", "de-DE", "fr-FR", "es-ES", "it-IT", "de-AT", "pl-PL")
-# The two that are made small, each of them of middle size before.
+# The two that are made so small, each of them of middle size before.
 SMALL = {"de-AT": "de-DE speaks its language", "pl-PL": "no other store speaks its language"}
 SIZES = (30, 100, 200, 400, 1000)
 SEEDS = (1,)
 VARIANTS = (NON_UNIFIED, *UNIFIED_VARIANTS)
 CHANGES: Mapping[str, Any] = {
-    "ingest.source": "synthetic",
-    "locales": list(LOCALES),
+    **SMALL_SHOP,
     **{f"ingest.synthetic.store_sizes.{locale}": 20 for locale in SMALL},
 }
 

@@ -47,8 +47,7 @@ def test_a_catalog_says_what_each_store_sells(finished: Layout) -> None:
 def test_a_mask_leaves_nothing_that_is_not_sold_and_the_page_says_what_it_changes(
     finished: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The small store of the tiny log sells 90 % of the types.
-    monkeypatch.setattr("q2pt_tasks.studies.assortment.NARROW", 0.95)
+    monkeypatch.setattr("q2pt_tasks.studies.assortment.SMALL", ("fr-BE",))
     plain, masked = (
         json.loads(json.dumps(measure(Run("one", {"train_unified.mask_unsold": is_masked}), finished)))
         for is_masked in (False, True)
