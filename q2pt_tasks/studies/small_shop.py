@@ -1,4 +1,4 @@
-"""Eight stores of the synthetic log, for studies of many trainings: half of its traffic, and what makes stores differ."""
+"""Eight stores of the synthetic log, for studies of many trainings: half of its traffic, and all that differs."""
 
 from collections.abc import Mapping
 from typing import Any
