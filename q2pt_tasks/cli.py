@@ -145,8 +145,8 @@ def _study(options: argparse.Namespace) -> object:
     if name == "google_taxonomy":
         study = importlib.import_module("q2pt_tasks.studies.google_taxonomy").study
         return study(root, None if options.taxonomy is None else str(options.taxonomy), options.encoder)
-    if name == "synthetic_seeds":
-        return importlib.import_module("q2pt_tasks.studies.synthetic_seeds").study(root, options.seeds or (1, 2, 3))
+    if name in ("synthetic_seeds", "training_noise"):
+        return importlib.import_module(f"q2pt_tasks.studies.{name}").study(root, options.seeds or (1, 2, 3))
     runner = importlib.import_module("q2pt_tasks.studies.runner")
     said = {key: value for key, value in vars(options).items() if key in ("taxonomy", "encoder", "own_log")}
     asked = Options(**said, seeds=tuple(getattr(options, "seeds", ())))

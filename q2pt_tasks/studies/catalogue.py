@@ -23,6 +23,7 @@ class Entry:
 CATALOGUE = (
     Entry("google_taxonomy", "Real text: does sharing lift small stores?", (TAXONOMY, ENCODER)),
     Entry("synthetic_seeds", "Small stores, and words that differ by store: does it hold over seeds?", (SEEDS,)),
+    Entry("training_noise", "What does another seed of training alone change?", (SEEDS,)),
     Entry("locale_pairs", "Which queries mean other things in another store, and does a model know?", (OWN_LOG,)),
     Entry("label_noise", "How much do wrong training labels cost?", (SEEDS,)),
     Entry("assortment", "Product types that a store does not sell: is it worth to mask them?", (SEEDS,)),

@@ -33,7 +33,7 @@ class Examined:
     def figures(self) -> dict[str, dict[str, float | None]]:
         """Per locale, and for all of them together, the metrics of `METRICS`."""
         figures: dict[str, dict[str, float | None]] = {}
-        for one in measure(self.test, self.thresholds, PRECISION, self.min_support):
+        for one in measure([self.test], self.thresholds, PRECISION, self.min_support).measurements:
             if one.metric in METRICS:
                 figures.setdefault(one.locale, {})[one.metric] = one.value
         return figures
@@ -63,7 +63,8 @@ class Examination:
         return CheckpointScorer(folder_of, self.truth.types)
 
     def examine(self, scorer: Scorer) -> Examined:
-        thresholds = choose_thresholds(self.truth.scored("validation", scorer), PRECISION, self._params.min_positives)
+        validation = self.truth.scored("validation", scorer)
+        thresholds = choose_thresholds([validation], PRECISION, self._params.min_positives)
         return Examined(thresholds, self.truth.scored("test", scorer), self._params.min_support)
 
 

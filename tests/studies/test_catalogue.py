@@ -7,7 +7,7 @@ from q2pt_tasks.studies.catalogue import CATALOGUE, Entry
 from q2pt_tasks.studies.study import Options
 
 # These have a form of their own.
-EARLIER = {"google_taxonomy", "synthetic_seeds"}
+EARLIER = {"google_taxonomy", "synthetic_seeds", "training_noise"}
 COMMON = [entry for entry in CATALOGUE if entry.name not in EARLIER]
 
 
