@@ -90,6 +90,6 @@ def _conclusion(results: Mapping[str, Figures], store: str) -> str:
     own = curves[NON_UNIFIED]
     best = [max(curves[name][place] for name in UNIFIED_VARIANTS) for place in range(len(SIZES))]
     behind = [f"{size}" for size, mine, theirs in zip(SIZES, own, best, strict=True) if mine <= theirs]
-    where = f"up to {behind[-1]} queries" if behind else "at no size"
+    where = "at no size" if not behind else "at every size" if len(behind) == len(SIZES) else f"at {', '.join(behind)}"
     gaps = ", ".join(f"{theirs - mine:+.3f} at {size}" for size, mine, theirs in zip(SIZES, own, best, strict=True))
     return f"{store}: sharing is ahead in average precision {where} (the better unified model less its own: {gaps})."

@@ -34,12 +34,14 @@ def test_both_stores_are_made_small_and_no_other() -> None:
 def test_the_conclusion_says_up_to_which_size_sharing_is_ahead() -> None:
     told = page(_results([0.1, 0.3, 0.5, 0.7, 0.8], [0.4, 0.5, 0.55, 0.6, 0.7]))
     assert told.conclusion[0] == (
-        "de-AT: sharing is ahead in average precision up to 200 queries (the better unified model less its own: "
+        "de-AT: sharing is ahead in average precision at 30, 100, 200 (the better unified model less its own: "
         "+0.300 at 30, +0.200 at 100, +0.050 at 200, -0.100 at 400, -0.100 at 1000)."
     )
 
 
-def test_sharing_that_is_never_ahead_is_said() -> None:
+def test_sharing_that_is_ahead_always_or_never_is_said() -> None:
+    always = page(_results([0.3] * 5, [0.4] * 5))
+    assert "is ahead in average precision at every size" in always.conclusion[0]
     told = page(_results([0.5] * 5, [0.4] * 5))
     assert "is ahead in average precision at no size" in told.conclusion[1]
 
