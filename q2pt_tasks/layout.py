@@ -27,6 +27,11 @@ class Layout:
         return self.root / "data/encoder.json"
 
     @property
+    def judgements_manifest(self) -> Path:
+        """Which file the human judgements are, when the run was resolved."""
+        return self.root / "data/judgements.json"
+
+    @property
     def encoder(self) -> Path:
         """The pre-trained encoder's files; for `scratch` a note that there are none."""
         return self.root / "data/encoder"
@@ -39,6 +44,11 @@ class Layout:
     @property
     def raw(self) -> Path:
         return self.root / "data/raw"
+
+    @property
+    def brands(self) -> Path:
+        """The brands that the source knows: a sorted list of texts in their normal form, empty where it knows none."""
+        return self.raw / "brands.json"
 
     @property
     def valid(self) -> Path:
@@ -95,6 +105,26 @@ class Layout:
     def locales(self) -> Path:
         """One entry per variant and locale: a list of {variant, locale, micro_recall, training_rows}."""
         return self.metrics / "locales.json"
+
+    @property
+    def slices(self) -> Path:
+        """Recall of parts of test and forward, and the gap between stores: see `model/breakdown.py`."""
+        return self.metrics / "slices.json"
+
+    @property
+    def mistakes(self) -> Path:
+        """Per variant the worst product types and the surest mistakes on test: see `model/breakdown.py`."""
+        return self.metrics / "mistakes.json"
+
+    @property
+    def model_card(self) -> Path:
+        """What the models are made of: see `model/card.py`."""
+        return self.metrics / "model_card.json"
+
+    @property
+    def window(self) -> Path:
+        """{"first_day": ..., "last_day": ...}: the days that the run learns from."""
+        return self.raw / "window.json"
 
     @property
     def decision(self) -> Path:

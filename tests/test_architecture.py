@@ -13,7 +13,7 @@ ALLOWED = {
     "metrics": {"metrics"},
     "registry": {"registry", "metrics"},
     "report": {"report", "data", "metrics"},
-    "sources": {"sources", "data", "model/encoder.py", "stages/ingest.py"},
+    "sources": {"sources", "data", "model/encoder.py", "stages/ingest.py", "stages/evaluate.py"},
     "model": {"model", "data", "metrics"},
     "serving": {"serving", "model", "data"},
     "stages": {"stages", "sources", "data", "model", "metrics", "registry", "report"},

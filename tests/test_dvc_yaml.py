@@ -89,8 +89,8 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
         ("q2pt_tasks/engine.py", 5),
         ("q2pt_tasks/data/queries.py", 26),
         ("q2pt_tasks/data/row_rules.py", 1),
-        ("q2pt_tasks/data/labels.py", 2),
-        ("q2pt_tasks/data/splits.py", 1),
+        ("q2pt_tasks/data/labels.py", 3),
+        ("q2pt_tasks/data/splits.py", 2),
         ("q2pt_tasks/model/training.py", 22),
         ("q2pt_tasks/model/encoder.py", 25),
         ("q2pt_tasks/model/delta.py", 23),
@@ -99,6 +99,7 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
         ("q2pt_tasks/model/prediction.py", 1),
         ("q2pt_tasks/metrics/measurements.py", 1),
         ("q2pt_tasks/registry/decision.py", 1),
+        ("q2pt_tasks/metrics/slices.py", 1),
         ("q2pt_tasks/report/page.py", 1),
         ("q2pt_tasks/sources/synthetic", 1),
         ("q2pt_tasks/cli.py", 0),
@@ -109,6 +110,12 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
 def test_an_edited_module_reruns_only_the_stages_that_import_it(graph: list[Any], module: str, stages: int) -> None:
     paths = [dependency.def_path for stage in graph for dependency in stage.deps]
     assert paths.count(module) == stages
+
+
+def test_the_report_depends_on_every_file_of_its_template() -> None:
+    folder = "q2pt_tasks/report/templates"
+    listed = {path for path in STAGES["report"]["deps"] if path.startswith(folder)}
+    assert listed == {f"{folder}/{path.name}" for path in (ROOT / folder).iterdir()} - {f"{folder}/validation.html"}
 
 
 def test_a_per_locale_training_depends_on_its_own_locale_alone(graph: list[Any]) -> None:

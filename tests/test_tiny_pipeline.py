@@ -16,10 +16,10 @@ from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.metrics.thresholds import Thresholds
 from q2pt_tasks.model.champion import ChampionError, hash_folder
 from q2pt_tasks.model.checkpoint import load_checkpoint
+from q2pt_tasks.model.lineup import StrayModelError
 from q2pt_tasks.model.metadata import CheckpointError, load_metadata
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.stages import gate, report, tokenize, train_unified
-from q2pt_tasks.stages.evaluate import StrayModelError
 from q2pt_tasks.stages.evaluate import main as evaluate
 
 
@@ -159,7 +159,8 @@ def test_the_summary_has_every_variant_baseline_and_split(finished: Layout) -> N
         "tfidf_per_locale",
         "tfidf_unified",
     }
-    assert {row["split"] for row in rows} == {"validation", "test", "forward", "forward_seen", "forward_unseen"}
+    marked = {f"{split}{part}" for split in ("forward", "judgements") for part in ("", "_seen", "_unseen")}
+    assert {row["split"] for row in rows} == {"validation", "test", *marked}
 
 
 def test_figures_and_differences_have_intervals_and_scores_a_reliability(finished: Layout) -> None:
@@ -333,4 +334,46 @@ def _project_copy(finished: Layout, folder: Path) -> Layout:
     for name in ("params.yaml", "champion.json"):
         (folder / name).write_bytes((finished.root / name).read_bytes())
     _copy(finished.root / "data", folder / "data")
+    shutil.copyfile(finished.root / "human.csv", folder / "human.csv")
     return Layout(folder)
+
+
+def test_human_judgements_are_scored_apart_and_counted(finished: Layout) -> None:
+    judged = json.loads(finished.summary.read_text())["judgements"]
+    assert (judged["queries"], judged["left_out"], judged["unknown_types"]) == (3, 1, ["HACKSAW_OF_NOBODY"])
+    assert judged["seen"] == 1
+    counts = {
+        split: _rows(finished, variant="unified_aware", metric="micro_recall", locale="all", split=split)[0]["n"]
+        for split in ("judgements", "judgements_seen", "judgements_unseen")
+    }
+    assert counts == {"judgements": 4, "judgements_seen": 1, "judgements_unseen": 3}
+    trained = {
+        query
+        for locale in LOCALES
+        for split in SPLITS
+        for query in pq.ParquetFile(finished.split(locale, split)).read()["query"].to_pylist()
+    }
+    assert "<img src=x onerror=alert(1)>" not in trained
+
+
+def test_slices_add_up_to_the_whole_and_the_gap_is_that_of_two_stores(finished: Layout) -> None:
+    found = json.loads(finished.slices.read_text())
+    rows = [row for row in found["rows"] if row["variant"] == "unified_aware" and row["split"] == "test"]
+    whole = next(row for row in rows if row["dimension"] == "all")
+    for dimension in ("locale", "support", "store", "length", "script", "meaning", "brand"):
+        parts = [row for row in rows if row["dimension"] == dimension]
+        assert sum(row["positives"] for row in parts) == whole["positives"]
+        assert all(row["low"] <= row["recall"] <= row["high"] for row in parts if row["positives"] > 30)
+    assert whole["recall"] == pytest.approx(_value(finished, "unified_aware"))
+    recalls = {row["slice"]: row["recall"] for row in rows if row["dimension"] == "locale"}
+    gap = found["parity"]["unified_aware"]
+    assert gap["gap"] == pytest.approx(recalls[gap["best"]] - recalls[gap["worst"]])
+
+
+def test_the_report_shows_the_worst_types_and_the_surest_mistakes_of_the_candidate(finished: Layout) -> None:
+    candidate = json.loads(finished.decision.read_text())["candidate"]
+    mistakes = json.loads(finished.mistakes.read_text())[candidate]
+    page = finished.report_page.read_text()
+    assert mistakes["mistakes"]
+    assert mistakes["mistakes"][0]["predicted"] in page
+    assert mistakes["types"][0]["product_type"] in page

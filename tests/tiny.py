@@ -23,6 +23,13 @@ from q2pt_tasks.stages import (
 )
 
 LOCALES = ("en-US", "en-GB", "fr-BE")
+# A training query, a type that the log does not have, a store that is not asked for.
+JUDGED = """locale,query,product_types
+en-US,Coffee,COFFEE
+en-GB,crimson boots,BOOTS|SNEAKERS
+fr-BE,<img src=x onerror=alert(1)>,HACKSAW_OF_NOBODY
+de-DE,stiefel,BOOTS
+"""
 CHANGES: Mapping[str, Any] = {
     "locales": list(LOCALES),
     "ingest.synthetic.searches_per_size_unit": 150,
@@ -48,7 +55,8 @@ CHANGES: Mapping[str, Any] = {
 def tiny_project(folder: Path, changes: Mapping[str, Any] | None = None) -> Layout:
     """A project directory with tiny params and without a champion."""
     shutil.copyfile("params.yaml", folder / "params.yaml")
-    edit_params(folder / "params.yaml", {**CHANGES, **(changes or {})})
+    edit_params(folder / "params.yaml", {**CHANGES, "evaluate.judgements": "human.csv", **(changes or {})})
+    (folder / "human.csv").write_text(JUDGED)
     (folder / "champion.json").write_text('{"version": null}\n')
     return Layout(folder)
 

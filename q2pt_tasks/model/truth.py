@@ -12,6 +12,7 @@ from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.model.scorers import Scorer
 
 FORWARD = "forward"
+JUDGEMENTS = "judgements"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class Truth:
         self.locales = tuple(locales)
         names = [pc.list_flatten(table["product_types"]) for split in tables.values() for table in split.values()]
         self.types = tuple(sorted({name for column in names for name in column.unique().to_pylist()}))
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """The splits that may hold training queries: the forward days, and human judgements where there are any."""
+        return tuple(split for split in (FORWARD, JUDGEMENTS) if split in self.tables)
 
     def labeled(self, split: str) -> dict[str, LabeledQueries]:
         """The queries of a split with their product types, per locale."""

@@ -31,7 +31,7 @@ from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.resolve import resolve
 
 # What the commit of a run adds to the one that it starts from.
-WORLD = ("params.yaml", "data/source.json", "data/encoder.json", "champion.json")
+WORLD = ("params.yaml", "data/source.json", "data/encoder.json", "data/judgements.json", "champion.json")
 
 _RENDER_AGAIN = (
     "bring the checkout that the DAG is rendered from up to date, wait until Airflow has read it, start again"

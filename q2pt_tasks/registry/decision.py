@@ -8,7 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from q2pt_tasks.registry.evidence import ALL_LOCALES, Case, Evidence, Metric, Rules
-from q2pt_tasks.registry.rules import RuleResult, better, capital, forward, locales, precision, reaches, words
+from q2pt_tasks.registry.rules import (
+    RuleResult,
+    better,
+    capital,
+    forward,
+    judgements,
+    locales,
+    precision,
+    reaches,
+    words,
+)
 
 # The simplest first: a tie goes to the model that is easiest to run, one without a locale token, last one per locale.
 VARIANTS = ("unified_agnostic", "unified_aware", "non_unified")
@@ -43,7 +53,7 @@ def decide(evidence: Evidence, rules: Rules, variants: tuple[str, ...] = VARIANT
     best = max(value for value in eligible.values() if value is not None)
     # The first that reaches the best, so a tie goes to the simpler variant.
     candidate = next(variant for variant, value in eligible.items() if value is not None and reaches(value, best))
-    results = tuple(rule(case, candidate) for rule in _RULES)
+    results = tuple(rule(case, candidate) for rule in _rules(rules))
     return Decision(
         promote=all(result.passed for result in results),
         candidate=candidate,
@@ -110,6 +120,11 @@ def _with_others(result: RuleResult, obstacles: Mapping[str, str]) -> RuleResult
 
 
 _RULES: tuple[Callable[[Case, str], RuleResult], ...] = (_trained, better, precision, locales, forward)
+
+
+def _rules(rules: Rules) -> tuple[Callable[[Case, str], RuleResult], ...]:
+    """Those that are asked: human judgements only where they have a floor."""
+    return _RULES if rules.judgements_floor is None else (*_RULES, judgements)
 
 
 def _verdict(candidate: str, results: tuple[RuleResult, ...]) -> str:

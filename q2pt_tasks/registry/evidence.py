@@ -82,7 +82,8 @@ class Rules:
         forward_floor: the lowest value on the forward set of a first model.
         forward_tolerance: how much worse than the champion a candidate may at most be on the forward set: the lower end
             of the interval.
-        metric: the figure that chooses the candidate and that `floor`, `margin` and the forward rules are about.
+        metric: the figure that chooses the candidate and that `margin` and all floors but the locales' are about.
+        judgements_floor: the lowest value on human judgements, champion or not; None: they are not asked.
     """
 
     precision: float
@@ -96,6 +97,7 @@ class Rules:
     forward_floor: float
     forward_tolerance: float
     metric: Metric = "micro_recall"
+    judgements_floor: float | None = None
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,23 @@ def _lowest(case: Case, candidate: str, figures: Figures) -> RuleResult:
     )
 
 
+def judgements(case: Case, candidate: str) -> RuleResult:
+    """On human judgements it reaches a floor, champion or not: people's labels do not move with the log."""
+    metric, floor = case.rules.metric, case.rules.judgements_floor
+    value = case.value(candidate, ALL_LOCALES, "judgements", metric)
+    figures: Figures = {
+        "metric": metric,
+        "value": value,
+        "n": case.support(ALL_LOCALES, "judgements"),
+        "bar": floor,
+    }
+    if value is None or floor is None:
+        sentence = f"{candidate} has no {words(metric)} on human judgements: name their file in evaluate.judgements."
+        return RuleResult("judgements", False, sentence, figures)
+    sentence = f"{capital(words(metric))} on human judgements is {value:.3f}, floor {floor:.3f}."
+    return RuleResult("judgements", reaches(value, floor), sentence, figures)
+
+
 def reaches(value: float, bar: float) -> bool:
     return value >= bar - ROUNDING
 

@@ -9,7 +9,17 @@ import pyarrow.compute as pc
 
 from q2pt_tasks.sources.manifest import SourceError
 
+# Names in one cell of a CSV file.
+SEPARATOR = "|"
+NAMES = pa.list_(pa.string())
+
 Conversion = Callable[[pa.Array, pa.DataType], pa.Array]
+
+_KINDS = {
+    pa.date32(): "a date such as 2026-06-30",
+    pa.int64(): "a whole number",
+    NAMES: f"a list of names in UTF-8, or names separated by {SEPARATOR}",
+}
 
 
 def converted(column: pa.Array, field: pa.Field, file: Path, convert: Conversion) -> pa.Array:
@@ -21,7 +31,7 @@ def converted(column: pa.Array, field: pa.Field, file: Path, convert: Conversion
     try:
         return convert(column, field.type)
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        kind = {pa.date32(): "a date such as 2026-06-30", pa.int64(): "a whole number"}.get(field.type, "text in UTF-8")
+        kind = _KINDS.get(field.type, "text in UTF-8")
         value = _first_refused(column, field.type, convert)
         raise SourceError(
             f"{file}: the column '{field.name}' ({column.type}) holds {value}, which is not {kind}: "
@@ -52,7 +62,8 @@ def from_typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
         column = column.dictionary_decode()
     if pa.types.is_null(column.type):
         return column.cast(kind)
-    return {pa.string(): _as_text, pa.date32(): _as_date, pa.int64(): _as_count}[kind](column)
+    conversions = {pa.string(): _as_text, pa.date32(): _as_date, pa.int64(): _as_count, NAMES: _as_names}
+    return conversions[kind](column)
 
 
 def _as_text(column: pa.Array) -> pa.Array:
@@ -61,6 +72,16 @@ def _as_text(column: pa.Array) -> pa.Array:
     text = column.cast(pa.string())
     text.validate(full=True)  # a Parquet file may say text and hold other bytes
     return text
+
+
+def _as_names(column: pa.Array) -> pa.Array:
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        return _names_from_text(_as_text(column))
+    if not (_is_text(column.type.value_type) or _is_bytes(column.type.value_type)):
+        raise pa.ArrowTypeError(f"{column.type} is no list of text")
+    names = column.cast(NAMES)
+    names.validate(full=True)
+    return names
 
 
 def _as_date(column: pa.Array) -> pa.Array:
@@ -102,7 +123,13 @@ def from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:
     """A column of CSV cells as `kind`; an empty cell is no date and no count."""
     if kind == pa.string():
         return column
+    if kind == NAMES:
+        return _names_from_text(column)
     return _date_from_text(column) if kind == pa.date32() else _count_from_text(column)
+
+
+def _names_from_text(column: pa.Array) -> pa.Array:
+    return pc.split_pattern(column, SEPARATOR)
 
 
 def _date_from_text(column: pa.Array) -> pa.Array:

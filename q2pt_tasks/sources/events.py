@@ -25,6 +25,9 @@ PARQUET = (".parquet",)
 CSV = (".csv", ".csv.gz")
 ENDINGS = PARQUET + CSV
 
+# A column that the catalog may have: it tells queries with a brand from those without, in the evaluation alone.
+BRAND = "brand"
+
 _BATCH_ROWS = 131_072
 _DATES = pa.schema([EVENTS.field("event_date")])
 
@@ -90,6 +93,14 @@ def newest_day(files: Iterable[Path], before: date) -> date | None:
 def read_catalog(file: Path) -> pa.Table:
     """The whole catalog, as it is."""
     return pa.concat_tables([CATALOG.empty_table(), *read_batches(file, CATALOG)])
+
+
+def read_brands(file: Path) -> set[str]:
+    """The brands that the catalog's optional column `brand` names; none where it has no such column."""
+    if BRAND not in _column_names(file):
+        return set()
+    batches = read_batches(file, pa.schema([(BRAND, pa.string())]))
+    return {brand for batch in batches for brand in batch[BRAND].unique().to_pylist() if brand is not None}
 
 
 def read_events(files: Iterable[Path]) -> Iterator[pa.Table]:

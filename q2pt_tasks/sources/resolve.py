@@ -14,26 +14,34 @@ from q2pt_tasks.params import read_section
 from q2pt_tasks.sources.encoder_files import write_encoder_manifest
 from q2pt_tasks.sources.events import catalog_path, list_event_files, newest_day
 from q2pt_tasks.sources.google_taxonomy import LAST_DAY, taxonomy_files, taxonomy_folder
+from q2pt_tasks.sources.judgements import write_judgements_manifest
 from q2pt_tasks.sources.manifest import SourceError, SourceManifest, describe_files, write_manifest
+from q2pt_tasks.stages.evaluate import EvaluateParams
 from q2pt_tasks.stages.ingest import IngestParams
 
 
 def resolve(layout: Layout, today: date | None = None) -> str:
-    """Writes the manifests of the source and of the encoder; returns what it found in readable sentences.
+    """Writes the manifests of the source, the encoder and the judgements; returns what it found in readable sentences.
 
     Args:
         layout: where params are read and manifests written.
         today: the day that is still in progress; by default the clock's day in UTC.
 
     Raises:
-        SourceError: the source or the encoder cannot be used as params say.
+        SourceError: the source, the encoder or the judgements cannot be used as params say.
     """
     params = read_section(layout.params, "ingest", IngestParams)
     encoder = read_section(layout.params, "encoder", EncoderParams)
     locales = read_section(layout.params, "locales", Locales)
+    evaluate = read_section(layout.params, "evaluate", EvaluateParams)
     manifest = _manifest(params, locales, layout.root, today or datetime.now(UTC).date())
     write_manifest(manifest, layout.source_manifest)
-    return f"{_sentence(manifest)} {write_encoder_manifest(encoder, layout.root, layout.encoder_manifest)}"
+    sentences = (
+        _sentence(manifest),
+        write_encoder_manifest(encoder, layout.root, layout.encoder_manifest),
+        write_judgements_manifest(evaluate.judgements, layout.root, layout.judgements_manifest),
+    )
+    return " ".join(sentences)
 
 
 def _manifest(params: IngestParams, locales: Sequence[str], root: Path, today: date) -> SourceManifest:

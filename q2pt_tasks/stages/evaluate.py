@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -12,25 +12,30 @@ import numpy as np
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from q2pt_tasks.data.judgements import Judgements, read_judgements
 from q2pt_tasks.data.schema import Locales
+from q2pt_tasks.data.splits import mark_seen
 from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.metrics.calibration import calibrate
 from q2pt_tasks.metrics.intervals import Resampling, Sample
 from q2pt_tasks.metrics.measurements import ALL_LOCALES, Measured, measure
+from q2pt_tasks.metrics.mistakes import surest_mistakes
 from q2pt_tasks.metrics.resampled import Resampled, differences, figure_intervals, resample
 from q2pt_tasks.metrics.scored import Scored
-from q2pt_tasks.metrics.thresholds import PRECISION, choose_thresholds
-from q2pt_tasks.model.champion import Champion, champion_folder, check_champion_split, read_champion
-from q2pt_tasks.model.metadata import load_metadata
+from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
+from q2pt_tasks.model.breakdown import MOST_MISTAKES, Breakdown, BreakdownRules
+from q2pt_tasks.model.card import judgements_of, rows_of
+from q2pt_tasks.model.champion import check_champion_split, read_champion
+from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards
 from q2pt_tasks.model.score_stream import ScoreStream, Selected
-from q2pt_tasks.model.scorers import CheckpointScorer, Scorer
-from q2pt_tasks.model.truth import FORWARD, Truth
+from q2pt_tasks.model.scorers import Scorer
+from q2pt_tasks.model.truth import FORWARD, JUDGEMENTS, Truth
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS, Variants
 from q2pt_tasks.params import Section, read_section
+from q2pt_tasks.sources.judgements import read_judged_rows
 
 log = logging.getLogger(__name__)
 
-CHAMPION = "champion"
 MAX_CURVE_POINTS = 200
 # The splits whose figures have intervals: those that decide.
 RESAMPLED_SPLITS = ("test", FORWARD)
@@ -46,14 +51,12 @@ class EvaluateParams(Section):
     min_support: Annotated[int, Field(ge=1)]
     resamples: Annotated[int, Field(ge=200)]
     seed: Annotated[int, Field(ge=0)]
+    min_store_positives: Annotated[int, Field(ge=1)]
+    judgements: Annotated[str, Field(min_length=1)] | None
 
     @property
     def plan(self) -> Resampling:
         return Resampling(self.resamples, self.seed, LEVEL)
-
-
-class StrayModelError(ValueError):
-    """`models/` holds a model of a locale or variant that the params do not name, or lacks one that they do."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class EvaluateReport:
 class _Evaluated:
     """A variant's figures: rows of the summary, points of its precision-recall curve on test, and its resamples."""
 
+    thresholds: Thresholds
+
     rows: list[dict[str, Any]]
     points: list[dict[str, Any]]
     resampled: Mapping[str, Resampled]
@@ -87,23 +92,28 @@ def main(layout: Layout) -> EvaluateReport:
 
 
 def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], variants: Sequence[str]) -> EvaluateReport:
-    """Writes `metrics/summary.json`, `metrics/precision_recall.json` and `metrics/locales.json`.
+    """Writes all below `metrics/`.
 
     Raises:
         StrayModelError: the trained models are not those of the params.
         ChampionError: the champion cannot be found, or is not the one that was resolved.
         CheckpointError: a checkpoint does not keep its contract.
+        SourceError: the judgements are not those that were resolved, or cannot be read.
+        JudgementsError: one of their rows says nothing that can be scored.
     """
-    _check_models(layout, locales, variants)
-    truth = _read_truth(layout, locales)
+    check_models(layout, locales, variants)
+    judgements = _read_judgements(layout, params, locales)
+    truth = _read_truth(layout, locales, judgements)
     champion = read_champion(layout.champion)
     if champion is not None:
         split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
         check_champion_split(layout.root, champion, split)
     samples = {split: _sample(truth, split) for split in RESAMPLED_SPLITS}
+    rules = BreakdownRules(params.plan, params.min_support, params.min_store_positives)
+    breakdown = Breakdown(truth, samples, json.loads(layout.brands.read_text(encoding="utf-8")), rules)
     evaluated = {
-        name: _evaluate(name, scorer, truth, samples, params)
-        for name, scorer in _scorers(layout, truth, variants, champion)
+        name: _evaluate(name, scorer, truth, breakdown, params)
+        for name, scorer in scorers(layout, truth, variants, champion)
     }
     rows = [row for variant in evaluated.values() for row in variant.rows]
     headline = _headline(rows)
@@ -115,52 +125,33 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
         "intervals": _intervals(evaluated),
         "differences": _differences(evaluated),
         "calibration": [one.calibration for one in evaluated.values() if one.calibration],
-        "models": _models(layout, locales, variants),
+        "models": model_rows(layout, locales, variants),
+        "judgements": None if judgements is None else judgements_of(truth, judgements),
         "champion": None if champion is None else {"version": champion.version, "hash": champion.hash},
     }
     _write(layout.summary, summary)
     _write(layout.precision_recall, [point for variant in evaluated.values() for point in variant.points])
     _write(layout.locales, _locale_rows(rows, truth))
+    _write(layout.slices, breakdown.slices(CHAMPION))
+    _write(layout.mistakes, breakdown.mistakes())
+    trained = {name: one.thresholds for name, one in evaluated.items() if name in (NON_UNIFIED, *variants)}
+    _write(layout.model_card, {"rows": rows_of(truth), "variants": variant_cards(layout, locales, trained)})
     return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
 
 
-def _read_truth(layout: Layout, locales: Sequence[str]) -> Truth:
+def _read_truth(layout: Layout, locales: Sequence[str], judgements: Judgements | None) -> Truth:
     tables = {
         split: {locale: pq.ParquetFile(layout.split(locale, split)).read() for locale in locales} for split in SPLITS
     }
+    if judgements is not None:
+        train = tables["train"]
+        tables[JUDGEMENTS] = {locale: mark_seen(table, train[locale]) for locale, table in judgements.tables.items()}
     return Truth(tables, locales)
 
 
-def _check_models(layout: Layout, locales: Sequence[str], variants: Sequence[str]) -> None:
-    """A locale that was removed leaves its model on a laptop's disk; it must not be counted, nor one be missing."""
-    own = layout.non_unified_model("any").parent
-    for folder, expected, what in ((own, set(locales), "locales"), (layout.models, {*variants, own.name}, "variants")):
-        found = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
-        if found != expected:
-            raise StrayModelError(
-                f"{folder} holds models of {sorted(found)}, the params name the {what} {sorted(expected)}: "
-                "delete what is too much, train what is missing (`dvc repro`)"
-            )
-
-
-def _scorers(
-    layout: Layout, truth: Truth, variants: Sequence[str], champion: Champion | None
-) -> Iterator[tuple[str, Scorer]]:
-    """One after the other, so that the models of only one variant are in memory."""
-    # Slow to import; whoever reads the params alone does not need it.
-    from q2pt_tasks.model.baselines import MajorityClass, TfidfPerLocale, TfidfUnified
-
-    yield NON_UNIFIED, CheckpointScorer(layout.non_unified_model, truth.types)
-    for variant in UNIFIED_VARIANTS:
-        if variant in variants:
-            folder = layout.unified_model(variant)
-            yield variant, CheckpointScorer(lambda _, folder=folder: folder, truth.types)  # type: ignore[misc]
-    if champion is not None:
-        yield CHAMPION, CheckpointScorer(champion_folder(layout.root, champion), truth.types)
-    train = truth.labeled("train")
-    yield "majority", MajorityClass(train, truth.types)
-    yield "tfidf_per_locale", TfidfPerLocale(train, truth.types)
-    yield "tfidf_unified", TfidfUnified(train, truth.types)
+def _read_judgements(layout: Layout, params: EvaluateParams, locales: Sequence[str]) -> Judgements | None:
+    rows = read_judged_rows(params.judgements, layout.root, layout.judgements_manifest)
+    return None if rows is None else read_judgements(rows, locales)
 
 
 def _sample(truth: Truth, split: str) -> Sample:
@@ -169,9 +160,7 @@ def _sample(truth: Truth, split: str) -> Sample:
     return Sample.of(truth.queries(split), np.repeat(np.arange(len(sizes)), sizes), len(sizes))
 
 
-def _evaluate(
-    name: str, scorer: Scorer, truth: Truth, samples: Mapping[str, Sample], params: EvaluateParams
-) -> _Evaluated:
+def _evaluate(name: str, scorer: Scorer, truth: Truth, breakdown: Breakdown, params: EvaluateParams) -> _Evaluated:
     log.info("evaluating %s", name)
     with ScoreStream(truth, "validation", scorer) as validation:
         thresholds = choose_thresholds(validation, PRECISION, params.min_positives)
@@ -183,18 +172,22 @@ def _evaluate(
     with ScoreStream(truth, "test", scorer) as test:
         on["test"] = measured(test)
         calibration = _calibration(name, test) if name in PROBABILITIES else None
-    with ScoreStream(truth, FORWARD, scorer) as forward:
-        seen = truth.seen(FORWARD)
-        on[FORWARD] = measured(forward)
-        on["forward_seen"] = measured(Selected(forward, seen))
-        on["forward_unseen"] = measured(Selected(forward, ~seen))
+        mistakes = surest_mistakes(test, thresholds, MOST_MISTAKES)
+    for split in truth.marked:
+        with ScoreStream(truth, split, scorer) as blocks:
+            seen = truth.seen(split)
+            on[split] = measured(blocks)
+            on[f"{split}_seen"] = measured(Selected(blocks, seen))
+            on[f"{split}_unseen"] = measured(Selected(blocks, ~seen))
+    breakdown.add_test(name, on["test"].observed.answers, mistakes)
+    breakdown.add_forward(name, on[FORWARD].observed.answers)
     rows = [
         {"variant": name, "split": split, **asdict(one)} for split, found in on.items() for one in found.measurements
     ]
     points = on["test"].curves.overall.points(MAX_CURVE_POINTS)
     curve = [{"variant": name, "recall": point.recall, "precision": point.precision} for point in points]
-    resampled = {split: resample(on[split], sample, params.plan) for split, sample in samples.items()}
-    return _Evaluated(rows, curve, resampled, calibration)
+    resampled = {split: resample(on[split], sample, params.plan) for split, sample in breakdown.samples.items()}
+    return _Evaluated(thresholds, rows, curve, resampled, calibration)
 
 
 def _calibration(name: str, blocks: Iterable[Scored]) -> dict[str, Any]:
@@ -257,25 +250,6 @@ def _headline(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | 
         ):
             headline.setdefault(row["variant"], {})[row["metric"]] = row["value"]
     return headline
-
-
-def _models(layout: Layout, locales: Sequence[str], variants: Sequence[str]) -> list[dict[str, Any]]:
-    unified = [(variant, None, layout.unified_model(variant)) for variant in UNIFIED_VARIANTS if variant in variants]
-    own = [(NON_UNIFIED, locale, layout.non_unified_model(locale)) for locale in locales]
-    return [_model(variant, locale, folder) for variant, locale, folder in [*own, *unified]]
-
-
-def _model(variant: str, locale: str | None, folder: Path) -> dict[str, Any]:
-    metadata = load_metadata(folder)
-    return {
-        "variant": variant,
-        "locale": locale,
-        "status": metadata.status,
-        "reason": metadata.reason,
-        "training_rows": metadata.training_rows,
-        "epochs": len(metadata.history),
-        "seconds": metadata.seconds,
-    }
 
 
 def _locale_rows(rows: Sequence[Mapping[str, Any]], truth: Truth) -> list[dict[str, Any]]:

@@ -42,6 +42,7 @@ class GateParams(Section):
     min_forward_support: Support
     forward_floor: Share
     forward_tolerance: Share
+    judgements_floor: Share | None
 
     @model_validator(mode="after")
     def _margin_exceeds_noise(self) -> Self:

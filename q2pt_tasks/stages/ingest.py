@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS, Locales
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
@@ -29,6 +30,7 @@ from q2pt_tasks.sources.manifest import (
     verify_file,
     window,
     window_file,
+    write_json,
     write_window,
 )
 from q2pt_tasks.sources.synthetic import source as synthetic
@@ -69,10 +71,14 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class _Source:
-    """An opened source: all of its catalog, its events in batches of any order, columns that nobody reads."""
+    """An opened source: all of its catalog, its events in batches of any order, its brands, columns that nobody reads.
+
+    A source that does not know brands has none.
+    """
 
     catalog: pa.Table
     batches: Iterator[pa.Table]
+    brands: Iterable[str] = ()
     ignored_columns: tuple[str, ...] = ()
 
 
@@ -91,7 +97,7 @@ def main(layout: Layout) -> IngestReport:
 
 
 def run(layout: Layout, params: IngestParams, locales: Sequence[str]) -> IngestReport:
-    """Writes the window's events by day, the catalog and the window itself below `layout.raw`.
+    """Writes the window's events by day, the catalog, the brands and the window itself below `layout.raw`.
 
     Raises:
         SourceError: the source is not what was resolved, is unreadable, or holds nothing in the window.
@@ -110,6 +116,7 @@ def run(layout: Layout, params: IngestParams, locales: Sequence[str]) -> IngestR
             f"{counts.outside:,} lie outside): check the source, ingest.last_day and ingest.window_days"
         )
     write_table(_sorted(source.catalog, (*CATALOG_KEY, "product_type")), catalog_file(layout.raw))
+    write_json(sorted({normalise_query(brand) for brand in source.brands} - {""}), layout.brands)
     write_window(days, window_file(layout.raw))
     return _report(params, days, counts, source)
 
@@ -133,7 +140,7 @@ def _open_source(root: Path, manifest: SourceManifest, params: IngestParams, loc
 
 def _open_synthetic(params: synthetic.SyntheticParams, locales: Sequence[str]) -> _Source:
     batches = (table for _, table in synthetic.make_days(params, locales))
-    return _Source(synthetic.make_catalog(params, locales), batches)
+    return _Source(synthetic.make_catalog(params, locales), batches, synthetic.all_brands())
 
 
 def _open_google_taxonomy(
@@ -156,9 +163,10 @@ def _open_events(root: Path, manifest: SourceManifest, params: events.EventsPara
     _check_same_files({catalog, *(file for file in logs if file.is_relative_to(log))}, set(verified))
     ignored = [
         *(f"events.{name}" for name in events.ignored_columns(logs, EVENTS)),
-        *(f"catalog.{name}" for name in events.ignored_columns([catalog], CATALOG)),
+        *(f"catalog.{name}" for name in events.ignored_columns([catalog], CATALOG) if name != events.BRAND),
     ]
-    return _Source(events.read_catalog(catalog), events.read_events(logs), tuple(ignored))
+    brands = events.read_brands(catalog)
+    return _Source(events.read_catalog(catalog), events.read_events(logs), brands, tuple(ignored))
 
 
 def _check_same_files(wanted: set[Path], resolved: set[Path]) -> None:

@@ -319,6 +319,16 @@ def test_a_difference_that_the_summary_lacks_fails_its_rule() -> None:
         assert failed(decision) == [name]
 
 
+@pytest.mark.parametrize("champion", [False, True])
+@pytest.mark.parametrize(("value", "names"), [(0.5, []), (0.499, ["judgements"]), (None, ["judgements"])])
+def test_human_judgements_are_asked_only_where_they_have_a_floor(
+    value: float | None, names: list[str], champion: bool
+) -> None:
+    figure = at("all", "judgements", value)
+    assert failed(judged(figure, champion, replace(RULES, judgements_floor=0.5))) == names
+    assert "judgements" not in [result.name for result in judged(figure, champion).rules]
+
+
 def test_a_figure_given_twice_is_refused() -> None:
     values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
     whole = Evidence(rows_of(values), differences_of(values), trained("unified_aware"), CHAMPION)

@@ -29,6 +29,14 @@ PARAMS: dict[str, Any] = {
         "google_taxonomy": {"path": "taxonomy", "level": 2, "clicks": 20, "noise": 0.05, "seed": 1},
         "events": {"path": "log", "catalog": "catalog.csv"},
     },
+    "evaluate": {
+        "min_positives": 20,
+        "min_support": 10,
+        "resamples": 200,
+        "seed": 1,
+        "min_store_positives": 50,
+        "judgements": None,
+    },
 }
 Change = Callable[[dict[str, Any]], object]
 
@@ -73,8 +81,16 @@ def test_a_log_ends_with_its_newest_day_that_is_over(layout: Layout) -> None:
     assert [file.path for file in manifest.files][:2] == ["catalog.csv", "log/2026-06-28.csv"]
     assert len(manifest.files) == 6
     assert sentence == (
-        "Source events, 6 files of 0.0 MiB; the window's last day is 2026-06-30. Encoder scratch, 0 local files."
+        "Source events, 6 files of 0.0 MiB; the window's last day is 2026-06-30. Encoder scratch, 0 local files. "
+        "No judgements."
     )
+
+
+def test_judgements_are_resolved_with_the_rest(layout: Layout) -> None:
+    (layout.root / "human.csv").write_text("locale,query,product_types\nen-GB,shoes,SHOES\n")
+    sentence = resolve_with(layout, lambda params: params["evaluate"].update(judgements="human.csv"))
+    assert sentence.endswith("Judgements human.csv, 45 bytes.")
+    assert json.loads(layout.judgements_manifest.read_text())["file"]["path"] == "human.csv"
 
 
 def test_a_day_that_was_asked_for_is_the_last_unless_it_is_still_to_come(layout: Layout) -> None:

@@ -24,6 +24,7 @@ gate:
   min_forward_support: 100
   forward_floor: 0.25
   forward_tolerance: 0.02
+  judgements_floor: null
 """
 
 

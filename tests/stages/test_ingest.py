@@ -41,6 +41,14 @@ PARAMS: dict[str, Any] = {
         "google_taxonomy": {"path": "taxonomy", "level": 2, "clicks": 5, "noise": 0.05, "seed": 1},
         "events": {"path": "log", "catalog": "catalog.parquet"},
     },
+    "evaluate": {
+        "min_positives": 20,
+        "min_support": 10,
+        "resamples": 200,
+        "seed": 1,
+        "min_store_positives": 50,
+        "judgements": None,
+    },
 }
 TAXONOMY = "# Google_Product_Taxonomy_Version: 1\n1 - Home\n2 - Home > Garden\n3 - Home > Garden > Hoses & Reels\n"
 
@@ -92,6 +100,7 @@ def test_each_day_is_a_file_that_gathers_and_sorts_its_rows(layout: Layout) -> N
     assert read_day(layout, LAST_DAY) == [row(query="boots"), row()]
     assert read_day(layout, day(1)) == [row(event_date=day(1))]
     assert sorted(contents(layout.raw)) == [
+        "brands.json",
         "catalog.parquet",
         "events/event_date=2026-06-28.parquet",
         "events/event_date=2026-06-29.parquet",
@@ -160,6 +169,26 @@ def test_columns_that_nobody_reads_are_reported(layout: Layout) -> None:
     report = resolve_and_ingest(layout)
     assert report.ignored_columns == ("events.session",)
     assert str(report).endswith("2 products; columns ignored: events.session")
+
+
+def brands(layout: Layout) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(layout.brands.read_text())
+
+
+def test_the_catalog_may_name_brands_and_they_are_kept_in_their_normal_form(layout: Layout) -> None:
+    resolve_and_ingest(layout)
+    assert brands(layout) == []
+    names = pa.array(["Zenyx ", None])
+    table = pq.read_table(layout.root / "catalog.parquet").append_column("brand", names)
+    pq.write_table(table, layout.root / "catalog.parquet")
+    assert resolve_and_ingest(layout).ignored_columns == ()
+    assert brands(layout) == ["zenyx"]
+
+
+def test_the_synthetic_log_knows_its_brands(layout: Layout) -> None:
+    set_ingest(layout, source="synthetic", window_days=2)
+    resolve_and_ingest(layout)
+    assert "zenyx" in brands(layout)
 
 
 def test_a_file_that_came_after_resolve_waits_for_the_next_run(layout: Layout) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from q2pt_tasks.data.schema import CATALOG, EVENTS, Locale
 from q2pt_tasks.params import Section
+from q2pt_tasks.sources.synthetic.brands import FAMILIES
 from q2pt_tasks.sources.synthetic.dirt import BEFORE_ANY_WINDOW, MISDATED_SHARE, soil, undate
 from q2pt_tasks.sources.synthetic.nouns import Vocabulary
 from q2pt_tasks.sources.synthetic.queries import make_query_pool, planted_texts
@@ -105,6 +106,11 @@ def make_days(params: SyntheticParams, locales: Sequence[str]) -> Iterator[tuple
         yield day, _together([_events(params, store, day) for store in stores])
     if misdated:
         yield None, undate(misdated)
+
+
+def all_brands() -> set[str]:
+    """Every brand that a shopper may type."""
+    return {brand for family in FAMILIES.values() for brand in family.brands}
 
 
 def planted_queries(params: SyntheticParams, locales: Sequence[str]) -> list[PlantedQuery]:
