@@ -1,4 +1,4 @@
-"""A headless Chromium that is logged in to Airflow's pages."""
+"""A headless Chromium, by itself or logged in to Airflow's pages."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,20 +17,27 @@ _TIMEOUT_SECONDS = 60.0
 
 
 @contextmanager
-def logged_in(airflow: Airflow, width: int = 1440, height: int = 900) -> Iterator[Page]:
-    """A page of a new browser, logged in as the user of `airflow`."""
+def opened(width: int, height: int, *, url: str | None = None, script: bool = True) -> Iterator[Page]:
+    """An empty page of a new browser."""
     with sync_playwright() as playwright:
         # A sandbox of its own Chromium does not start for root, and it sees no page but ours.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": height}, base_url=airflow.url)
+        page = browser.new_page(viewport={"width": width, "height": height}, base_url=url, java_script_enabled=script)
         page.set_default_timeout(_TIMEOUT_SECONDS * 1000)
+        yield page
+        browser.close()
+
+
+@contextmanager
+def logged_in(airflow: Airflow, width: int = 1440, height: int = 900) -> Iterator[Page]:
+    """A page of a new browser, logged in as the user of `airflow`."""
+    with opened(width, height, url=airflow.url) as page:
         page.goto("/")
         page.get_by_label("Username").fill(airflow.user)
         page.get_by_label("Password").fill(airflow.password)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("link", name="Home").first.wait_for()
         yield page
-        browser.close()
 
 
 def run_path(run_id: str, dag: str = RETRAINING) -> str:

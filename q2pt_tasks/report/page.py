@@ -1,13 +1,17 @@
 """The run's report as one HTML page, which opens offline and sends no request."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import base64
+import hashlib
+from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from q2pt_tasks.report import plots, tables
-from q2pt_tasks.report.tables import ALL, Scores, StoreRecall, Summary
+from q2pt_tasks.report import changes, plots, tables
+from q2pt_tasks.report.heat_map import FEW, heat_map
+from q2pt_tasks.report.inputs import Inputs
+from q2pt_tasks.report.tables import ALL, Scores
+from q2pt_tasks.report.tiles import tiles
 
 # What each variant is, for a reader who has not met it. A variant that is not named here is shown by its name alone.
 VARIANT_MEANINGS = {
@@ -19,55 +23,16 @@ VARIANT_MEANINGS = {
     "tfidf_unified": "baseline: TF-IDF features and a linear model, one for all locales",
     "champion": "the model in production when the run began",
 }
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule of the promotion decision, with the figures that it looked at."""
-
-    name: str
-    passed: bool
-    sentence: str
-    figures: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """`reports/decision.json`."""
-
-    promote: bool
-    candidate: str | None
-    champion: Mapping[str, Any] | None
-    sentence: str
-    rules: tuple[Rule, ...]
-
-
-@dataclass(frozen=True)
-class TableRows:
-    """Where the rows of one table went."""
-
-    arrived: int
-    valid: int
-    quarantined: int
-
-
-@dataclass(frozen=True)
-class Validation:
-    """What the report says of `reports/validation/result.json`."""
-
-    verdict: str
-    tables: Mapping[str, TableRows]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """All that the page is made of. Names in it are other people's text: the page escapes every one."""
-
-    summary: Summary
-    curves: tuple[plots.CurvePoint, ...]
-    stores: tuple[StoreRecall, ...]
-    decision: Decision
-    validation: Validation
+# How queries or types are divided, in words.
+DIMENSIONS = {
+    "support": "clicks of the type",
+    "store": "store",
+    "length": "length",
+    "script": "script",
+    "meaning": "meaning",
+    "brand": "brand",
+    "seen": "newest days",
+}
 
 
 def render(title: str, inputs: Inputs) -> str:
@@ -76,24 +41,33 @@ def render(title: str, inputs: Inputs) -> str:
     Raises:
         ValueError: the summary gives one figure twice.
     """
-    summary = inputs.summary
+    summary, environment = inputs.summary, _environment()
     variants = tables.in_order(row.variant for row in summary.rows)
-    template = _environment().get_template("report.html")
-    return template.render(
+    style, script = _source(environment, "report.css"), _source(environment, "report.js")
+    return environment.get_template("report.html").render(
         title=title,
+        style=style,
+        style_hash=_policy_hash(style),
+        script=script,
+        script_hash=_policy_hash(script),
         decision=inputs.decision,
         validation=inputs.validation,
+        window=inputs.window,
+        card=inputs.card,
+        judged=summary.judgements,
         precision=summary.precision,
-        champion=summary.champion,
+        level=inputs.slices.level,
         variants=variants,
         meanings=VARIANT_MEANINGS,
+        dimensions=DIMENSIONS,
+        few=FEW,
         training=tables.training_table(summary.models),
         problems=[model for model in summary.models if model.status != "trained"],
         **_figures(inputs, variants),
     )
 
 
-def _figures(inputs: Inputs, variants: tuple[str, ...]) -> dict[str, object]:
+def _figures(inputs: Inputs, variants: Sequence[str]) -> dict[str, object]:
     """The tables and plots that need the scores."""
     scores, precision = Scores(inputs.summary.rows), inputs.summary.precision
     training_rows = tables.training_rows_of(inputs.stores)
@@ -103,12 +77,30 @@ def _figures(inputs: Inputs, variants: tuple[str, ...]) -> dict[str, object]:
         **{locale: training_rows.get(locale) for locale in locales},
     }
     return {
-        "headline": tables.headline_rows(scores, variants),
+        **_of_candidate(inputs, scores, variants, locales),
+        "locale_names": locales,
+        "headline": tables.headline_rows(scores, variants, inputs.slices),
         "locales": tables.locale_rows(scores, variants, rows_by_locale),
         "coverage": tables.coverage_rows(scores, variants, (ALL, *locales)),
-        "bars": plots.recall_bars(scores, variants, locales, precision),
         "by_training_rows": plots.recall_by_training_rows(inputs.stores, precision),
         "curves": plots.precision_recall_curves(inputs.curves, precision),
+    }
+
+
+def _of_candidate(inputs: Inputs, scores: Scores, variants: Sequence[str], locales: Sequence[str]) -> dict[str, object]:
+    """What is said of one variant: the candidate or, where there is none, the first that was trained."""
+    shown = inputs.decision.candidate or next(iter(variants), "no variant")
+    return {
+        "shown": shown,
+        "has_champion": changes.CHAMPION in variants,
+        "tiles": tiles(inputs.slices, scores, shown),
+        "metrics": changes.metric_changes(scores, shown),
+        "by_locale": changes.locale_changes(inputs.slices, shown, locales),
+        "parts": changes.part_changes(inputs.slices, shown),
+        "has_brands": any(row.dimension == "brand" for row in inputs.slices.rows),
+        "parity": inputs.slices.parity.get(shown),
+        "heat": heat_map(inputs.slices, shown, locales),
+        "mistakes": inputs.mistakes.get(shown),
     }
 
 
@@ -120,5 +112,24 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": tables.number, "count": tables.count, "figure": tables.figure}
+    environment.filters |= {
+        "number": tables.number,
+        "short": tables.short,
+        "signed": tables.signed,
+        "percent": tables.percent,
+        "count": tables.count,
+        "figure": tables.figure,
+    }
     return environment
+
+
+def _source(environment: Environment, name: str) -> Markup:
+    """Style or script of our own, as it stands."""
+    assert environment.loader is not None  # noqa: S101 - set above
+    return Markup(environment.loader.get_source(environment, name)[0])  # noqa: S704 - no text of the log's
+
+
+def _policy_hash(text: str) -> str:
+    """The source of an inline style or script, as a content security policy allows it."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

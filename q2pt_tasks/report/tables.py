@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from q2pt_tasks.report.evidence import Judged, Slice, Slices
+from q2pt_tasks.report.marks import Bar, share_bar
+
 ALL = "all"
 DASH = "\N{EN DASH}"
 # The order of columns and of colours. A variant that is not named here comes last, by name.
@@ -51,6 +54,7 @@ class Summary:
     rows: tuple[Row, ...]
     models: tuple[Model, ...]
     champion: Mapping[str, Any] | None
+    judgements: Judged | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ class HeadlineRow:
     """One variant over all locales: on test at the thresholds of validation, on the test curve, and forward."""
 
     variant: str
+    low: float | None
+    high: float | None
+    bar: Bar | None
     micro_recall: float | None
     macro_recall: float | None
     micro_precision: float | None
@@ -143,6 +150,21 @@ def number(value: float | None) -> str:
     return DASH if value is None else f"{value:.3f}"
 
 
+def short(value: float) -> str:
+    """Two decimals, for cells of which there are many: `.68`, `1.0`."""
+    return f"{value:.2f}".removeprefix("0") if value < 0.995 else "1.0"
+
+
+def signed(value: float | None) -> str:
+    """Three decimals with a sign, a dash for what is not defined."""
+    return DASH if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float) -> str:
+    """`95 %`."""
+    return f"{share:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
+
+
 def count(value: float | None) -> str:
     """A whole number with thousands separators, a dash for what is not known."""
     return DASH if value is None else f"{value:,.0f}"
@@ -195,9 +217,10 @@ def locales_in_order(rows: Iterable[Row], training_rows: Mapping[str, int]) -> t
     return tuple(sorted(found, key=lambda locale: (-training_rows.get(locale, -1), locale)))
 
 
-def headline_rows(scores: Scores, variants: Iterable[str]) -> tuple[HeadlineRow, ...]:
+def headline_rows(scores: Scores, variants: Iterable[str], slices: Slices) -> tuple[HeadlineRow, ...]:
     """One row per variant, over all locales."""
-    return tuple(_headline_row(scores, variant) for variant in variants)
+    whole = {row.variant: row for row in slices.rows if row.split == "test" and row.dimension == ALL}
+    return tuple(_headline_row(scores, variant, whole.get(variant)) for variant in variants)
 
 
 def training_table(models: Iterable[Model]) -> tuple[TrainingRow, ...]:
@@ -218,7 +241,7 @@ def coverage_rows(scores: Scores, variants: Sequence[str], locales: Iterable[str
     return [row for row in rows if row.type_coverage != DASH or row.traffic_coverage != DASH]
 
 
-def _headline_row(scores: Scores, variant: str) -> HeadlineRow:
+def _headline_row(scores: Scores, variant: str, whole: Slice | None) -> HeadlineRow:
     on_test = ("micro_recall", "macro_recall", "micro_precision", "macro_precision")
     on_curve = ("micro_recall_curve", "macro_recall_curve")
     forward = {
@@ -226,7 +249,9 @@ def _headline_row(scores: Scores, variant: str) -> HeadlineRow:
         for split in ("forward", "forward_seen", "forward_unseen")
     }
     test = {metric: scores.value(variant, metric) for metric in on_test + on_curve}
-    return HeadlineRow(variant=variant, **test, **forward)
+    low, high = (None, None) if whole is None else (whole.low, whole.high)
+    bar = share_bar(test["micro_recall"], low, high)
+    return HeadlineRow(variant=variant, low=low, high=high, bar=bar, **test, **forward)
 
 
 def _training_row(variant: str, models: Sequence[Model]) -> TrainingRow:

@@ -1,5 +1,6 @@
 """Stage `report`: everything that the run found, on one page."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -8,7 +9,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import Section, read_section
-from q2pt_tasks.report.page import Decision, Inputs, Validation, render
+from q2pt_tasks.report.evidence import Mistakes, ModelCard, Slices, Window
+from q2pt_tasks.report.inputs import Decision, Inputs, Validation
+from q2pt_tasks.report.page import render
 from q2pt_tasks.report.plots import CurvePoint
 from q2pt_tasks.report.tables import StoreRecall, Summary
 
@@ -50,6 +53,10 @@ def run(layout: Layout, params: ReportParams) -> ReportReport:
         summary=_read(layout.summary, Summary),
         curves=_read(layout.precision_recall, tuple[CurvePoint, ...]),
         stores=_read(layout.locales, tuple[StoreRecall, ...]),
+        slices=_read(layout.slices, Slices),
+        mistakes=_read(layout.mistakes, Mapping[str, Mistakes]),  # type: ignore[type-abstract]
+        card=_read(layout.model_card, ModelCard),
+        window=_read(layout.window, Window),
         decision=_read(layout.decision, Decision),
         validation=_read(layout.validation_report / "result.json", Validation),
     )

@@ -1,15 +1,28 @@
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
 import pytest
+from report_inputs import CANDIDATE, HOSTILE, HOSTILE_QUERY, first_run, inputs
 
-from q2pt_tasks.report.page import Decision, Inputs, Rule, TableRows, Validation, render
-from q2pt_tasks.report.plots import CurvePoint
-from q2pt_tasks.report.tables import VARIANTS, Model, Row, StoreRecall, Summary
+from q2pt_tasks.report.page import render
+from q2pt_tasks.report.tables import Model
 
-HOSTILE = "<script>alert('x')</script>"
-LOCALES = ["en-US", "de-DE", "pl-PL", HOSTILE]
-SECTIONS = ["decision", "headline", "locales", "training-rows", "curves", "coverage", "models", "validation", "reading"]
+SECTIONS = [
+    "changes",
+    "decision",
+    "slices",
+    "mistakes",
+    "headline",
+    "locales",
+    "curves",
+    "coverage",
+    "models",
+    "validation",
+    "card",
+    "reading",
+]
 
 
 class Page(HTMLParser):
@@ -33,44 +46,6 @@ class Page(HTMLParser):
         return [value for name, value in self.attributes if name in names]
 
 
-def row(variant: str, locale: str, metric: str, value: float | None, split: str = "test") -> Row:
-    return Row(variant, locale, split, metric, value, 1200)
-
-
-def rows() -> list[Row]:
-    rows = [
-        row(variant, locale, metric, None if (variant, locale) == ("majority", "pl-PL") else 0.1 * place + 0.01 * store)
-        for place, variant in enumerate(VARIANTS)
-        for store, locale in enumerate(["all", *LOCALES])
-        for metric in ("micro_recall", "micro_precision")
-    ]
-    rows += [row("unified_aware", "all", "type_coverage", 0.8125), row("unified_aware", "all", "macro_recall", 0.4321)]
-    rows += [row("unified_aware", "all", "micro_recall", 0.3339, split) for split in ("forward", "forward_seen")]
-    return rows
-
-
-def inputs(models: tuple[Model, ...] = ()) -> Inputs:
-    figures = {"gain": 0.01234, "floor": None, HOSTILE: HOSTILE, "stores": ["en-US", HOSTILE], "enough": True}
-    return Inputs(
-        summary=Summary(0.8, tuple(rows()), models, {"version": "v7", "hash": "abc"}),
-        curves=tuple(CurvePoint(v, r / 10, 1 - r / 20) for v in VARIANTS for r in range(11)),
-        stores=tuple(
-            StoreRecall(v, locale, 0.2, 10**n) for v in VARIANTS for n, locale in enumerate(reversed(LOCALES))
-        ),
-        decision=Decision(
-            False,
-            "unified_aware",
-            {"version": "v7"},
-            f"Refused: {HOSTILE}",
-            (
-                Rule("gain", False, "The gain is below the margin.", figures),
-                Rule("floor", True, "Every store keeps its floor.", {}),
-            ),
-        ),
-        validation=Validation("All expectations hold.", {"events": TableRows(1_000_000, 999_990, 10)}),
-    )
-
-
 @pytest.fixture(scope="module")
 def html() -> str:
     failed = Model("non_unified", HOSTILE, "untrained", f"too few rows {HOSTILE}", 3, 0, 0.0)
@@ -78,13 +53,24 @@ def html() -> str:
     return render("Report <of> tonight", inputs((failed, trained)))
 
 
-def test_the_page_loads_nothing_and_runs_nothing(html: str) -> None:
+def test_the_page_loads_nothing_and_runs_its_own_script_alone(html: str) -> None:
     page = Page(html)
-    assert not {"script", "iframe", "img", "object", "embed", "video", "audio", "base", "form"} & set(page.tags)
+    assert page.tags.count("script") == page.tags.count("style") == 1
+    assert not {"iframe", "img", "object", "embed", "video", "audio", "base", "form"} & set(page.tags)
     assert page.values("src", "srcset", "background", "poster", "data", "action") == []
     assert "@import" not in html
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
-    assert all(name[:2] != "on" for name, _ in page.attributes)
+    assert all(name[:2] != "on" and name != "style" for name, _ in page.attributes)
+
+
+@pytest.mark.parametrize("element", ["style", "script"])
+def test_the_security_policy_allows_the_page_s_own_text_alone_by_its_hash(html: str, element: str) -> None:
+    (text,) = re.findall(f"<{element}>(.*?)</{element}>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    (policy,) = [value for value in Page(html).values("content") if value.startswith("default-src")]
+    assert policy.startswith("default-src 'none'; ")
+    assert f"{element}-src 'sha256-{digest}';" in policy
+    assert "unsafe" not in policy
 
 
 def test_only_two_links_leave_the_page(html: str) -> None:
@@ -93,9 +79,11 @@ def test_only_two_links_leave_the_page(html: str) -> None:
 
 
 def test_other_peoples_text_is_text(html: str) -> None:
-    assert "<script" not in html
-    # The locale in two tables and a plot; the model's reason; the decision's sentence; a rule's figures.
-    assert Page(html).text.count(HOSTILE) >= 6
+    assert html.count("<script") == 1
+    assert "<img" not in html
+    # Locales in tables and plots; the model's reason; the decision's sentence; a rule's figures; types; params.
+    assert Page(html).text.count(HOSTILE) >= 12
+    assert Page(html).text.count(HOSTILE_QUERY) == 2
 
 
 def test_sections_stand_in_the_order_of_interest(html: str) -> None:
@@ -138,14 +126,46 @@ def test_equal_inputs_give_equal_pages(html: str) -> None:
 
 
 def test_a_first_run_has_neither_champion_nor_figures() -> None:
-    nothing = Inputs(
-        summary=Summary(0.8, (), (), None),
-        curves=(),
-        stores=(),
-        decision=Decision(True, "unified_aware", None, "First model.", ()),
-        validation=Validation("Good.", {}),
-    )
-    text = Page(render("t", nothing)).text
+    text = Page(render("t", first_run())).text
     assert "✓ Promote First model." in text
     assert "Champion: none yet." in text
     assert "Good." in text
+
+
+def section(html: str, name: str) -> str:
+    return Page(html[html.index(f'<section id="{name}">') :].partition("</section>")[0]).text
+
+
+def test_what_changed_says_so_in_words_beside_every_number(html: str) -> None:
+    text = section(html, "changes")
+    assert "+0.030 against the champion" in text
+    for words in ("▲ better", "▼ worse", "≈ no clear change"):
+        assert words in text
+    assert "a gap of\n0.600 (0.500 to 0.700)" in text
+    assert "−0.050 (−0.080 to −0.020)" in text
+
+
+def test_every_number_of_a_bar_stands_beside_it(html: str) -> None:
+    bars = html.count('<svg class="bar"')
+    assert bars > 20
+    assert len(re.findall(r"<td[^>]* data-v[^>]*>[^<]*\d[^<]*(<span[^<]*</span>)?\s*<svg class=\"bar\"", html)) == bars
+
+
+def test_few_positives_are_marked_in_the_heat_map_by_more_than_a_shade(html: str) -> None:
+    cells = re.findall(r'<td class="h(\d)( few)?[^"]*" data-v="[^"]*">([^<]*)</td>', html)
+    assert {bool(few) for _, few, _ in cells} == {True, False}
+    assert all(text.endswith("°") == bool(few) for _, few, text in cells)
+    assert len({shade for shade, _, _ in cells}) > 3
+
+
+def test_the_model_card_has_window_rows_params_thresholds_and_judgements(html: str) -> None:
+    text = section(html, "card")
+    for part in (
+        "2026-06-23 to 2026-06-30",
+        "train 19,823, test 5,875",
+        f"{CANDIDATE} (candidate)",
+        "layers: 2",
+        "Threshold 0.410; 38 types have one of their own, of which 2 are never predicted",
+        "200 queries, scored apart and never trained on; 12 of them are training queries",
+    ):
+        assert part in text

@@ -1,5 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
+from q2pt_tasks.report.evidence import Slice, Slices
+from q2pt_tasks.report.marks import Bar
 from q2pt_tasks.report.tables import (
     Model,
     Row,
@@ -13,6 +17,9 @@ from q2pt_tasks.report.tables import (
     locale_rows,
     locales_in_order,
     number,
+    percent,
+    short,
+    signed,
     span,
     training_rows_of,
     training_table,
@@ -42,6 +49,12 @@ def test_a_figure_reads_by_its_kind(value: object, text: str) -> None:
 
 def test_what_is_not_defined_is_a_dash() -> None:
     assert (number(None), count(None)) == ("–", "–")
+
+
+def test_numbers_have_the_form_of_their_place() -> None:
+    assert [short(value) for value in (0.0, 0.684, 0.994, 0.996, 1.0)] == [".00", ".68", ".99", "1.0", "1.0"]
+    assert [signed(value) for value in (0.01234, -0.5, None)] == ["+0.012", "−0.500", "–"]
+    assert percent(0.95) == "95\N{NO-BREAK SPACE}%"
 
 
 def test_a_span_is_a_range_only_where_values_differ_as_shown() -> None:
@@ -87,8 +100,11 @@ def test_no_variant_is_best_where_recall_is_not_defined() -> None:
 
 def test_the_headline_keeps_test_and_forward_apart() -> None:
     forward = Row("a", "all", "forward_seen", "micro_recall", 0.9, 10)
-    (row,) = headline_rows(Scores([recall("a", "all", 0.4), forward]), ["a"])
+    whole = Slice("a", "test", "all", "all", 0.4, 0.35, 0.45, 100, None, None, None)
+    slices = Slices(0.95, (replace(whole, split="forward"), replace(whole, dimension="locale"), whole), (), {})
+    (row,) = headline_rows(Scores([recall("a", "all", 0.4), forward]), ["a"], slices)
     assert (row.micro_recall, row.forward_seen, row.forward_unseen) == (0.4, 0.9, None)
+    assert (row.low, row.high, row.bar) == (0.35, 0.45, Bar(0, 40, 35, 45, None))
 
 
 def test_training_is_summed_by_variant() -> None:

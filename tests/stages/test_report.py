@@ -46,6 +46,10 @@ def layout(tmp_path: Path) -> Layout:
         [{"variant": "unified_aware", "locale": "pl-PL", "micro_recall": None, "training_rows": 80}],
     )
     write(layout.decision, decision)
+    write(layout.slices, {"level": 0.95, "rows": [], "cells": [], "parity": {"unified_aware": None}})
+    write(layout.mistakes, {"unified_aware": {"types": [], "mistakes": []}})
+    write(layout.model_card, {"rows": {"train": 80}, "variants": {}})
+    write(layout.window, {"first_day": "2026-06-23", "last_day": "2026-06-30"})
     write(
         layout.validation_report / "result.json",
         {"verdict": "Good.", "tables": {"events": {"arrived": 9, "valid": 8, "quarantined": 1}}, "expectations": []},
