@@ -3,12 +3,15 @@
 from datetime import date
 
 from q2pt_tasks.report.evidence import (
+    Bin,
+    Calibration,
     Cell,
     Judged,
     Mistakes,
     ModelCard,
     Parity,
     Query,
+    Reliability,
     Slice,
     Slices,
     SureMistake,
@@ -87,10 +90,17 @@ def card() -> ModelCard:
     return ModelCard({"train": 19_823, "test": 5_875}, {CANDIDATE: one})
 
 
+def calibration() -> tuple[Calibration, ...]:
+    bins = (Bin(0.1, 0.05), Bin(None, None), Bin(0.9, 0.7))
+    return (Calibration(CANDIDATE, Reliability(0.12, bins)), Calibration("champion", Reliability(None, ())))
+
+
 def inputs(models: tuple[Model, ...] = ()) -> Inputs:
     figures = {"gain": 0.01234, "floor": None, HOSTILE: HOSTILE, "stores": ["en-US", HOSTILE], "enough": True}
     return Inputs(
-        summary=Summary(0.8, tuple(rows()), models, {"version": "v7", "hash": "abc"}, Judged(200, 12, 3, (HOSTILE,))),
+        summary=Summary(
+            0.8, tuple(rows()), models, {"version": "v7", "hash": "abc"}, Judged(200, 12, 3, (HOSTILE,)), calibration()
+        ),
         curves=tuple(CurvePoint(v, r / 10, 1 - r / 20) for v in VARIANTS for r in range(11)),
         stores=tuple(
             StoreRecall(v, locale, 0.2, 10**n) for v in VARIANTS for n, locale in enumerate(reversed(LOCALES))

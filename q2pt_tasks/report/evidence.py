@@ -136,3 +136,27 @@ class Judged:
     seen: int
     left_out: int
     unknown_types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions of similar scores: their mean score, the share of them that is right, None for an empty bin."""
+
+    score: float | None
+    right: float | None
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far scores are from the share that is right, as a mean over predictions, and bin by bin."""
+
+    expected_error: float | None
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A variant's scores as probabilities: of the best type of every query."""
+
+    variant: str
+    best: Reliability

@@ -83,6 +83,8 @@ def _figures(inputs: Inputs, variants: Sequence[str]) -> dict[str, object]:
         "locales": tables.locale_rows(scores, variants, rows_by_locale),
         "coverage": tables.coverage_rows(scores, variants, (ALL, *locales)),
         "by_training_rows": plots.recall_by_training_rows(inputs.stores, precision),
+        "reliability": plots.reliability_curves(inputs.summary.calibration),
+        "calibration": inputs.summary.calibration,
         "curves": plots.precision_recall_curves(inputs.curves, precision),
     }
 

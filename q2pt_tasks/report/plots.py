@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
+from q2pt_tasks.report.evidence import Calibration
 from q2pt_tasks.report.svg import without_styles
 from q2pt_tasks.report.tables import VARIANTS, Scores, StoreRecall, in_order
 
@@ -93,6 +94,19 @@ def precision_recall_curves(points: Iterable[CurvePoint], precision: float) -> M
         axes.plot(*zip(*curve, strict=True), linewidth=1.3, markersize=5, markevery=0.12, **_line(variant))
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
     return as_svg(figure, axes, "Precision-recall curves on test, all locales")
+
+
+@mpl.rc_context(RULES)
+def reliability_curves(found: Iterable[Calibration]) -> Markup:
+    """The share of best types that is right against their mean score, and the line where both are equal."""
+    figure, (axes,) = empty_figure(1, height=4.0)
+    axes.plot((0, 1), (0, 1), color="black", linewidth=1.2, linestyle=(0, (1, 2)), label="as sure as right")
+    for one in found:
+        points = [(bin_.score, bin_.right) for bin_ in one.best.bins if bin_.score is not None]
+        scores, shares = zip(*points, strict=True) if points else ((), ())
+        axes.plot(scores, shares, linewidth=1.3, markersize=5, **_line(one.variant))
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="mean score of the best type", ylabel="share that is right")
+    return as_svg(figure, axes, "Reliability of the best type's score on test")
 
 
 def empty_figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:

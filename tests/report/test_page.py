@@ -169,3 +169,10 @@ def test_the_model_card_has_window_rows_params_thresholds_and_judgements(html: s
         "200 queries, scored apart and never trained on; 12 of them are training queries",
     ):
         assert part in text
+
+
+def test_calibration_is_drawn_and_said_in_numbers(html: str) -> None:
+    text = section(html, "curves")
+    assert "mean score of the best type" in text
+    assert "0.120" in text
+    assert "Expected calibration error" not in render("t", first_run())
