@@ -27,7 +27,7 @@ METRICS_PEERS := build/metrics-peers-venv
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow secrets taxonomy seeds screenshots overhead bench bench-metrics test test-all lint format clean constraints
+.PHONY: help install demo airflow secrets taxonomy seeds screenshots pictures overhead bench bench-metrics test test-all lint format clean constraints
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -60,6 +60,9 @@ seeds: install ## the pipeline on three synthetic logs: small stores, words that
 
 screenshots: install ## pictures of a running system for docs/screenshots; wants Chromium, and half an hour
 	python tests/screenshots.py
+
+pictures: install ## pictures of the last report for docs/screenshots; wants Chromium
+	python tests/report_pictures.py
 
 overhead: install ## what Airflow costs beside dvc repro; wants PostgreSQL and Redis, and a quiet machine
 	PYTHONPATH=tests python -m benchmarks.overhead

@@ -3,7 +3,10 @@ from q2pt_tasks.report.heat_map import SHADES, Column, HeatCell, heat_map
 
 
 def cells(*found: tuple[str, str, float | None, int]) -> Slices:
-    rows = [Cell("aware", locale, *name.split(":"), recall, n) for locale, name, recall, n in found]  # type: ignore[arg-type]
+    rows = []
+    for locale, name, recall, positives in found:
+        dimension, part = name.split(":")
+        rows.append(Cell("aware", locale, dimension, part, recall, positives))
     return Slices(0.95, (), (*rows, Cell("other", "en-US", "length", "long", 1.0, 99)), {})
 
 
