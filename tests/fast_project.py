@@ -41,6 +41,7 @@ def page(title, body):
 stage, item, *locales = sys.argv[1:]
 if stage == "ingest":
     write("data/raw/window.json")
+    write("data/raw/brands.json")
     write_table("data/raw/events/events.parquet", 1200)
 elif stage == "encoder":
     write("data/encoder/resolved.json")
@@ -69,7 +70,8 @@ elif stage == "evaluate":
     figures = {"unified_aware": {"micro_recall": 0.5, "macro_recall": None}, "non_unified": {"micro_recall": 0.25}}
     write("metrics/summary.json", json.dumps({"headline": figures, "champion": champion}))
     write("metrics/locales.json")
-    write("metrics/precision_recall.json")
+    for name in ("precision_recall", "slices", "mistakes", "model_card"):
+        write(f"metrics/{name}.json")
 elif stage == "gate":
     from ruamel.yaml import YAML
 
