@@ -6,6 +6,7 @@ from q2pt_tasks.report.evidence import (
     Bin,
     Calibration,
     Cell,
+    Difference,
     Judged,
     Mistakes,
     ModelCard,
@@ -90,6 +91,13 @@ def card() -> ModelCard:
     return ModelCard({"train": 19_823, "test": 5_875}, {CANDIDATE: one})
 
 
+def differences() -> tuple[Difference, ...]:
+    return (
+        Difference(CANDIDATE, "champion", "test", "all", "micro_recall", -0.4, -0.42, -0.38),
+        Difference(CANDIDATE, "majority", "test", "all", "micro_recall", 9.0, 9.0, 9.0),
+    )
+
+
 def calibration() -> tuple[Calibration, ...]:
     bins = (Bin(0.1, 0.05), Bin(None, None), Bin(0.9, 0.7))
     return (Calibration(CANDIDATE, Reliability(0.12, bins)), Calibration("champion", Reliability(None, ())))
@@ -99,7 +107,13 @@ def inputs(models: tuple[Model, ...] = ()) -> Inputs:
     figures = {"gain": 0.01234, "floor": None, HOSTILE: HOSTILE, "stores": ["en-US", HOSTILE], "enough": True}
     return Inputs(
         summary=Summary(
-            0.8, tuple(rows()), models, {"version": "v7", "hash": "abc"}, Judged(200, 12, 3, (HOSTILE,)), calibration()
+            0.8,
+            tuple(rows()),
+            models,
+            {"version": "v7", "hash": "abc"},
+            Judged(200, 12, 3, (HOSTILE,)),
+            calibration(),
+            differences(),
         ),
         curves=tuple(CurvePoint(v, r / 10, 1 - r / 20) for v in VARIANTS for r in range(11)),
         stores=tuple(

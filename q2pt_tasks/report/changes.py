@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from q2pt_tasks.report.evidence import Slice, Slices
 from q2pt_tasks.report.marks import Bar, change_bar, direction, share_bar
-from q2pt_tasks.report.tables import ALL, Scores
+from q2pt_tasks.report.tables import ALL, Scores, Summary
 
 CHAMPION = "champion"
 # The dimension whose slices are the stores.
@@ -23,12 +23,16 @@ METRICS = (
 
 @dataclass(frozen=True)
 class MetricChange:
-    """One figure over all locales: of the candidate and, where there is one, of the champion."""
+    """One figure over all locales: of the candidate and, where there is one, of the champion; the change has a word."""
 
     name: str
     value: float | None
     champion: float | None
     change: float | None
+    change_low: float | None
+    change_high: float | None
+    change_bar: Bar | None
+    word: str
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,27 @@ class PartChange:
     word: str
 
 
-def metric_changes(scores: Scores, candidate: str) -> list[MetricChange]:
+def metric_changes(summary: Summary, candidate: str) -> list[MetricChange]:
     """The figures over all locales that the candidate or the champion has."""
+    scores = Scores(summary.rows)
+    against = {
+        (one.metric, one.split): one
+        for one in summary.differences
+        if (one.variant, one.against, one.locale) == (candidate, CHAMPION, ALL)
+    }
+    reach = _largest([end for key in METRICS if (one := against.get(key[:2])) for end in (one.low, one.high)])
     rows = []
     for metric, split, name in METRICS:
         value, champion = (scores.value(variant, metric, split=split) for variant in (candidate, CHAMPION))
-        if value is not None or champion is not None:
-            change = None if value is None or champion is None else value - champion
-            rows.append(MetricChange(name, value, champion, change))
+        if value is None and champion is None:
+            continue
+        change = None if value is None or champion is None else value - champion
+        found = against.get((metric, split))
+        low, high = (None, None) if found is None else (found.low, found.high)
+        bar = None if found is None else change_bar(change, low, high, reach)
+        # Without an interval nobody knows whether the change is one.
+        word = "" if found is None else direction(change, low, high)
+        rows.append(MetricChange(name, value, champion, change, low, high, bar, word))
     return rows
 
 
@@ -102,5 +119,8 @@ def _changes(slices: Slices, rows: Sequence[Slice]) -> list[PartChange]:
 
 def _reach(rows: Iterable[Slice]) -> float:
     """The largest end of an interval of a change: all bars of a table have one scale."""
-    ends = [abs(end) for row in rows for end in (row.change, row.change_low, row.change_high) if end is not None]
-    return max(ends, default=0.0)
+    return _largest([end for row in rows for end in (row.change, row.change_low, row.change_high)])
+
+
+def _largest(ends: Iterable[float | None]) -> float:
+    return max((abs(end) for end in ends if end is not None), default=0.0)

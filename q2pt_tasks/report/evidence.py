@@ -160,3 +160,17 @@ class Calibration:
 
     variant: str
     best: Reliability
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of `variant` minus that of `against` on the same queries, with its interval."""
+
+    variant: str
+    against: str
+    split: str
+    locale: str
+    metric: str
+    value: float
+    low: float
+    high: float

@@ -96,7 +96,7 @@ def _of_candidate(inputs: Inputs, scores: Scores, variants: Sequence[str], local
         "shown": shown,
         "has_champion": changes.CHAMPION in variants,
         "tiles": tiles(inputs.slices, scores, shown),
-        "metrics": changes.metric_changes(scores, shown),
+        "metrics": changes.metric_changes(inputs.summary, shown),
         "by_locale": changes.locale_changes(inputs.slices, shown, locales),
         "parts": changes.part_changes(inputs.slices, shown),
         "has_brands": any(row.dimension == "brand" for row in inputs.slices.rows),

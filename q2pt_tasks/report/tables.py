@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from q2pt_tasks.report.evidence import Calibration, Judged, Slice, Slices
+from q2pt_tasks.report.evidence import Calibration, Difference, Judged, Slice, Slices
 from q2pt_tasks.report.marks import Bar, share_bar
 
 ALL = "all"
@@ -56,6 +56,7 @@ class Summary:
     champion: Mapping[str, Any] | None
     judgements: Judged | None = None
     calibration: tuple[Calibration, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,12 @@ def test_what_changed_says_so_in_words_beside_every_number(html: str) -> None:
     assert "−0.050 (−0.080 to −0.020)" in text
 
 
+def test_a_figure_over_all_locales_has_the_interval_of_its_change_against_the_champion_alone(html: str) -> None:
+    text = " ".join(section(html, "changes").split())
+    assert "−0.400 −0.420 to −0.380 ▼ worse" in text.replace("−0.380▼", "−0.380 ▼")
+    assert "9.000" not in text
+
+
 def test_every_number_of_a_bar_stands_beside_it(html: str) -> None:
     bars = html.count('<svg class="bar"')
     assert bars > 20
