@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from q2pt_tasks.report import changes, plots, tables
+from q2pt_tasks.report import changes, formats, plots, tables
 from q2pt_tasks.report.heat_map import FEW, heat_map
 from q2pt_tasks.report.inputs import Inputs
 from q2pt_tasks.report.tables import ALL, Scores
@@ -115,12 +115,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "number": tables.number,
-        "short": tables.short,
-        "signed": tables.signed,
-        "percent": tables.percent,
-        "count": tables.count,
-        "figure": tables.figure,
+        "number": formats.number,
+        "short": formats.short,
+        "signed": formats.signed,
+        "percent": formats.percent,
+        "count": formats.count,
+        "figure": formats.figure,
     }
     return environment
 

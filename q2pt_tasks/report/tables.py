@@ -1,14 +1,14 @@
 """What the report reads of the metrics, and what its tables say about them. Numbers and words, no HTML."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from q2pt_tasks.report.evidence import Calibration, Difference, Judged, Slice, Slices
+from q2pt_tasks.report.formats import DASH, count, number, span
 from q2pt_tasks.report.marks import Bar, share_bar
 
 ALL = "all"
-DASH = "\N{EN DASH}"
 # The order of columns and of colours. A variant that is not named here comes last, by name.
 VARIANTS = (
     "non_unified",
@@ -145,55 +145,6 @@ class CoverageRow:
     types: str
     type_coverage: str
     traffic_coverage: str
-
-
-def number(value: float | None) -> str:
-    """Three decimals, a dash for what is not defined."""
-    return DASH if value is None else f"{value:.3f}"
-
-
-def short(value: float) -> str:
-    """Two decimals, for cells of which there are many: `.68`, `1.0`."""
-    return f"{value:.2f}".removeprefix("0") if value < 0.995 else "1.0"
-
-
-def signed(value: float | None) -> str:
-    """Three decimals with a sign, a dash for what is not defined."""
-    return DASH if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
-
-
-def percent(share: float) -> str:
-    """`95 %`."""
-    return f"{share:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
-
-
-def count(value: float | None) -> str:
-    """A whole number with thousands separators, a dash for what is not known."""
-    return DASH if value is None else f"{value:,.0f}"
-
-
-def figure(value: object) -> str:
-    """Any figure of a rule as text."""
-    if value is None or isinstance(value, float):
-        return number(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return count(value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {figure(item)}" for key, item in value.items()) or DASH
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(figure, value)) or DASH
-    return str(value)
-
-
-def span(values: Iterable[float | None], form: Callable[[float | None], str]) -> str:
-    """One text where the defined values agree, "low to high" where they differ, a dash where there are none."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return DASH
-    low, high = form(min(known)), form(max(known))
-    return low if low == high else f"{low} to {high}"
 
 
 def in_order(variants: Iterable[str]) -> tuple[str, ...]:
