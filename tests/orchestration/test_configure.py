@@ -40,7 +40,8 @@ def test_a_first_run_is_a_commit_on_a_branch_of_its_own(new_shop: Shop) -> None:
     assert (plan.force, plan.approval, plan.may_promote, plan.why_not_promote) == (False, False, True, "")
     assert plan.summary == (
         "Source synthetic, 0 files of 0.0 MiB; the window's last day is 2026-06-30. Encoder scratch, 0 local files. "
-        "2 of 2 locales, 2 of 2 unified variants. 0 of 8 stages are unchanged. Promotion is up to the gate."
+        "No judgements. 2 of 2 locales, 2 of 2 unified variants. 0 of 8 stages are unchanged. "
+        "Promotion is up to the gate."
     )
     assert list(new_shop.settings.work_dir.glob("clones/*-*")) == [], "the clone is gone"
 
