@@ -19,7 +19,9 @@ def score(network: Network, objective: Objective, tokens: Packed, hardware: Hard
 
     `objective` is what the network was trained for.
     """
-    network.eval()
+    # It walks through all modules, which a single query would wait for.
+    if network.training:
+        network.eval()
     scores = np.zeros((len(tokens), network.head.out_features), dtype=np.float32)
     with hardware.autocast():
         for stretch in stretches(len(tokens)):
