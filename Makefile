@@ -25,9 +25,13 @@ PORT ?= 8080
 PEERS := build/peers-venv
 METRICS_PEERS := build/metrics-peers-venv
 BENCH ?=
+# So have the peers of the quality benchmark: PECOS needs NumPy 1.
+QUALITY_PEERS := build/quality-venv
+QUALITY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow secrets taxonomy seeds screenshots pictures overhead bench bench-metrics test test-all lint format clean constraints
+.PHONY: help install demo airflow secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality test test-all lint \
+	format clean constraints
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -81,6 +85,14 @@ bench-metrics: install $(METRICS_PEERS)/installed ## exact curves of 1,000,000 q
 $(METRICS_PEERS)/installed: $(INSTALLED) benchmarks/metrics/peers.txt
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(METRICS_PEERS)
 	@$(BIN)/uv pip install --quiet --python $(METRICS_PEERS)/bin/python $(PIP_SOURCES) --constraint constraints.txt --requirement benchmarks/metrics/peers.txt
+	touch $@
+
+bench-quality: install $(QUALITY_PEERS)/installed ## recall beside TF-IDF, fastText and PECOS: TAXONOMY=folder ENCODER=folder or name; two hours
+	python -m benchmarks.quality $(if $(TAXONOMY),--taxonomy "$(abspath $(TAXONOMY))") --encoder "$(if $(wildcard $(ENCODER)),$(abspath $(ENCODER)),$(ENCODER))" $(QUALITY)
+
+$(QUALITY_PEERS)/installed: $(INSTALLED) benchmarks/quality/peers.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(QUALITY_PEERS)
+	@$(BIN)/uv pip install --quiet --python $(QUALITY_PEERS)/bin/python $(PIP_SOURCES) --requirement benchmarks/quality/peers.txt
 	touch $@
 
 test: install ## the fast tests: under five minutes, no network

@@ -15,7 +15,7 @@ from q2pt_tasks.report.plots import recall_bars
 from q2pt_tasks.report.tables import ALL, Scores, Summary, in_order
 from q2pt_tasks.studies.machine import describe_machine
 from q2pt_tasks.studies.pages import bullet, code, figure, table
-from q2pt_tasks.studies.workspace import prepare_workspace
+from q2pt_tasks.studies.workspace import Workspace, prepare_workspace
 
 NAME = "google_taxonomy"
 PAGE = Path("docs/results/google-taxonomy.md")
@@ -57,11 +57,20 @@ def study(root: Path, taxonomy: str | None, encoder: str | None) -> Path:
         taxonomy: directory with Google's files; downloaded where None.
         encoder: name or directory of a pre-trained encoder; that of the params where None.
     """
-    changes = YAML(typ="safe").load(CHANGES.read_text(encoding="utf-8"))
-    own = {"ingest.google_taxonomy.path": taxonomy} | ({"encoder.name": encoder} if encoder else {})
-    workspace = prepare_workspace(root, NAME, {**changes, **own})
+    workspace = prepare(root, taxonomy, encoder)
     workspace.run_pipeline()
-    return write_page(root, workspace.layout, changes, encoder)
+    return write_page(root, workspace.layout, read_changes(), encoder)
+
+
+def prepare(root: Path, taxonomy: str | None, encoder: str | None) -> Workspace:
+    """The copy of the project in which the study runs, with its params. Arguments as in `study`."""
+    own = {"ingest.google_taxonomy.path": taxonomy} | ({"encoder.name": encoder} if encoder else {})
+    return prepare_workspace(root, NAME, {**read_changes(), **own})
+
+
+def read_changes() -> dict[str, Any]:
+    """What the study changes in params.yaml."""
+    return dict(YAML(typ="safe").load(CHANGES.read_text(encoding="utf-8")))
 
 
 def write_page(root: Path, layout: Layout, changes: Mapping[str, Any], encoder: str | None) -> Path:
@@ -79,10 +88,10 @@ def write_page(root: Path, layout: Layout, changes: Mapping[str, Any], encoder: 
 def read_findings(layout: Layout, keep_share: Mapping[str, float]) -> Findings:
     summary = TypeAdapter(Summary).validate_json(layout.summary.read_text(encoding="utf-8"))
     rows = {row["locale"]: row["training_rows"] for row in json.loads(layout.locales.read_text(encoding="utf-8"))}
-    return Findings(summary, rows, _groups(rows, keep_share), read_section(layout.params, "seed", Seed))
+    return Findings(summary, rows, groups_by_share(rows, keep_share), read_section(layout.params, "seed", Seed))
 
 
-def _groups(training_rows: Mapping[str, int], keep_share: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+def groups_by_share(training_rows: Mapping[str, int], keep_share: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
     """Locales by the share of their training rows that they keep, the largest share first."""
     shares = sorted({keep_share.get(locale, 1.0) for locale in training_rows}, reverse=True)
     return {
