@@ -42,6 +42,8 @@ def pretrained(finished: Layout, tmp_path_factory: pytest.TempPathFactory) -> La
     changes["train_non_unified.pretrained.objective"] = "softmax"
     layout = tiny_project(root, {**changes, "variants": ["unified_agnostic"]})
     shutil.copytree(finished.splits, layout.splits)
+    layout.brands.parent.mkdir(parents=True)
+    shutil.copyfile(finished.brands, layout.brands)
     resolve(layout)
     encoder.main(layout)
     shutil.rmtree(root / "hub")

@@ -53,8 +53,8 @@ def is_int8_fast() -> bool:
 
 
 def quantise(network: PackedNetwork) -> None:
-    """Puts the products of the encoder's layers, not those of the scores, in int8; it cannot be trained any more."""
-    for module in list(network.modules()):
+    """Puts the products of the encoder's layers in int8, not those above them; it cannot be trained any more."""
+    for module in list(network.layers.modules()):
         for name, layer in list(module.named_children()):
             if isinstance(layer, Linear):
                 setattr(module, name, Int8Linear(layer))

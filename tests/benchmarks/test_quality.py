@@ -17,7 +17,7 @@ from benchmarks.quality.page import PROBABILISTIC, Findings, fused_name, page
 from benchmarks.quality.tasks import Answer, Task, Tried, read_answer, write_answer
 from benchmarks.quality.tfidf_linear import LinearSetting
 from q2pt_tasks.data.splits import SPLIT
-from q2pt_tasks.layout import SPLITS
+from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.metrics.intervals import Sample
 from q2pt_tasks.metrics.recall_at_precision import operating_point
 from q2pt_tasks.metrics.scored import Floats
@@ -26,6 +26,7 @@ from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.model.scorers import Scorer
 from q2pt_tasks.model.truth import LabeledQueries, Truth
 from q2pt_tasks.model.variants import UNIFIED_VARIANTS
+from q2pt_tasks.params import read_section
 from q2pt_tasks.stages.evaluate import EvaluateParams
 
 LOCALES = ("en-GB", "de-AT")
@@ -84,7 +85,8 @@ def _truth(rows: int = 60) -> Truth:
 def _judged(tmp_path: Path, truth: Truth, name: str, scorer: Scorer) -> Judged:
     write_scores(tmp_path / name, truth, scorer)
     validation, test = (truth.scored(split, KeptScores(tmp_path / name, split)) for split in ("validation", "test"))
-    return judge(name, validation, test, EvaluateParams(min_positives=20, min_support=10, resamples=200, seed=0))
+    params = read_section(Layout().params, "evaluate", EvaluateParams).model_copy(update={"resamples": 200})
+    return judge(name, validation, test, params)
 
 
 def _differences(truth: Truth, found: dict[str, Floats]) -> Differences:
