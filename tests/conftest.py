@@ -1,4 +1,5 @@
-"""What all tests share: nothing outside the test's own folder is read or written, and torch keeps to one thread."""
+"""What all tests share: nothing outside the test's own folder is read or written, torch keeps to one thread, and no
+example of a property is failed for the time that a busy machine takes for it."""
 
 import os
 import tempfile
@@ -12,9 +13,13 @@ os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="q2pt-airflow-")
 
 
 import pytest
+from hypothesis import settings
 from tiny import run_pipeline, tiny_project
 
 from q2pt_tasks.layout import Layout
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
