@@ -16,13 +16,13 @@ from q2pt_tasks.studies.study import Figures, Options, Page, Run
 from q2pt_tasks.studies.taxonomy import own_files
 from q2pt_tasks.studies.ways_to_train import (
     ALONE,
+    CROSS_ENTROPY,
     FACTORS,
     LEVELLED,
     PAPER,
     PRETRAINED,
     RECIPES,
     SCRATCH,
-    SOFTMAX,
     TEMPERATURE,
     TOGETHER,
     WAYS,
@@ -200,7 +200,8 @@ def _conclusion(compared: Compared) -> Iterator[str]:
         f"{', '.join(ahead) or 'none'}. {_change(compared, PAPER.name, best, 'Against the paper')}"
     )
     if LEVELLED.name in compared.ways:
-        yield f"`{compared.name}`: {_change(compared, SOFTMAX.name, LEVELLED.name, 'stores levelled, against not')}"
+        told = _change(compared, CROSS_ENTROPY.name, LEVELLED.name, "stores levelled, against not")
+        yield f"`{compared.name}`: {told}"
 
 
 def _change(compared: Compared, before: str, after: str, what: str) -> str:

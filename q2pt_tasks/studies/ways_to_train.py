@@ -30,7 +30,7 @@ PAPER = Way("cross-entropy of the paper", "binary_cross_entropy", prior_bias=Fal
 CROSS_ENTROPY = Way("cross-entropy from the priors", "binary_cross_entropy")
 SOFTMAX = Way("softmax", "softmax")
 SPARSEMAX = Way("sparsemax", "sparsemax")
-LEVELLED = Way("softmax with levelled stores", "softmax", levelled=True)
+LEVELLED = Way("cross-entropy from the priors with levelled stores", "binary_cross_entropy", levelled=True)
 WAYS = (PAPER, CROSS_ENTROPY, SOFTMAX, SPARSEMAX, LEVELLED)
 
 
