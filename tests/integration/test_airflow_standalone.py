@@ -144,7 +144,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         _lose(server.place, third.plan["unchanged"]["report"]["outs"][0]["md5"])
         lost = _clear(server, third.run.id, "gate")
         planned_again = _clear(server, third.run.id, "configure")
-        server.commit_params({"gate.margin": 0.0})
+        server.commit_params({"gate.margin": 0.0, "gate.training_noise": 0.0})
         rejected = _answer(server, api.trigger({"approval": True}), "Reject")
         expired = _finish(server, api.trigger({"approval": True}))
     return Nights(
