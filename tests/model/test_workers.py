@@ -40,8 +40,8 @@ def test_two_processes_train_what_one_trains(tmp_path: Path, objective: Objectiv
     _train(tmp_path, "one", [], objective)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     report = _train(tmp_path, "two", launcher, objective)
-    # Both processes write to one pipe, and a line of one may stand inside the other's.
-    assert report.replace("step\n", "").count("trained on 96 queries") == 1
+    # Trained or, after so few steps, degenerate: one process says so.
+    assert report.count(" on 96 queries") == 1
     one, two = (load_file(tmp_path / model / "model.safetensors") for model in ("one", "two"))
     assert one.keys() == two.keys()
     for name in one:
