@@ -59,17 +59,11 @@ def card_of(models: Sequence[Metadata], thresholds: Thresholds) -> VariantCard:
 
 def judgements_of(truth: Truth, judgements: Judgements) -> dict[str, Any]:
     """How many queries were judged, how many of them are training queries, and judged types that no model can know."""
-    known = {
-        name for table in truth.tables["train"].values() for types in table["product_types"] for name in types.as_py()
-    }
-    judged = {
-        name for table in judgements.tables.values() for types in table["product_types"] for name in types.as_py()
-    }
     return {
         "queries": sum(map(len, judgements.tables.values())),
         "seen": int(truth.seen(JUDGEMENTS).sum()),
         "left_out": judgements.left_out,
-        "unknown_types": sorted(judged - known),
+        "unknown_types": sorted(_types(judgements.tables) - _types(truth.tables["train"])),
     }
 
 

@@ -7,7 +7,7 @@ what it looked at in figures and in a sentence for the team that runs the search
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from q2pt_tasks.registry.evidence import ALL_LOCALES, Case, Evidence, Metric, Rules
+from q2pt_tasks.registry.evidence import ALL_LOCALES, VARIANTS, Case, Evidence, Metric, Rules
 from q2pt_tasks.registry.rules import (
     RuleResult,
     better,
@@ -19,9 +19,6 @@ from q2pt_tasks.registry.rules import (
     reaches,
     words,
 )
-
-# The simplest first: a tie goes to the model that is easiest to run, one without a locale token, last one per locale.
-VARIANTS = ("unified_agnostic", "unified_aware", "non_unified")
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,7 @@ def test_the_first_run_runs_every_stage_and_leaves_every_checkpoint(workspace: W
 def test_again_there_is_nothing_to_do(workspace: Workspace) -> None:
     started = time.monotonic()
     assert _repro(workspace) == []
-    # Far from what a training takes, on a busy machine too.
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 15
 
 
 def test_a_changed_threshold_of_the_gate_runs_the_gate_and_the_report(workspace: Workspace) -> None:

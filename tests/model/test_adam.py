@@ -36,14 +36,18 @@ def _theirs() -> list[nn.Parameter]:
     return parameters
 
 
+def _assert_theirs(parameters: list[nn.Parameter]) -> None:
+    for own, theirs in zip(parameters, _theirs(), strict=True):
+        torch.testing.assert_close(own, theirs, rtol=1e-6, atol=1e-7)
+
+
 def test_steps_are_those_of_torch() -> None:
     parameters = _parameters()
     optimizer = Adam(_groups(parameters))
     for step, share in enumerate(SHARES):
         _set_gradients(parameters, step)
         optimizer.step(share)
-    for own, theirs in zip(parameters, _theirs(), strict=True):
-        torch.testing.assert_close(own, theirs, rtol=1e-6, atol=1e-7)
+    _assert_theirs(parameters)
 
 
 def test_goes_on_from_moments_that_were_kept() -> None:
@@ -56,8 +60,7 @@ def test_goes_on_from_moments_that_were_kept() -> None:
             optimizer.set_moments(parameter, moments)
         _set_gradients(parameters, step)
         optimizer.step(share)
-    for own, theirs in zip(parameters, _theirs(), strict=True):
-        torch.testing.assert_close(own, theirs, rtol=1e-6, atol=1e-7)
+    _assert_theirs(parameters)
 
 
 def test_a_step_says_that_weights_have_changed_and_leaves_zero_gradients() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sections import EVALUATE
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.sources.manifest import SourceError, read_manifest
@@ -29,14 +30,7 @@ PARAMS: dict[str, Any] = {
         "google_taxonomy": {"path": "taxonomy", "level": 2, "clicks": 20, "noise": 0.05, "seed": 1},
         "events": {"path": "log", "catalog": "catalog.csv"},
     },
-    "evaluate": {
-        "min_positives": 20,
-        "min_support": 10,
-        "resamples": 200,
-        "seed": 1,
-        "min_store_positives": 50,
-        "judgements": None,
-    },
+    "evaluate": EVALUATE,
 }
 Change = Callable[[dict[str, Any]], object]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sections import EVALUATE
 
 from q2pt_tasks.data.schema import CATALOG, COUNTS, EVENT_KEY, EVENTS
 from q2pt_tasks.layout import Layout, catalog_file, day_file
@@ -41,14 +42,7 @@ PARAMS: dict[str, Any] = {
         "google_taxonomy": {"path": "taxonomy", "level": 2, "clicks": 5, "noise": 0.05, "seed": 1},
         "events": {"path": "log", "catalog": "catalog.parquet"},
     },
-    "evaluate": {
-        "min_positives": 20,
-        "min_support": 10,
-        "resamples": 200,
-        "seed": 1,
-        "min_store_positives": 50,
-        "judgements": None,
-    },
+    "evaluate": EVALUATE,
 }
 TAXONOMY = "# Google_Product_Taxonomy_Version: 1\n1 - Home\n2 - Home > Garden\n3 - Home > Garden > Hoses & Reels\n"
 
