@@ -18,6 +18,7 @@ from benchmarks.performance.rows import load_rows
 from benchmarks.performance.sizes import DISTILBERT, E5, Shape, Sizes
 from benchmarks.performance.workspaces import Workspace
 from q2pt_tasks.layout import Layout
+from q2pt_tasks.model.metadata import SCHEMA_VERSION
 from q2pt_tasks.model.transformers_network import quiet_transformers
 from q2pt_tasks.params import read_section
 from q2pt_tasks.stages.train_unified import TrainUnifiedParams
@@ -28,7 +29,8 @@ _THRESHOLD_TEXTS = 64
 
 def prepare(place: Place, sizes: Sizes, taxonomy: Path, encoder: Path) -> Facts:
     """Writes rows and checkpoints where they are not there yet or were made from something else, and the workspaces."""
-    source = source_hash(taxonomy, encoder, (sizes.shape, _dropout()))
+    # Checkpoints that the code has ceased to read are made again too.
+    source = source_hash(taxonomy, encoder, (sizes.shape, _dropout(), SCHEMA_VERSION))
     corpus = Corpus.read(taxonomy, encoder)
     if not place.facts.is_file() or read_facts(place).source != source:
         shutil.rmtree(place.facts.parent, ignore_errors=True)
