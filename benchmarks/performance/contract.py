@@ -22,6 +22,7 @@ from benchmarks.performance.plan import (
     SMALL,
     STAGES,
     START,
+    TOGETHER,
     TUNED,
     TUNED_GRADED,
     UNIFIED,
@@ -142,10 +143,12 @@ def _training_rows(sizes: Sizes) -> list[Row]:
 def _stage_rows(sizes: Sizes) -> list[Row]:
     locales = sizes.stages[E5].locales
     trainings, files = f"{locales} per-locale trainings, starts included", f"files of {locales} per-locale models"
-    stages, start = Match(STAGES, PER_LOCALE, UNIFIED), Match(START, OURS, IMPORTS)
-    imports = "`import torch, transformers`"
+    stages, together = Match(STAGES, PER_LOCALE, UNIFIED), Match(STAGES, TOGETHER, UNIFIED)
+    start, imports = Match(START, OURS, IMPORTS), "`import torch, transformers`"
+    one_training = "one unified training of the same rows"
     return [
-        Row("stages/time", trainings, "one unified training of the same rows", stages, _SECONDS.at_most(1.5)),
+        Row("stages/time", trainings, one_training, stages, _SECONDS.at_most(1.5)),
+        Row("stages/together", f"{trainings}, side by side", one_training, together, _SECONDS.at_most(1.5)),
         Row("stages/bytes", files, "files of one unified model", stages, _FILES.at_most(7)),
         Row("start", "start of a training until its first step", imports, start, _SECONDS.at_most(1.5)),
     ]

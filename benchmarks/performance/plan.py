@@ -25,7 +25,7 @@ GROUP_MODELS = {kind: (E5,) if kind == RECALL else MODELS for kind in KINDS}
 
 OURS, DEFAULTS, TUNED = "ours", "defaults", "tuned"
 PRODUCTS = "matrix products"
-PER_LOCALE, UNIFIED = "per locale", "unified"
+PER_LOCALE, TOGETHER, UNIFIED = "per locale", "per locale, side by side", "unified"
 IMPORTS = "imports"
 OURS_GRADED, TUNED_GRADED, FASTEST_GRADED = "ours graded", "tuned graded", "ours graded as it predicts"
 QUICK_GRADED = "ours graded as it answers one query"
@@ -96,8 +96,10 @@ class Plan:
 
     def _stages(self) -> list[Contestant]:
         workspace = str(self.place.workspace(self.model))
+        every = Staging(workspace=workspace, locales=self.locales)
         return [
-            _stage(PER_LOCALE, "per_locale", Staging(workspace=workspace, locales=self.locales), 40),
+            _stage(PER_LOCALE, "per_locale", every, 40),
+            _stage(TOGETHER, "per_locale_together", every, 40),
             _stage(UNIFIED, "unified", Staging(workspace=workspace), 20),
         ]
 

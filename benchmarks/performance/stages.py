@@ -1,10 +1,12 @@
-"""Contestants: the training stages as the pipeline runs them, one process after the other, and the start of one."""
+"""Contestants: the training stages as the pipeline runs them, one after the other or side by side, and a start."""
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.performance.tasks import Importing, Staging, Timed, answer_command
@@ -13,25 +15,52 @@ from q2pt_tasks.model.metadata import METADATA, load_metadata
 UNIFIED = "unified_agnostic"
 
 
+@dataclass(frozen=True)
+class _Trainings:
+    """Commands of the pipeline, the folder of their models, and how many of them run at once."""
+
+    commands: Sequence[Sequence[str]]
+    models: str
+    at_once: int = 1
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """One alone takes all cores, several have one each."""
+        return _environment() if self.at_once == 1 else _environment() | {"OMP_NUM_THREADS": "1"}
+
+
 def unified(task: Staging) -> Timed:
     """One training of all rows."""
-    return _timed(task, [["train_unified", "--variant", UNIFIED]], f"models/{UNIFIED}")
+    return _timed(task, _Trainings([["train_unified", "--variant", UNIFIED]], f"models/{UNIFIED}"))
 
 
 def per_locale(task: Staging) -> Timed:
-    """A training per locale."""
-    commands = [["train_non_unified", "--locale", locale] for locale in task.locales]
-    return _timed(task, commands, "models/non_unified")
+    """A training per locale, one after the other, as `dvc repro` runs them."""
+    return _timed(task, _per_locale(task))
 
 
-def _timed(task: Staging, commands: Sequence[Sequence[str]], models: str) -> Timed:
+def per_locale_together(task: Staging) -> Timed:
+    """A training per locale, as many at once as there are cores, as Airflow runs them in a pool of so many."""
+    return _timed(task, replace(_per_locale(task), at_once=len(os.sched_getaffinity(0))))
+
+
+def _per_locale(task: Staging) -> _Trainings:
+    return _Trainings([["train_non_unified", "--locale", locale] for locale in task.locales], "models/non_unified")
+
+
+def _timed(task: Staging, trainings: _Trainings) -> Timed:
     workspace = Path(task.workspace)
-    started, ends = time.monotonic(), []
-    for command in commands:
-        subprocess.run([sys.executable, "-m", "q2pt_tasks", *command], cwd=workspace, env=_environment(), check=True)
-        ends.append(time.monotonic() - started)
-    _check_trained(workspace / models)
-    return Timed(ends=tuple(ends), file_bytes=sum(_sizes(workspace / models)))
+    started = time.monotonic()
+
+    def end_of(command: Sequence[str]) -> float:
+        whole = [sys.executable, "-m", "q2pt_tasks", *command]
+        subprocess.run(whole, cwd=workspace, env=trainings.environment, check=True)
+        return time.monotonic() - started
+
+    with ThreadPoolExecutor(trainings.at_once) as pool:
+        ends = sorted(pool.map(end_of, trainings.commands))
+    _check_trained(workspace / trainings.models)
+    return Timed(ends=tuple(ends), file_bytes=sum(_sizes(workspace / trainings.models)))
 
 
 def _check_trained(models: Path) -> None:
@@ -101,6 +130,7 @@ if __name__ == "__main__":
         {
             "unified": (Staging, unified),
             "per_locale": (Staging, per_locale),
+            "per_locale_together": (Staging, per_locale_together),
             "start": (Staging, start),
             "start_imports": (Importing, start_imports),
             "until_first_step": (Importing, until_first_step),
