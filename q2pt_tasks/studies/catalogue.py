@@ -32,6 +32,7 @@ CATALOGUE = (
         "cold_start", "A store that opens without a query: what does a unified model know of it?", (TAXONOMY, ENCODER)
     ),
     Entry("objectives", "What to train for: cross-entropy, softmax or sparsemax?", (TAXONOMY, ENCODER, SEEDS)),
+    Entry("head", "What stands between the encoder and the scores: does it matter?", (SEEDS,)),
     Entry("encoders", "How much of a pre-trained encoder is needed?", (TAXONOMY, ENCODER, SEEDS)),
 )
 
