@@ -53,7 +53,7 @@ def test_the_first_seed_searches_and_the_others_take_what_it_chose(section: str)
 
 
 def test_a_rate_that_nothing_chose_is_the_recipes_own() -> None:
-    assert chosen_rates(PRETRAINED, TOGETHER, "no such way") == [1.5e-4]
+    assert chosen_rates(PRETRAINED, TOGETHER, "no such way") == [PRETRAINED.rates[TOGETHER]]
 
 
 def test_the_papers_way_starts_from_even_scores() -> None:
