@@ -7,20 +7,20 @@ Several machines share the work: each finds the positives of its own shard, `mer
 its own pairs at all of them, and `merge_counts` adds the counts up. The result is that of one machine.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from q2pt_tasks.metrics.buckets import Buckets
 from q2pt_tasks.metrics.positives import Positives
 from q2pt_tasks.metrics.recall_at_precision import Curve
 from q2pt_tasks.metrics.scored import Bools, Floats, Indices, Scored, Scores, row_steps
 from q2pt_tasks.metrics.tally import Tally
+from q2pt_tasks.metrics.threads import THREADS, share
 
-# Types that are copied out of a block at once: reading a row-major matrix one column at a time misses the cache.
-_COLUMNS = 32
+# Types that are counted at once: few enough that their buckets fit into a core's cache, and long rows to compare.
+_COLUMNS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +81,14 @@ def count_curves(positives: Positives, blocks: Iterable[Scored], wanted: Wanted)
         ValueError: blocks have other types or locales than the positives.
     """
     families = _Families.of(positives, wanted)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for block in blocks:
-            if (block.types, block.locales) != (positives.types, positives.locales):
-                raise ValueError("blocks have other types or locales than the positives: score all on the same lists")
-            # A list, so that the block is done with, and an error is raised, before the next one is asked for.
-            list(pool.map(lambda task: task(), families.tasks(block, positives.unit_weights)))
-    return families.counted()
+    counts = [_Counts(families, positives) for _ in range(THREADS)]
+    share(blocks, [own.add for own in counts])
+    return CurveSet(
+        families.all.counted([own.all for own in counts]),
+        families.types.counted([own.types for own in counts]),
+        families.locales.counted([own.locales for own in counts]),
+        families.cells.counted([own.cells for own in counts]),
+    )
 
 
 def merge_counts(parts: Sequence[CurveSet]) -> CurveSet:
@@ -105,10 +106,16 @@ def _merged(parts: Sequence[Curves]) -> Curves:
 
 
 class _Family:
-    """Curves while they are counted."""
+    """The curves of some parts before all pairs are counted; of parts that are not wanted only the total.
 
-    def __init__(self, positives: Positives, part: Indices, wanted: Bools) -> None:
-        self.wanted = wanted
+    Args:
+        positives: the true pairs.
+        part: (p,) the part of each.
+        wanted: (K,) which parts are.
+        pieces: ranges of parts that are counted at once, in order, all parts together.
+    """
+
+    def __init__(self, positives: Positives, part: Indices, wanted: Bools, pieces: Sequence[range]) -> None:
         self._total = np.bincount(part, positives.weight, len(wanted)).astype(np.float64)
         known = (positives.score > -np.inf) & (positives.weight > 0) & wanted[part]
         part, score, weight = part[known], positives.score[known], positives.weight[known]
@@ -120,18 +127,20 @@ class _Family:
         self._thresholds = score[is_new] + np.float32(0)
         self._start = np.searchsorted(part[is_new], np.arange(len(wanted) + 1))
         self._hits = _sum_from_the_end(np.add.reduceat(weight, np.flatnonzero(is_new)), self._start)
-        self._tallies: dict[int, Tally] = {}
+        self._buckets = [self._of_piece(piece) for piece in pieces]
 
-    def add(self, part: int, scores: Scores, weights: Floats | None) -> None:
-        if part not in self._tallies:
-            self._tallies[part] = Tally(self._thresholds[self._start[part] : self._start[part + 1]])
-        self._tallies[part].add(scores, weights)
+    def tallies(self) -> list[Tally]:
+        """One for each piece, with nothing counted."""
+        return [Tally(buckets) for buckets in self._buckets]
 
-    def counted(self) -> Curves:
-        pairs = np.zeros(len(self._thresholds))
-        for part, tally in self._tallies.items():
-            pairs[self._start[part] : self._start[part + 1]] = tally.total()
+    def counted(self, tallies: Sequence[Sequence[Tally]]) -> Curves:
+        """The curves, from what all threads counted."""
+        pairs = np.sum([np.concatenate([piece.total() for piece in own]) for own in tallies], axis=0)
         return Curves(self._start, self._thresholds, self._hits, pairs, self._total)
+
+    def _of_piece(self, piece: range) -> Buckets:
+        start = self._start[piece.start : piece.stop + 1]
+        return Buckets(self._thresholds[start[0] : start[-1]], start - start[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,52 +149,54 @@ class _Families:
     types: _Family
     locales: _Family
     cells: _Family
+    stretches: Sequence[range]
 
     @classmethod
     def of(cls, positives: Positives, wanted: Wanted) -> "_Families":
+        width, locales = len(positives.types), len(positives.locales)
+        stretches = [range(first, min(first + _COLUMNS, width)) for first in range(0, width, _COLUMNS)]
+        cells = [
+            range(locale * width + own.start, locale * width + own.stop) for locale in range(locales) for own in stretches
+        ]
+        one_each = [range(locale, locale + 1) for locale in range(locales)]
         return cls(
-            _Family(positives, np.zeros_like(positives.type), np.ones(1, dtype=np.bool_)),
-            _Family(positives, positives.type, wanted.types),
-            _Family(positives, positives.locale, wanted.locales),
-            _Family(positives, positives.cell, wanted.cells.ravel()),
+            _Family(positives, np.zeros_like(positives.type), np.ones(1, dtype=np.bool_), [range(1)]),
+            _Family(positives, positives.type, wanted.types, stretches),
+            _Family(positives, positives.locale, wanted.locales, one_each),
+            _Family(positives, positives.cell, wanted.cells.ravel(), cells),
+            stretches,
         )
 
-    def tasks(self, block: Scored, unit_weights: bool) -> Iterator[Callable[[], None]]:
-        """What is to be done with a block; no two tasks touch the same curve."""
-        locales = [(int(locale), _rows_of(block, int(locale))) for locale in np.unique(block.locale)]
-        own = [(locale, block.scores[rows], None if unit_weights else block.weights[rows]) for locale, rows in locales]
-        yield lambda: self._count_rows(own)
-        wanted = self.types.wanted.copy()
-        for locale, _, _ in own:
-            wanted |= self.cells.wanted.reshape(-1, len(block.types))[locale]
-        for start in range(0, len(wanted), _COLUMNS):
-            some = start + np.flatnonzero(wanted[start : start + _COLUMNS])
-            if len(some):
-                yield lambda types=some: self._count_columns(own, types)  # type: ignore[misc]
 
-    def _count_rows(self, parts: list[tuple[int, Scores, Floats | None]]) -> None:
-        for locale, scores, weights in parts:
-            for rows in row_steps(scores.shape):
-                flat = scores[rows].ravel()
-                weight = None if weights is None else np.repeat(weights[rows], scores.shape[1])
-                self.all.add(0, flat, weight)
-                if self.locales.wanted[locale]:
-                    self.locales.add(locale, flat, weight)
+class _Counts:
+    """What one thread counted."""
 
-    def _count_columns(self, parts: list[tuple[int, Scores, Floats | None]], types: Indices) -> None:
-        first, last = int(types[0]), int(types[-1]) + 1
-        for locale, scores, weights in parts:
-            # A stretch of columns, also those not wanted: choosing columns copies one score at a time.
-            columns = np.ascontiguousarray(scores[:, first:last].T)
-            for index in types.tolist():
-                own, cell = columns[index - first], locale * scores.shape[1] + index
-                if self.types.wanted[index]:
-                    self.types.add(index, own, weights)
-                if self.cells.wanted[cell]:
-                    self.cells.add(cell, own, weights)
+    def __init__(self, families: _Families, positives: Positives) -> None:
+        self._positives, self._stretches = positives, families.stretches
+        self.all, self.types = families.all.tallies(), families.types.tallies()
+        self.locales, self.cells = families.locales.tallies(), families.cells.tallies()
 
-    def counted(self) -> CurveSet:
-        return CurveSet(self.all.counted(), self.types.counted(), self.locales.counted(), self.cells.counted())
+    def add(self, _: int, block: Scored) -> None:
+        if (block.types, block.locales) != (self._positives.types, self._positives.locales):
+            raise ValueError("blocks have other types or locales than the positives: score all on the same lists")
+        for locale in np.unique(block.locale):
+            rows = _rows_of(block, int(locale))
+            weights = None if self._positives.unit_weights else block.weights[rows]
+            self._add_rows(block.scores[rows], weights, [*self.all, self.locales[locale]])
+            self._add_columns(block.scores[rows], weights, int(locale))
+
+    def _add_rows(self, scores: Scores, weights: Floats | None, tallies: Sequence[Tally]) -> None:
+        for rows in row_steps(scores.shape):
+            flat = scores[rows].ravel()
+            weight = None if weights is None else np.repeat(weights[rows], scores.shape[1])
+            for tally in tallies:
+                tally.add(flat, weight)
+
+    def _add_columns(self, scores: Scores, weights: Floats | None, locale: int) -> None:
+        for place, stretch in enumerate(self._stretches):
+            columns = scores[:, stretch.start : stretch.stop]
+            self.types[place].add(columns, weights)
+            self.cells[locale * len(self._stretches) + place].add(columns, weights)
 
 
 def _rows_of(block: Scored, locale: int) -> slice | Bools:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from q2pt_tasks.metrics.buckets import AnyFloats, Buckets
 from q2pt_tasks.metrics.scored import Bools, Floats, row_steps
-from q2pt_tasks.metrics.tally import AnyFloats, Tally
+from q2pt_tasks.metrics.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def curve(scores: AnyFloats, positives: Bools, weights: Floats | None = None) ->
     known = (found > -np.inf) & (weight > 0)
     thresholds, position = np.unique(found[known], return_inverse=True)
     hits = _sum_from(np.bincount(position, weight[known], len(thresholds)).astype(np.float64))
-    tally = Tally(thresholds)
+    tally = Tally(Buckets(thresholds))
     for step in row_steps(matrix.shape):
         tally.add(matrix[step].ravel(), None if weights is None else np.repeat(weights[step], matrix.shape[1]))
     # Sums of fractional weights may differ in the last digit.

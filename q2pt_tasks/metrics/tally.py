@@ -1,8 +1,7 @@
-"""How many of many values lie at or above each of some thresholds: exact, in one pass, and without sorting the values.
+"""How many of many values lie at or above each of some thresholds: exact, and without sorting the values.
 
-The bits of a float, read as a whole number, are in the order of the floats. Their leading bits divide the range of the
-thresholds into buckets. Most buckets hold no threshold or one, and a value of such a bucket is compared with that one
-alone; the few values of buckets with several are sorted.
+A value below all thresholds of its part, as most are, costs one comparison. The others fall into buckets, most of which
+hold no threshold or one, and such a value is compared with that one alone; the few of fuller buckets are sorted.
 """
 
 from typing import Any
@@ -10,128 +9,110 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from q2pt_tasks.metrics.buckets import AnyFloats, Buckets, in_order
 from q2pt_tasks.metrics.scored import Floats
 
-# float32 where a model speaks, float64 where a caller does.
-AnyFloats = NDArray[np.floating[Any]]
-
-# Enough that few buckets hold several thresholds, few enough that a type's buckets fit into a core's cache.
-_BUCKETS_PER_THRESHOLD = 8
-_MOST_BUCKETS = 1 << 20
 # What a step works on stays in a core's cache.
-_STEP = 1 << 15
+_STEP = 1 << 16
 
 
 class Tally:
-    """Counts values at or above each of m thresholds.
+    """Counts values at or above each of the m thresholds of their part.
 
-    Tallies of the same thresholds over parts of the values are merged by adding their `total`.
-
-    Args:
-        thresholds: (m,) float32 or float64, finite, rising, each once.
+    Tallies of the same thresholds over some of the values each are merged by adding their `total`.
     """
 
-    def __init__(self, thresholds: AnyFloats) -> None:
-        self._thresholds = thresholds
-        self._buckets = _Buckets(thresholds) if len(thresholds) else None
-        # At place i the weight of the values that reach i thresholds.
-        self._reached = np.zeros(len(thresholds) + 1)
-        self._crowded = np.zeros(len(thresholds))
-        self._waiting: list[tuple[AnyFloats, Floats | None]] = []
-        self._waiting_values = 0
+    def __init__(self, thresholds: Buckets) -> None:
+        self._buckets = thresholds
+        # Per bucket the weight of the values that do not reach its threshold, and of those that do.
+        self._found = np.zeros(2 * thresholds.size)
+        self._sorted = np.zeros(len(thresholds.of_threshold))
+        self._high = _Waiting(_STEP)
+        self._placed = _Waiting(max(_STEP, len(self._found)))
+        self._unsorted = _Waiting(_STEP + 2 * len(self._sorted))
 
     def add(self, values: AnyFloats, weights: Floats | None = None) -> None:
-        """Counts `values`, (k,) of the thresholds' dtype, none of them NaN, as 1 each or with a weight each."""
-        if self._buckets is None:
+        """Counts `values`, each as 1, or with the weight of its row: all calls give weights, or none does.
+
+        Args:
+            values: (n, C), or (n,) where there is one part; of the thresholds' dtype, none of them NaN.
+            weights: (n,)
+        """
+        if not len(self._sorted):
             return
-        # Adding up what a step has counted must not cost more than the counting.
-        size = max(_STEP, len(self._thresholds))
-        for start in range(0, len(values), size):
-            step = slice(start, start + size)
-            some, weight = values[step], None if weights is None else weights[step]
-            reached, crowded = self._buckets.place(some)
-            self._reached += np.bincount(reached, weight, len(self._reached))
-            if len(crowded):
-                self._sort_later(some[crowded], None if weight is None else weight[crowded])
+        width = len(self._buckets.lowest)
+        step = max(1, _STEP // width)
+        for first in range(0, len(values), step):
+            rows = slice(first, first + step)
+            some = np.ascontiguousarray(values[rows])
+            high = np.flatnonzero(some >= self._buckets.lowest)
+            row = high // width
+            weight = () if weights is None else (weights[rows].take(row),)
+            self._high.add(some.reshape(-1).take(high), high - row * width, *weight)
+            if self._high.are_enough:
+                self._place()
 
     def total(self) -> Floats:
         """(m,) the weight of the values at or above each threshold, so far."""
+        self._place()
+        self._count()
         self._sort()
-        return np.asarray(np.cumsum(self._reached[::-1])[::-1][1:] + self._crowded, dtype=np.float64)
+        buckets = self._buckets
+        below, above = np.where(np.isnan(buckets.limit), 0, self._found.reshape(-1, 2).T)
+        beyond = np.append(np.cumsum((below + above)[::-1])[::-1], 0.0)
+        higher = beyond[buckets.of_threshold + 1] - beyond[buckets.after_part]
+        return np.asarray(above[buckets.of_threshold] + higher + self._sorted, dtype=np.float64)
 
-    def _sort_later(self, values: AnyFloats, weights: Floats | None) -> None:
-        self._waiting.append((values, weights))
-        self._waiting_values += len(values)
-        if self._waiting_values > 1024 + 4 * len(self._thresholds):
+    def _place(self) -> None:
+        if not self._high:
+            return
+        values, parts, *weight = self._high.taken()
+        keys = self._buckets.keys(values)
+        bucket = self._buckets.find(keys, parts)
+        limit = self._buckets.limit.take(bucket)
+        crowded = np.flatnonzero(np.isnan(limit))
+        if len(crowded):
+            self._unsorted.add(*(own.take(crowded) for own in (in_order(keys, parts), *weight)))
+        bucket *= 2
+        bucket += values >= limit
+        self._placed.add(bucket, *weight)
+        if self._placed.are_enough:
+            self._count()
+        if self._unsorted.are_enough:
             self._sort()
 
+    def _count(self) -> None:
+        if self._placed:
+            self._found += np.bincount(*self._placed.taken(), minlength=len(self._found))
+
     def _sort(self) -> None:
-        for weighted in (False, True):
-            waiting = [(values, weights) for values, weights in self._waiting if (weights is not None) == weighted]
-            if waiting:
-                values = np.concatenate([values for values, _ in waiting])
-                weights = [weights for _, weights in waiting if weights is not None]
-                self._crowded += _at_or_above(self._thresholds, values, np.concatenate(weights) if weights else None)
-        self._waiting, self._waiting_values = [], 0
+        if self._unsorted:
+            keys, *weight = self._unsorted.taken()
+            self._sorted += self._buckets.at_or_above(keys, *weight)
 
 
-class _Buckets:
-    """Number 0 lies below all thresholds, the last above all."""
+class _Waiting:
+    """Arrays of the same length each time, kept until there are `enough` elements to work on together."""
 
-    def __init__(self, thresholds: AnyFloats) -> None:
-        keys = _keys(thresholds)
-        lowest, highest = int(keys[0]), int(keys[-1])
-        # Numbers of positive floats are those of their bits; 0.0 has two.
-        self._keys = _bits if thresholds[0] > 0 else _keys
-        wanted = min(_MOST_BUCKETS, _BUCKETS_PER_THRESHOLD * len(keys))
-        self._shift = max(0, (highest - lowest).bit_length() - wanted.bit_length() + 1)
-        self._first, last = lowest >> self._shift, highest >> self._shift
-        whole = np.iinfo(keys.dtype)
-        self._lowest = max((self._first << self._shift) - 1, whole.min)
-        self._highest = min((last + 1) << self._shift, whole.max)
-        of_threshold = self._find(keys)
-        held = np.bincount(of_threshold, minlength=last - self._first + 3)
-        self._crowded = held > 1
-        # How many thresholds a value reaches at least, and the one with which it is compared: none where crowded.
-        self._reached = np.where(self._crowded, 0, np.cumsum(held) - held).astype(np.int32)
-        self._limit = np.full(len(held), np.inf, dtype=thresholds.dtype)
-        alone = ~self._crowded[of_threshold]
-        self._limit[of_threshold[alone]] = thresholds[alone]
+    def __init__(self, enough: int) -> None:
+        self._enough = enough
+        self._rows: list[tuple[NDArray[Any], ...]] = []
+        self._size = 0
 
-    def place(self, values: AnyFloats) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-        """How many thresholds each value reaches, 0 for those of crowded buckets, and the places of the latter."""
-        found = self._find(self._keys(values))
-        reached = self._reached[found]
-        reached += values >= self._limit[found]
-        return reached, np.flatnonzero(self._crowded[found])
+    def __bool__(self) -> bool:
+        return self._size > 0
 
-    def _find(self, keys: NDArray[np.signedinteger[Any]]) -> NDArray[np.intp]:
-        found: NDArray[np.signedinteger[Any]] = np.clip(keys, self._lowest, self._highest)
-        # Shifted first: the distance of two keys may be larger than the largest key.
-        found >>= self._shift
-        found -= self._first - 1
-        return np.asarray(found, dtype=np.intp)
+    @property
+    def are_enough(self) -> bool:
+        return self._size >= self._enough
 
+    def add(self, *arrays: NDArray[Any]) -> None:
+        if len(arrays[0]):
+            self._rows.append(arrays)
+            self._size += len(arrays[0])
 
-def _bits(values: AnyFloats) -> NDArray[np.signedinteger[Any]]:
-    """In the order of the values where these are positive; less than 0 where they are not."""
-    bits: NDArray[np.signedinteger[Any]] = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
-    return bits
+    def taken(self) -> tuple[NDArray[Any], ...]:
+        """All of them, joined; none is left."""
+        rows, self._rows, self._size = self._rows, [], 0
+        return tuple(np.concatenate(columns) for columns in zip(*rows, strict=True))
 
-
-def _keys(values: AnyFloats) -> NDArray[np.signedinteger[Any]]:
-    """Whole numbers in the order of the values; -0.0 and 0.0 have the same."""
-    bits = _bits(values)
-    sign = bits >> (8 * values.dtype.itemsize - 1)
-    keys: NDArray[np.signedinteger[Any]] = bits & np.iinfo(bits.dtype).max
-    keys ^= sign
-    keys -= sign
-    return keys
-
-
-def _at_or_above(thresholds: AnyFloats, values: AnyFloats, weights: Floats | None) -> Floats:
-    if weights is None:
-        return (len(values) - np.searchsorted(np.sort(values), thresholds)).astype(np.float64)
-    order = np.argsort(values)
-    below = np.concatenate([[0.0], np.cumsum(weights[order])])
-    return np.asarray(below[-1] - below[np.searchsorted(values[order], thresholds)], dtype=np.float64)

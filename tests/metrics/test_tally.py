@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from q2pt_tasks.metrics.buckets import Buckets
 from q2pt_tasks.metrics.tally import Tally
 
 # Some values many times, signed zeros, the smallest and largest of all.
@@ -31,7 +32,7 @@ def test_every_value_is_counted_where_it_lies(dtype: type[np.floating]) -> None:
         thresholds = np.unique(chosen)
         both = np.concatenate([values, chosen, np.full(unknown, -np.inf, dtype)])
         weights = (np.arange(len(both)) % 4).astype(np.float64)
-        plain, weighted = Tally(thresholds), Tally(thresholds)
+        plain, weighted = Tally(Buckets(thresholds)), Tally(Buckets(thresholds))
         plain.add(both)
         weighted.add(both, weights)
         assert plain.total().tolist() == brute_force(thresholds, both, np.ones(len(both)))
@@ -46,7 +47,7 @@ def test_many_values_in_steps_and_with_few_thresholds(monkeypatch: pytest.Monkey
     values = np.concatenate([random.normal(size=20_000), np.repeat(0.25, 5_000)]).astype(np.float32)
     for some in (1, 3, 200, 20_000):
         thresholds = np.unique(random.choice(values, some))
-        tally = Tally(thresholds)
+        tally = Tally(Buckets(thresholds))
         tally.add(values)
         ordered = np.sort(values)
         assert (tally.total() == len(values) - np.searchsorted(ordered, thresholds)).all()
@@ -56,7 +57,7 @@ def test_tallies_of_parts_add_up() -> None:
     random = np.random.default_rng(1)
     values, weights = random.normal(size=3000), random.integers(0, 9, 3000).astype(np.float64)
     thresholds = np.unique(random.normal(size=50))
-    whole, first, second = (Tally(thresholds) for _ in range(3))
+    whole, first, second = (Tally(Buckets(thresholds)) for _ in range(3))
     whole.add(values, weights)
     first.add(values[:1000], weights[:1000])
     second.add(values[1000:], weights[1000:])
@@ -64,7 +65,7 @@ def test_tallies_of_parts_add_up() -> None:
 
 
 def test_a_total_may_be_asked_for_in_between() -> None:
-    tally = Tally(np.array([0.5]))
+    tally = Tally(Buckets(np.array([0.5])))
     tally.add(np.array([0.4, 0.6]))
     assert tally.total().tolist() == [1]
     tally.add(np.array([0.5]))
@@ -72,6 +73,6 @@ def test_a_total_may_be_asked_for_in_between() -> None:
 
 
 def test_without_thresholds_nothing_is_counted() -> None:
-    tally = Tally(np.array([], dtype=np.float32))
+    tally = Tally(Buckets(np.array([], dtype=np.float32)))
     tally.add(np.ones(3, dtype=np.float32))
     assert tally.total().tolist() == []

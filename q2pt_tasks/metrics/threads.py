@@ -1,0 +1,38 @@
+"""Blocks of a stream shared among threads: numpy computes without Python's lock, so they run side by side."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Block = TypeVar("Block")
+
+# Each holds a block and its own counts; more would take memory for little time.
+THREADS = min(4, os.cpu_count() or 1)
+
+
+def share(blocks: Iterable[Block], workers: Sequence[Callable[[int, Block], None]]) -> None:
+    """Every block goes, with its number, to the worker that is free first; each has a thread, and a block at a time.
+
+    Raises:
+        Exception: what a worker or the stream raised first; no block is asked for after that.
+    """
+    numbered, lock, failed = enumerate(blocks), threading.Lock(), threading.Event()
+
+    def work(worker: Callable[[int, Block], None]) -> None:
+        try:
+            while not failed.is_set():
+                # A stream gives one block at a time; its reading overlaps with the others' work.
+                with lock:
+                    found = next(numbered, None)
+                if found is None:
+                    return
+                worker(*found)
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        for done in [pool.submit(work, worker) for worker in workers]:
+            done.result()
