@@ -97,6 +97,21 @@ class Layout:
         return self.metrics / "summary.json"
 
     @property
+    def intervals(self) -> Path:
+        """How sure figures are: a list of {variant, split, locale, metric, low, high, standard_error}."""
+        return self.metrics / "intervals.json"
+
+    @property
+    def differences(self) -> Path:
+        """Between any two variants, as in the summary, which has those from the champion."""
+        return self.metrics / "differences.json"
+
+    @property
+    def calibration(self) -> Path:
+        """Reliability curves on test: a list of {variant, split, best, pairs}."""
+        return self.metrics / "calibration.json"
+
+    @property
     def precision_recall(self) -> Path:
         """Points of the test split's precision-recall curves: a list of {variant, recall, precision}."""
         return self.metrics / "precision_recall.json"

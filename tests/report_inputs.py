@@ -7,6 +7,7 @@ from q2pt_tasks.report.evidence import (
     Calibration,
     Cell,
     Difference,
+    FigureInterval,
     Judged,
     Mistakes,
     ModelCard,
@@ -103,6 +104,13 @@ def calibration() -> tuple[Calibration, ...]:
     return (Calibration(CANDIDATE, Reliability(0.12, bins)), Calibration("champion", Reliability(None, ())))
 
 
+def intervals() -> tuple[FigureInterval, ...]:
+    return tuple(
+        FigureInterval(CANDIDATE, split, "all", metric, 0.123, 0.456)
+        for split, metric in (("test", "micro_recall"), ("test", "macro_recall"), ("forward", "micro_recall"))
+    )
+
+
 def inputs(models: tuple[Model, ...] = ()) -> Inputs:
     figures = {"gain": 0.01234, "floor": None, HOSTILE: HOSTILE, "stores": ["en-US", HOSTILE], "enough": True}
     return Inputs(
@@ -112,9 +120,10 @@ def inputs(models: tuple[Model, ...] = ()) -> Inputs:
             models,
             {"version": "v7", "hash": "abc"},
             Judged(200, 12, 3, (HOSTILE,)),
-            calibration(),
             differences(),
         ),
+        intervals=intervals(),
+        calibration=calibration(),
         curves=tuple(CurvePoint(v, r / 10, 1 - r / 20) for v in VARIANTS for r in range(11)),
         stores=tuple(
             StoreRecall(v, locale, 0.2, 10**n) for v in VARIANTS for n, locale in enumerate(reversed(LOCALES))
@@ -141,6 +150,8 @@ def first_run() -> Inputs:
     """Neither champion nor figures."""
     return Inputs(
         summary=Summary(0.8, (), (), None),
+        intervals=(),
+        calibration=(),
         curves=(),
         stores=(),
         slices=Slices(0.95, (), (), {}),

@@ -167,17 +167,23 @@ def test_figures_and_differences_have_intervals_and_scores_a_reliability(finishe
     summary = json.loads(finished.summary.read_text())
     key = ("split", "locale", "metric")
     values = {(row["variant"], *(row[name] for name in key)): row["value"] for row in summary["rows"]}
-    intervals = {(one["variant"], *(one[name] for name in key)): one for one in summary["intervals"]}
+    intervals = {
+        (one["variant"], *(one[name] for name in key)): one for one in json.loads(finished.intervals.read_text())
+    }
     for variant in ("non_unified", "unified_agnostic", "unified_aware", "tfidf_unified"):
         for locale in ("all", *LOCALES):
             figure = (variant, "test", locale, "micro_recall")
             assert intervals[figure]["low"] <= values[figure] <= intervals[figure]["high"]
-    pairs = [(one["variant"], one["against"]) for one in summary["differences"] if one["locale"] == "all"]
+            assert (variant, "test", locale, "micro_recall_curve") in intervals
+        assert (variant, "forward", "all", "macro_average_precision") in intervals
+    differences = json.loads(finished.differences.read_text())
+    assert summary["differences"] == []
+    pairs = [(one["variant"], one["against"]) for one in differences if one["locale"] == "all"]
     assert len(set(pairs)) == 6 * 5 / 2
-    for one in summary["differences"]:
+    for one in differences:
         own, other = (values[who, *(one[name] for name in key)] for who in (one["variant"], one["against"]))
         assert one["value"] == pytest.approx(own - other)
-    calibrated = {one["variant"]: one for one in summary["calibration"]}
+    calibrated = {one["variant"]: one for one in json.loads(finished.calibration.read_text())}
     assert set(calibrated) == {"non_unified", "unified_agnostic", "unified_aware"}
     assert 0 < calibrated["unified_aware"]["best"]["expected_error"] < 1
 

@@ -12,12 +12,19 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scale:
-    """How many queries and product types; `rows` of them are one block."""
+    """How many queries and product types, and how well the scores tell them.
+
+    Attributes:
+        rows: queries of a block.
+        signal: by how much the log-odds of true pairs are higher; 0: scores say nothing, and every type has positives
+            at the very bottom.
+    """
 
     queries: int
     types: int
     rows: int = 10_000
     seed: int = 13
+    signal: float = 9.0
 
     @property
     def blocks(self) -> list[range]:
@@ -25,14 +32,15 @@ class Scale:
 
 
 def write_scores(scale: Scale, file: Path) -> None:
-    """Sigmoids, rounded to 16 bits as networks give them, so that some are equal; types are as unequal as a shop's."""
+    """Sigmoids of log-odds that are normal: mean -7 and deviation 2 for pairs that are not true, others higher by
+    `signal` with a deviation of 2 more; rounded to 16 bits as networks give them, so that some are equal."""
     random = np.random.default_rng(scale.seed)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as stream:
         for block in scale.blocks:
             logits = random.standard_normal((len(block), scale.types), dtype=np.float32) * 2 - 7
             rows, types = true_pairs(scale, block)
-            logits[rows, types] += 9 + random.standard_normal(len(rows), dtype=np.float32) * 2
+            logits[rows, types] += scale.signal + random.standard_normal(len(rows), dtype=np.float32) * 2
             logits.view(np.uint32)[...] &= np.uint32(0xFFFF0000)
             np.exp(-logits, out=logits)
             (1 / (1 + logits)).tofile(stream)
@@ -50,13 +58,8 @@ def true_pairs(scale: Scale, block: range) -> tuple[NDArray[np.intp], NDArray[np
     random = np.random.default_rng((scale.seed, block.start))
     chances = 1 / np.arange(1, scale.types + 1) ** 0.8
     means = random.choice(scale.types, (len(block), 3), p=chances / chances.sum())
-    rows, types = np.nonzero(_indicators(means, random, scale.types))
-    return rows, types
-
-
-def _indicators(means: NDArray[np.intp], random: np.random.Generator, types: int) -> NDArray[np.bool_]:
-    found = np.zeros((len(means), types), dtype=np.bool_)
-    for place, share in enumerate((1.0, 0.3, 0.1)):
-        some = np.flatnonzero(random.random(len(means)) < share)
-        found[some, means[some, place]] = True
-    return found
+    found = [means[:, :1]]
+    for place, share in ((1, 0.3), (2, 0.1)):
+        found.append(np.where(random.random(len(block)) < share, means[:, place], means[:, 0])[:, None])
+    pairs = np.unique(np.arange(len(block))[:, None] * scale.types + np.concatenate(found, axis=1))
+    return pairs // scale.types, pairs % scale.types

@@ -60,15 +60,26 @@ class Buckets:
         self.after_part = ends[self._part]
         self.limit = np.full(self.size, np.inf, dtype=thresholds.dtype)
         self.limit[self.of_threshold] = thresholds
-        self.limit[np.bincount(self.of_threshold, minlength=self.size) > 1] = np.nan
+        held = np.bincount(self.of_threshold, minlength=self.size)
+        self.limit[held > 1] = np.nan
+        self._before = np.cumsum(held) - held
 
     def find(self, keys: Keys, parts: Indices) -> Indices:
         """(k,) the buckets of keys that reach the lowest of their part."""
         found = np.minimum(keys, self._highest)
         found >>= self._shift
-        bucket = self._offset.take(parts)
-        bucket += found
-        return bucket
+        return found + (self._offset if len(self._offset) == 1 else self._offset.take(parts))
+
+    def reached(self, values: AnyFloats, parts: Indices) -> Indices:
+        """(k,) the place of the highest threshold that each value reaches; each reaches the lowest of its part."""
+        keys = self.keys(values)
+        bucket = self.find(keys, parts)
+        limit = self.limit.take(bucket)
+        place: Indices = self._before.take(bucket) + (values >= limit)
+        crowded = np.flatnonzero(np.isnan(limit))
+        ordered = in_order(keys.take(crowded), parts.take(crowded))
+        place[crowded] = np.searchsorted(self._ordered, ordered, side="right")
+        return place - 1
 
     def at_or_above(self, ordered: Keys, weights: Floats | None = None) -> Floats:
         """(m,) the number or the weight of those of `ordered`, (k,) from `in_order`, that reach each threshold."""

@@ -156,7 +156,9 @@ class _Families:
         width, locales = len(positives.types), len(positives.locales)
         stretches = [range(first, min(first + _COLUMNS, width)) for first in range(0, width, _COLUMNS)]
         cells = [
-            range(locale * width + own.start, locale * width + own.stop) for locale in range(locales) for own in stretches
+            range(locale * width + own.start, locale * width + own.stop)
+            for locale in range(locales)
+            for own in stretches
         ]
         one_each = [range(locale, locale + 1) for locale in range(locales)]
         return cls(

@@ -13,6 +13,7 @@ their values resample by resample.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from q2pt_tasks.metrics.scored import PAIRS_PER_STEP, Bools, Floats, Indices
+from q2pt_tasks.metrics.threads import THREADS
+
+# Drawn from one generator; weights of so many resamples and queries are multiplied at once: few enough for a core's cache.
+_RESAMPLES_AT_ONCE = 16
+_QUERIES_AT_ONCE = 1 << 13
 
 
 @dataclass(frozen=True)
@@ -94,14 +100,26 @@ def resampled_sums(counts: Floats | csr_array, sample: Sample, plan: Resampling)
     """
     if counts.ndim != 2 or counts.shape[0] != len(sample.group):
         raise ValueError(f"counts have a row per query: found {counts.shape} for {len(sample.group)} queries")
-    rows = [np.flatnonzero(sample.part == part) for part in range(sample.parts)]
-    parts = [(counts[own], sample.group[own]) for own in rows]
-    for weights in _weights(sample.groups, plan, _batch(sample, counts.shape[1])):
-        sums = np.zeros((len(weights), sample.parts, counts.shape[1]))
-        for part, (own, group) in enumerate(parts):
-            if len(group):
-                sums[:, part] = weights[:, group].astype(np.float64) @ own
-        yield sums
+    chunks = _chunks(counts, sample)
+    shape = (sample.parts, counts.shape[1])
+    steps = range(0, plan.resamples, _RESAMPLES_AT_ONCE)
+
+    def sums(first: int) -> Floats:
+        weights = _weights(sample.groups, plan, first)
+        found = np.zeros((len(weights), *shape))
+        for chunk in chunks:
+            found[:, chunk.part] += weights[:, chunk.group].astype(np.float64) @ chunk.counts
+        return found
+
+    at_once = max(1, PAIRS_PER_STEP // max(1, shape[0] * shape[1] * _RESAMPLES_AT_ONCE))
+    with ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(steps), at_once):
+            yield np.concatenate(list(pool.map(sums, steps[start : start + at_once])))
+
+
+def resampled_weights(groups: int, plan: Resampling) -> NDArray[np.uint8]:
+    """(B, groups) the weight of each group in every resample, as in `resampled_sums`."""
+    return np.concatenate([_weights(groups, plan, first) for first in range(0, plan.resamples, _RESAMPLES_AT_ONCE)])
 
 
 def of_all_parts(sums: Floats) -> Floats:
@@ -140,28 +158,46 @@ def p_value(differences: Floats) -> float | None:
     return min(1.0, 2 * (smaller + 1) / (len(known) + 1))
 
 
-def _batch(sample: Sample, width: int) -> int:
-    """Resamples that are computed at once."""
-    largest = max(sample.groups, len(sample.group), sample.parts * width, 1)
-    return max(1, 2 * PAIRS_PER_STEP // largest)
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Some queries of a part: their groups, (c,), and what was counted, (c, K)."""
+
+    part: int
+    group: Indices
+    counts: Floats | csr_array
 
 
-def _weights(groups: int, plan: Resampling, batch: int) -> Iterator[NDArray[np.uint8]]:
-    """(b, groups): the weight of each group in some resamples, independent of how many are drawn at once."""
-    random = np.random.default_rng(plan.seed)
-    for start in range(0, plan.resamples, batch):
-        shape = (min(batch, plan.resamples - start), groups)
-        yield _POISSON[random.integers(0, len(_POISSON), shape, dtype=np.uint16)]
+def _chunks(counts: Floats | csr_array, sample: Sample) -> list[_Chunk]:
+    found = []
+    for part in range(sample.parts):
+        rows = np.flatnonzero(sample.part == part)
+        for start in range(0, len(rows), _QUERIES_AT_ONCE):
+            some = rows[start : start + _QUERIES_AT_ONCE]
+            found.append(_Chunk(part, sample.group[some], counts[some]))
+    return found
 
 
-def _poisson_table() -> NDArray[np.uint8]:
-    """The Poisson distribution of mean 1 in 65,536 equally likely steps: ten times as fast to draw from.
+def _weights(groups: int, plan: Resampling, first: int) -> NDArray[np.uint8]:
+    """(b, groups) the weights of the resamples from `first` on, those of one step, independent of all others."""
+    random = np.random.default_rng((plan.seed, first))
+    weights = np.zeros((min(_RESAMPLES_AT_ONCE, plan.resamples - first), groups), dtype=np.uint8)
+    for row in weights:
+        drawn = random.integers(0, 1 << 16, groups, dtype=np.uint16)
+        for least in _POISSON:
+            row += drawn >= least
+    return weights
 
-    A probability is off by at most 1/65,536, the mean by less than 1/10,000.
+
+def _poisson_steps() -> NDArray[np.uint16]:
+    """From which of 65,536 equally likely numbers on a Poisson variable of mean 1 is at least 1, 2, ...
+
+    Comparing with them is many times as fast as drawing from the distribution itself. A probability is off by at most
+    1/65,536, the mean by less than 1/10,000.
     """
     terms = 1 / np.cumprod(np.maximum(1, np.arange(12, dtype=np.float64)))
     shares = np.cumsum(terms) / np.e
-    return np.searchsorted(shares, (np.arange(65536) + 0.5) / 65536).astype(np.uint8)
+    steps = np.ceil(65536 * shares - 0.5)
+    return steps[steps < 65536].astype(np.uint16)
 
 
-_POISSON = _poisson_table()
+_POISSON = _poisson_steps()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from q2pt_tasks.metrics.observed import Answers
-from q2pt_tasks.metrics.scored import Floats, Indices, Scored, row_steps
+from q2pt_tasks.metrics.scored import Floats, Indices, Scored, places_of, row_steps
 from q2pt_tasks.metrics.thresholds import Thresholds
 
 # Examples of a type, and types that stand in its place.
@@ -77,7 +77,7 @@ def _of_block(block: Scored, thresholds: Thresholds, most: int) -> Iterator[Mist
     limits = np.array([thresholds.for_locale(locale, block.types) for locale in block.locales])
     for rows in row_steps(block.scores.shape):
         scores, truth = block.scores[rows], block.targets[rows]
-        queries, types = np.nonzero((scores >= limits[block.locale[rows]]) & ~truth)
+        queries, types = places_of((scores >= limits[block.locale[rows]]) & ~truth)
         ranked = np.lexsort((types, queries, -scores[queries, types]))
         _, first = np.unique(queries[ranked], return_index=True)
         for place in ranked[np.sort(first)][:most]:

@@ -1,14 +1,15 @@
 """What the first pass over a stream of score blocks keeps: the pairs that are predicted or true, and every rank."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from q2pt_tasks.metrics.positives import Positives, find_positives, merge_positives
+from q2pt_tasks.metrics.positives import Positives, merge_positives, positives_of
 from q2pt_tasks.metrics.ranking import Ranking, join_rankings, rank
-from q2pt_tasks.metrics.scored import Bools, Floats, Indices, Scored, row_steps
+from q2pt_tasks.metrics.scored import Bools, Floats, Indices, Scored, places_of, row_steps
+from q2pt_tasks.metrics.threads import THREADS, share
 from q2pt_tasks.metrics.thresholds import Thresholds
 
 
@@ -61,34 +62,40 @@ def observe(blocks: Iterable[Scored], thresholds: Thresholds) -> Observed:
     Raises:
         ValueError: there is no block, or blocks have different types or locales.
     """
-    answers, rankings, positives, start = [], [], [], 0
-    for block in blocks:
-        answers.append(_answers(block, thresholds, start))
-        rankings.append(rank(block))
-        positives.append(find_positives([block]))
-        start += len(block)
-    if not answers:
+    found: dict[int, tuple[Answers, Ranking, Positives]] = {}
+
+    def look(number: int, block: Scored) -> None:
+        found[number] = _answers(block, thresholds), rank(block), positives_of(block)
+
+    share(blocks, [look] * THREADS)
+    if not found:
         raise ValueError("no block of scores: give a block with no queries where there are none")
+    answers, rankings, positives = zip(*(found[number] for number in range(len(found))), strict=True)
     return Observed(_joined(answers), join_rankings(rankings), merge_positives(positives))
 
 
-def _answers(block: Scored, thresholds: Thresholds, start: int) -> Answers:
+def _answers(block: Scored, thresholds: Thresholds) -> Answers:
     shape = (len(block.locales), len(block.types))
     limits = np.array([thresholds.for_locale(locale, block.types) for locale in block.locales]).reshape(shape)
     found = []
     for rows in row_steps(block.scores.shape):
         predicted, truth = block.scores[rows] >= limits[block.locale[rows]], block.targets[rows]
-        query, type_ = np.nonzero(predicted | truth)
+        query, type_ = places_of(predicted | truth)
         found.append((query + rows.start, type_, predicted[query, type_], truth[query, type_]))
     empty = (np.zeros(0, dtype=np.intp),) * 2 + (np.zeros(0, dtype=np.bool_),) * 2
     query, type_, predicted, right = (np.concatenate(arrays) for arrays in zip(empty, *found, strict=True))
-    return Answers(block.types, block.locales, block.locale, block.weights, query + start, type_, predicted, right)
+    return Answers(block.types, block.locales, block.locale, block.weights, query, type_, predicted, right)
 
 
-def _joined(parts: list[Answers]) -> Answers:
-    names = ("locale", "weight", "query", "type", "predicted", "right")
+def _joined(parts: Sequence[Answers]) -> Answers:
+    starts = np.cumsum([0, *(len(part.locale) for part in parts)])
     return Answers(
         parts[0].types,
         parts[0].locales,
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in names),
+        np.concatenate([part.locale for part in parts]),
+        np.concatenate([part.weight for part in parts]),
+        np.concatenate([part.query + start for part, start in zip(parts, starts, strict=False)]),
+        np.concatenate([part.type for part in parts]),
+        np.concatenate([part.predicted for part in parts]),
+        np.concatenate([part.right for part in parts]),
     )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from q2pt_tasks.metrics.scored import Floats, Indices, Scored, Scores
+from q2pt_tasks.metrics.scored import Floats, Indices, Scored, Scores, places_of
+from q2pt_tasks.metrics.threads import THREADS, share
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +42,15 @@ def find_positives(blocks: Iterable[Scored]) -> Positives:
     Raises:
         ValueError: there is no block, or blocks have different types or locales.
     """
-    found = [_of_block(block) for block in blocks]
+    found: dict[int, Positives] = {}
+
+    def look(number: int, block: Scored) -> None:
+        found[number] = positives_of(block)
+
+    share(blocks, [look] * THREADS)
     if not found:
         raise ValueError("no block of scores: give a block with no queries where there are none")
-    return merge_positives(found)
+    return merge_positives([found[number] for number in range(len(found))])
 
 
 def merge_positives(parts: Sequence[Positives]) -> Positives:
@@ -67,8 +73,9 @@ def merge_positives(parts: Sequence[Positives]) -> Positives:
     )
 
 
-def _of_block(block: Scored) -> Positives:
-    rows, types = np.nonzero(block.targets)
+def positives_of(block: Scored) -> Positives:
+    """The true pairs of one block."""
+    rows, types = places_of(block.targets)
     return Positives(
         block.types,
         block.locales,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from q2pt_tasks.metrics.scored import Bools, Floats, Indices, Scored, Scores, row_steps
+from q2pt_tasks.metrics.scored import Bools, Floats, Indices, Scored, Scores, places_of, row_steps
 
 RECALL_DEPTH = 5
 
@@ -48,7 +48,7 @@ def join_rankings(parts: Sequence[Ranking]) -> Ranking:
 
 
 def _rank(scores: Scores, targets: Bools) -> Ranking:
-    rows, columns = np.nonzero(targets)
+    rows, columns = places_of(targets)
     own = scores[rows, columns]
     above, tied = _places(scores, rows, own)
     known = own > -np.inf

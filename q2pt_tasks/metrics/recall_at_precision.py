@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2pt_tasks.metrics.buckets import AnyFloats, Buckets
-from q2pt_tasks.metrics.scored import Bools, Floats, row_steps
+from q2pt_tasks.metrics.scored import Bools, Floats, places_of, row_steps
 from q2pt_tasks.metrics.tally import Tally
 
 
@@ -99,7 +99,7 @@ def curve(scores: AnyFloats, positives: Bools, weights: Floats | None = None) ->
     if weights is not None and (weights == 1).all():
         weights = None
     matrix, truth = (scores[:, None], positives[:, None]) if scores.ndim == 1 else (scores, positives)
-    rows, columns = np.nonzero(truth)
+    rows, columns = places_of(truth)
     found = matrix[rows, columns]
     weight = np.ones(len(rows)) if weights is None else weights[rows]
     known = (found > -np.inf) & (weight > 0)

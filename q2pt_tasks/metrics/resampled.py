@@ -22,6 +22,10 @@ class Resampled:
     seen: Mapping[Figure, float]
     values: Mapping[Figure, Floats]
 
+    def __or__(self, other: "Resampled") -> "Resampled":
+        """The figures of both."""
+        return Resampled({**self.seen, **other.seen}, {**self.values, **other.values})
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -141,3 +141,10 @@ def row_steps(shape: tuple[int, ...]) -> Iterator[slice]:
     step = max(1, PAIRS_PER_STEP // max(1, width))
     for start in range(0, rows, step):
         yield slice(start, start + step)
+
+
+def places_of(mask: Bools) -> tuple[Indices, Indices]:
+    """Row and column of each True in a matrix, row by row: where few are, faster than `np.nonzero`."""
+    places = np.flatnonzero(mask)
+    rows = places // mask.shape[1] if mask.shape[1] else places
+    return rows, places - rows * mask.shape[1]

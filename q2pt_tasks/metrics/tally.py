@@ -46,9 +46,10 @@ class Tally:
             rows = slice(first, first + step)
             some = np.ascontiguousarray(values[rows])
             high = np.flatnonzero(some >= self._buckets.lowest)
-            row = high // width
+            row = high if width == 1 else high // width
             weight = () if weights is None else (weights[rows].take(row),)
-            self._high.add(some.reshape(-1).take(high), high - row * width, *weight)
+            part = np.zeros_like(high) if width == 1 else high - row * width
+            self._high.add(some.reshape(-1).take(high), part, *weight)
             if self._high.are_enough:
                 self._place()
 
@@ -114,5 +115,6 @@ class _Waiting:
     def taken(self) -> tuple[NDArray[Any], ...]:
         """All of them, joined; none is left."""
         rows, self._rows, self._size = self._rows, [], 0
+        if len(rows) == 1:
+            return rows[0]
         return tuple(np.concatenate(columns) for columns in zip(*rows, strict=True))
-

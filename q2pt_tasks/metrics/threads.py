@@ -20,15 +20,19 @@ def share(blocks: Iterable[Block], workers: Sequence[Callable[[int, Block], None
     """
     numbered, lock, failed = enumerate(blocks), threading.Lock(), threading.Event()
 
+    def work_on_next(worker: Callable[[int, Block], None]) -> bool:
+        # A stream gives one block at a time; its reading overlaps with the others' work.
+        with lock:
+            found = next(numbered, None)
+        if found is not None:
+            worker(*found)
+        return found is not None
+
     def work(worker: Callable[[int, Block], None]) -> None:
         try:
-            while not failed.is_set():
-                # A stream gives one block at a time; its reading overlaps with the others' work.
-                with lock:
-                    found = next(numbered, None)
-                if found is None:
-                    return
-                worker(*found)
+            # In a function of its own, so that a block is gone before the next one is asked for.
+            while not failed.is_set() and work_on_next(worker):
+                pass
         except BaseException:
             failed.set()
             raise

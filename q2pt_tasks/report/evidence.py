@@ -163,6 +163,18 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class FigureInterval:
+    """Where a figure of a variant may lie; `metrics/intervals.json` is a list of them."""
+
+    variant: str
+    split: str
+    locale: str
+    metric: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Difference:
     """A figure of `variant` minus that of `against` on the same queries, with its interval."""
 

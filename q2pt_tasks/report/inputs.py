@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from q2pt_tasks.report.evidence import Mistakes, ModelCard, Slices, Window
+from q2pt_tasks.report.evidence import Calibration, FigureInterval, Mistakes, ModelCard, Slices, Window
 from q2pt_tasks.report.plots import CurvePoint
 from q2pt_tasks.report.tables import StoreRecall, Summary
 
@@ -52,6 +52,8 @@ class Inputs:
     """The files of the run. Names in it are other people's text: the page escapes every one."""
 
     summary: Summary
+    intervals: tuple[FigureInterval, ...]
+    calibration: tuple[Calibration, ...]
     curves: tuple[CurvePoint, ...]
     stores: tuple[StoreRecall, ...]
     slices: Slices

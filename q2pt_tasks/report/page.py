@@ -79,12 +79,12 @@ def _figures(inputs: Inputs, variants: Sequence[str]) -> dict[str, object]:
     return {
         **_of_candidate(inputs, scores, variants, locales),
         "locale_names": locales,
-        "headline": tables.headline_rows(scores, variants, inputs.slices),
+        "headline": tables.headline_rows(scores, variants, inputs.intervals),
         "locales": tables.locale_rows(scores, variants, rows_by_locale),
         "coverage": tables.coverage_rows(scores, variants, (ALL, *locales)),
         "by_training_rows": plots.recall_by_training_rows(inputs.stores, precision),
-        "reliability": plots.reliability_curves(inputs.summary.calibration),
-        "calibration": inputs.summary.calibration,
+        "reliability": plots.reliability_curves(inputs.calibration),
+        "calibration": inputs.calibration,
         "curves": plots.precision_recall_curves(inputs.curves, precision),
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from q2pt_tasks.report.evidence import Calibration, Difference, Judged, Slice, Slices
+from q2pt_tasks.report.evidence import Difference, FigureInterval, Judged
 from q2pt_tasks.report.formats import DASH, count, number, span
 from q2pt_tasks.report.marks import Bar, share_bar
 
@@ -55,7 +55,6 @@ class Summary:
     models: tuple[Model, ...]
     champion: Mapping[str, Any] | None
     judgements: Judged | None = None
-    calibration: tuple[Calibration, ...] = ()
     differences: tuple[Difference, ...] = ()
 
 
@@ -88,22 +87,31 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A value with its interval, None where either is not known."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class HeadlineRow:
     """One variant over all locales: on test at the thresholds of validation, on the test curve, and forward."""
 
     variant: str
-    low: float | None
-    high: float | None
     bar: Bar | None
-    micro_recall: float | None
-    macro_recall: float | None
-    micro_precision: float | None
-    macro_precision: float | None
-    micro_recall_curve: float | None
-    macro_recall_curve: float | None
-    forward: float | None
-    forward_seen: float | None
-    forward_unseen: float | None
+    micro_recall: Figure
+    macro_recall: Figure
+    micro_precision: Figure
+    macro_precision: Figure
+    micro_recall_curve: Figure
+    macro_recall_curve: Figure
+    micro_average_precision: Figure
+    macro_average_precision: Figure
+    forward: Figure
+    forward_seen: Figure
+    forward_unseen: Figure
 
 
 @dataclass(frozen=True)
@@ -170,10 +178,12 @@ def locales_in_order(rows: Iterable[Row], training_rows: Mapping[str, int]) -> t
     return tuple(sorted(found, key=lambda locale: (-training_rows.get(locale, -1), locale)))
 
 
-def headline_rows(scores: Scores, variants: Iterable[str], slices: Slices) -> tuple[HeadlineRow, ...]:
+def headline_rows(
+    scores: Scores, variants: Iterable[str], intervals: Iterable[FigureInterval]
+) -> tuple[HeadlineRow, ...]:
     """One row per variant, over all locales."""
-    whole = {row.variant: row for row in slices.rows if row.split == "test" and row.dimension == ALL}
-    return tuple(_headline_row(scores, variant, whole.get(variant)) for variant in variants)
+    known = {(one.variant, one.metric, one.split): one for one in intervals if one.locale == ALL}
+    return tuple(_headline_row(scores, variant, known) for variant in variants)
 
 
 def training_table(models: Iterable[Model]) -> tuple[TrainingRow, ...]:
@@ -194,17 +204,28 @@ def coverage_rows(scores: Scores, variants: Sequence[str], locales: Iterable[str
     return [row for row in rows if row.type_coverage != DASH or row.traffic_coverage != DASH]
 
 
-def _headline_row(scores: Scores, variant: str, whole: Slice | None) -> HeadlineRow:
-    on_test = ("micro_recall", "macro_recall", "micro_precision", "macro_precision")
-    on_curve = ("micro_recall_curve", "macro_recall_curve")
-    forward = {
-        split: scores.value(variant, "micro_recall", split=split)
-        for split in ("forward", "forward_seen", "forward_unseen")
-    }
-    test = {metric: scores.value(variant, metric) for metric in on_test + on_curve}
-    low, high = (None, None) if whole is None else (whole.low, whole.high)
-    bar = share_bar(test["micro_recall"], low, high)
-    return HeadlineRow(variant=variant, low=low, high=high, bar=bar, **test, **forward)
+def _headline_row(scores: Scores, variant: str, known: Mapping[tuple[str, str, str], FigureInterval]) -> HeadlineRow:
+    def figure(metric: str, split: str = "test") -> Figure:
+        own = known.get((variant, metric, split))
+        value = scores.value(variant, metric, split=split)
+        return Figure(value, None, None) if own is None else Figure(value, own.low, own.high)
+
+    recall = figure("micro_recall")
+    return HeadlineRow(
+        variant,
+        share_bar(recall.value, recall.low, recall.high),
+        recall,
+        figure("macro_recall"),
+        figure("micro_precision"),
+        figure("macro_precision"),
+        figure("micro_recall_curve"),
+        figure("macro_recall_curve"),
+        figure("micro_average_precision"),
+        figure("macro_average_precision"),
+        figure("micro_recall", "forward"),
+        figure("micro_recall", "forward_seen"),
+        figure("micro_recall", "forward_unseen"),
+    )
 
 
 def _training_row(variant: str, models: Sequence[Model]) -> TrainingRow:

@@ -1,12 +1,10 @@
 """`evaluate`: every variant, the baselines and the champion on the same queries, at validation's thresholds."""
 
 import json
-import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,32 +14,20 @@ from q2pt_tasks.data.judgements import Judgements, read_judgements
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.data.splits import mark_seen
 from q2pt_tasks.layout import SPLITS, Layout
-from q2pt_tasks.metrics.calibration import calibrate
 from q2pt_tasks.metrics.intervals import Resampling, Sample
-from q2pt_tasks.metrics.measurements import ALL_LOCALES, Measured, measure
-from q2pt_tasks.metrics.mistakes import surest_mistakes
-from q2pt_tasks.metrics.resampled import Resampled, differences, figure_intervals, resample
-from q2pt_tasks.metrics.scored import Scored
-from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
-from q2pt_tasks.model.breakdown import MOST_MISTAKES, Breakdown, BreakdownRules
+from q2pt_tasks.metrics.thresholds import PRECISION
+from q2pt_tasks.model import summary
+from q2pt_tasks.model.breakdown import Breakdown, BreakdownRules
 from q2pt_tasks.model.card import judgements_of, rows_of
-from q2pt_tasks.model.champion import check_champion_split, read_champion
+from q2pt_tasks.model.champion import Champion, check_champion_split, read_champion
+from q2pt_tasks.model.evaluated import RESAMPLED_SPLITS, Evaluated, Rules, evaluate
 from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards
-from q2pt_tasks.model.score_stream import ScoreStream, Selected
-from q2pt_tasks.model.scorers import Scorer
-from q2pt_tasks.model.truth import FORWARD, JUDGEMENTS, Truth
-from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS, Variants
+from q2pt_tasks.model.truth import JUDGEMENTS, Truth
+from q2pt_tasks.model.variants import NON_UNIFIED, Variants
 from q2pt_tasks.params import Section, read_section
 from q2pt_tasks.sources.judgements import read_judged_rows
 
-log = logging.getLogger(__name__)
-
-MAX_CURVE_POINTS = 200
-# The splits whose figures have intervals: those that decide.
-RESAMPLED_SPLITS = ("test", FORWARD)
 LEVEL = 0.95
-# Whose scores are probabilities; those of the linear baselines are distances.
-PROBABILITIES = (NON_UNIFIED, *UNIFIED_VARIANTS, CHAMPION)
 
 
 class EvaluateParams(Section):
@@ -70,18 +56,6 @@ class EvaluateReport:
         return f"micro recall at precision {PRECISION} on test: {', '.join(figures)}"
 
 
-@dataclass(frozen=True)
-class _Evaluated:
-    """A variant's figures: rows of the summary, points of its precision-recall curve on test, and its resamples."""
-
-    thresholds: Thresholds
-
-    rows: list[dict[str, Any]]
-    points: list[dict[str, Any]]
-    resampled: Mapping[str, Resampled]
-    calibration: dict[str, Any] | None
-
-
 def main(layout: Layout) -> EvaluateReport:
     return run(
         layout,
@@ -104,39 +78,48 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     check_models(layout, locales, variants)
     judgements = _read_judgements(layout, params, locales)
     truth = _read_truth(layout, locales, judgements)
-    champion = read_champion(layout.champion)
-    if champion is not None:
-        split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
-        check_champion_split(layout.root, champion, split)
+    champion = _read_champion(layout)
     samples = {split: _sample(truth, split) for split in RESAMPLED_SPLITS}
-    rules = BreakdownRules(params.plan, params.min_support, params.min_store_positives)
-    breakdown = Breakdown(truth, samples, json.loads(layout.brands.read_text(encoding="utf-8")), rules)
+    brands = json.loads(layout.brands.read_text(encoding="utf-8"))
+    slicing = BreakdownRules(params.plan, params.min_support, params.min_store_positives)
+    breakdown = Breakdown(truth, samples, brands, slicing)
+    rules = Rules(params.min_positives, params.min_support, params.plan)
     evaluated = {
-        name: _evaluate(name, scorer, truth, breakdown, params)
+        name: evaluate(name, scorer, truth, breakdown, rules)
         for name, scorer in scorers(layout, truth, variants, champion)
     }
-    rows = [row for variant in evaluated.values() for row in variant.rows]
-    headline = _headline(rows)
-    summary = {
+    rows = summary.figure_rows(evaluated)
+    headline = summary.headline(rows)
+    differences = summary.difference_rows(evaluated, LEVEL)
+    whole = {
         "precision": PRECISION,
         "headline": headline,
-        "rows": rows,
         "level": LEVEL,
-        "intervals": _intervals(evaluated),
-        "differences": _differences(evaluated),
-        "calibration": [one.calibration for one in evaluated.values() if one.calibration],
         "models": model_rows(layout, locales, variants),
         "judgements": None if judgements is None else judgements_of(truth, judgements),
         "champion": None if champion is None else {"version": champion.version, "hash": champion.hash},
+        "differences": [one for one in differences if one["against"] == CHAMPION],
+        "rows": rows,
     }
-    _write(layout.summary, summary)
-    _write(layout.precision_recall, [point for variant in evaluated.values() for point in variant.points])
-    _write(layout.locales, _locale_rows(rows, truth))
+    _write(layout.summary, whole)
+    _write(layout.differences, [one for one in differences if one["against"] != CHAMPION])
+    _write(layout.intervals, summary.interval_rows(evaluated, LEVEL))
+    _write(layout.calibration, summary.calibration_rows(evaluated))
+    _write(layout.precision_recall, summary.curve_rows(evaluated))
+    _write(layout.locales, summary.locale_rows(rows, truth))
     _write(layout.slices, breakdown.slices(CHAMPION))
     _write(layout.mistakes, breakdown.mistakes())
     trained = {name: one.thresholds for name, one in evaluated.items() if name in (NON_UNIFIED, *variants)}
     _write(layout.model_card, {"rows": rows_of(truth), "variants": variant_cards(layout, locales, trained)})
     return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
+
+
+def _read_champion(layout: Layout) -> Champion | None:
+    champion = read_champion(layout.champion)
+    if champion is not None:
+        split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
+        check_champion_split(layout.root, champion, split)
+    return champion
 
 
 def _read_truth(layout: Layout, locales: Sequence[str], judgements: Judgements | None) -> Truth:
@@ -160,112 +143,20 @@ def _sample(truth: Truth, split: str) -> Sample:
     return Sample.of(truth.queries(split), np.repeat(np.arange(len(sizes)), sizes), len(sizes))
 
 
-def _evaluate(name: str, scorer: Scorer, truth: Truth, breakdown: Breakdown, params: EvaluateParams) -> _Evaluated:
-    log.info("evaluating %s", name)
-    with ScoreStream(truth, "validation", scorer) as validation:
-        thresholds = choose_thresholds(validation, PRECISION, params.min_positives)
-
-        def measured(blocks: Iterable[Scored]) -> Measured:
-            return measure(blocks, thresholds, PRECISION, params.min_support)
-
-        on = {"validation": measured(validation)}
-    with ScoreStream(truth, "test", scorer) as test:
-        on["test"] = measured(test)
-        calibration = _calibration(name, test) if name in PROBABILITIES else None
-        mistakes = surest_mistakes(test, thresholds, MOST_MISTAKES)
-    for split in truth.marked:
-        with ScoreStream(truth, split, scorer) as blocks:
-            seen = truth.seen(split)
-            on[split] = measured(blocks)
-            on[f"{split}_seen"] = measured(Selected(blocks, seen))
-            on[f"{split}_unseen"] = measured(Selected(blocks, ~seen))
-    breakdown.add_test(name, on["test"].observed.answers, mistakes)
-    breakdown.add_forward(name, on[FORWARD].observed.answers)
-    rows = [
-        {"variant": name, "split": split, **asdict(one)} for split, found in on.items() for one in found.measurements
-    ]
-    points = on["test"].curves.overall.points(MAX_CURVE_POINTS)
-    curve = [{"variant": name, "recall": point.recall, "precision": point.precision} for point in points]
-    resampled = {split: resample(on[split], sample, params.plan) for split, sample in breakdown.samples.items()}
-    return _Evaluated(thresholds, rows, curve, resampled, calibration)
-
-
-def _calibration(name: str, blocks: Iterable[Scored]) -> dict[str, Any]:
-    """Of the best type of every query of test, and of all pairs."""
-    found = calibrate(blocks)
-    return {
-        "variant": name,
-        "split": "test",
-        **{
-            kind: {"expected_error": curve.expected_error(), "bins": [asdict(one) for one in curve.bins()]}
-            for kind, curve in (("best", found.best), ("pairs", found.pairs))
-        },
-    }
-
-
-def _intervals(evaluated: Mapping[str, _Evaluated]) -> list[dict[str, Any]]:
-    """One entry per variant, split, locale and figure at frozen thresholds."""
-    return [
-        {"variant": name, "split": split, "locale": locale, "metric": metric, **asdict(found)}
-        for name, one in evaluated.items()
-        for split, resampled in one.resampled.items()
-        for (locale, metric), found in figure_intervals(resampled, LEVEL).items()
-    ]
-
-
-def _differences(evaluated: Mapping[str, _Evaluated]) -> list[dict[str, Any]]:
-    """One entry per pair of variants, split, locale and figure: that of `variant` minus that of `against`."""
-    return [
-        {
-            "variant": name,
-            "against": other,
-            "split": split,
-            "locale": locale,
-            "metric": metric,
-            "value": found.value,
-            **asdict(found.interval),
-            "p_value": found.p_value,
-        }
-        for name, other in combinations(_champion_last(evaluated), 2)
-        for split in RESAMPLED_SPLITS
-        for (locale, metric), found in differences(
-            evaluated[name].resampled[split], evaluated[other].resampled[split], LEVEL
-        ).items()
-    ]
-
-
-def _champion_last(names: Iterable[str]) -> list[str]:
-    """So that every difference from the champion is that of a variant minus the champion's."""
-    return sorted(names, key=CHAMPION.__eq__)
-
-
-def _headline(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """What `dvc metrics show` prints: recall at precision 0.8 on test over all locales, per variant."""
-    headline: dict[str, dict[str, float | None]] = {}
-    for row in rows:
-        if (
-            row["locale"] == ALL_LOCALES
-            and row["split"] == "test"
-            and row["metric"] in ("micro_recall", "macro_recall")
-        ):
-            headline.setdefault(row["variant"], {})[row["metric"]] = row["value"]
-    return headline
-
-
-def _locale_rows(rows: Sequence[Mapping[str, Any]], truth: Truth) -> list[dict[str, Any]]:
-    """One entry per variant and locale, for plots."""
-    return [
-        {
-            "variant": row["variant"],
-            "locale": row["locale"],
-            "micro_recall": row["value"],
-            "training_rows": truth.training_rows(row["locale"]),
-        }
-        for row in rows
-        if row["split"] == "test" and row["metric"] == "micro_recall" and row["locale"] != ALL_LOCALES
-    ]
-
-
-def _write(path: Path, document: object) -> None:
+def _write(path: Path, document: Mapping[str, object] | Sequence[object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(_lines(document) + "\n", encoding="utf-8")
+
+
+def _lines(document: object) -> str:
+    """JSON with a line for every row of a table, and for every other value: small, and a diff names rows."""
+    if isinstance(document, Mapping):
+        inner = [f"{json.dumps(key, ensure_ascii=False)}: {_lines(value)}" for key, value in document.items()]
+        return "{\n" + ",\n".join(inner) + "\n}" if inner else "{}"
+    if isinstance(document, Sequence) and not isinstance(document, str):
+        return "[\n" + ",\n".join(map(_one_line, document)) + "\n]" if document else "[]"
+    return _one_line(document)
+
+
+def _one_line(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False)

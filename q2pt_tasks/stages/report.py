@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import Section, read_section
-from q2pt_tasks.report.evidence import Mistakes, ModelCard, Slices, Window
+from q2pt_tasks.report.evidence import Calibration, FigureInterval, Mistakes, ModelCard, Slices, Window
 from q2pt_tasks.report.inputs import Decision, Inputs, Validation
 from q2pt_tasks.report.page import render
 from q2pt_tasks.report.plots import CurvePoint
@@ -51,6 +51,8 @@ def run(layout: Layout, params: ReportParams) -> ReportReport:
     """
     inputs = Inputs(
         summary=_read(layout.summary, Summary),
+        intervals=_read(layout.intervals, tuple[FigureInterval, ...]),
+        calibration=_read(layout.calibration, tuple[Calibration, ...]),
         curves=_read(layout.precision_recall, tuple[CurvePoint, ...]),
         stores=_read(layout.locales, tuple[StoreRecall, ...]),
         slices=_read(layout.slices, Slices),

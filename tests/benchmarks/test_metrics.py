@@ -38,7 +38,13 @@ def test_our_curves_are_those_of_scikit_learn(file: Path) -> None:
 
 def test_the_page_says_what_was_extrapolated() -> None:
     def found(types: int, seconds: float, ap: float) -> dict[str, Any]:
-        return {"types": types, "seconds": seconds, "megabytes": 12.0, "figures": {"0": [ap, 0.5]}}
+        return {
+            "types": types,
+            "seconds": seconds,
+            "processor_seconds": 2 * seconds,
+            "megabytes": 12.0,
+            "figures": {"0": [ap, 0.5]},
+        }
 
     text = build_page(
         Scale(1_000_000, 1_414),
@@ -48,8 +54,12 @@ def test_the_page_says_what_was_extrapolated() -> None:
             "scikit_learn": found(40, 8.0, 0.25),
             "torchmetrics": found(20, 8.0, 0.35),
         },
+        Scale(100_000, 1_414, signal=0.0),
+        {"curves": found(1_414, 2.0, 0.25), "scikit_learn": found(40, 0.8, 0.5)},
     )
-    assert "| 40 | 8.0 | 283 | 14.1x | 12 |" in text
+    assert "| 40 | 0.8 | 28 | 14.1x | 57 | 14.1x | 12 |" in text
+    assert "100,000 queries" in text
+    assert "| 40 | 8.0 | 283 | 14.1x | 566 | 14.1x | 12 |" in text
     assert "an extrapolation" in text
     assert "scikit_learn 0.0e+00" in text
     assert "torchmetrics 1.0e-01" in text

@@ -182,3 +182,9 @@ def test_calibration_is_drawn_and_said_in_numbers(html: str) -> None:
     assert "mean score of the best type" in text
     assert "0.120" in text
     assert "Expected calibration error" not in render("t", first_run())
+
+
+def test_headline_figures_have_their_intervals(html: str) -> None:
+    text = section(html, "headline")
+    assert text.count("0.123 to 0.456") == 3
+    assert "95" in text

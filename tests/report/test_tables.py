@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from q2pt_tasks.report.evidence import Slice, Slices
+from q2pt_tasks.report.evidence import FigureInterval
 from q2pt_tasks.report.marks import Bar
 from q2pt_tasks.report.tables import (
+    Figure,
     Model,
     Row,
     Scores,
@@ -60,11 +61,12 @@ def test_no_variant_is_best_where_recall_is_not_defined() -> None:
 
 def test_the_headline_keeps_test_and_forward_apart() -> None:
     forward = Row("a", "all", "forward_seen", "micro_recall", 0.9, 10)
-    whole = Slice("a", "test", "all", "all", 0.4, 0.35, 0.45, 100, None, None, None)
-    slices = Slices(0.95, (replace(whole, split="forward"), replace(whole, dimension="locale"), whole), (), {})
-    (row,) = headline_rows(Scores([recall("a", "all", 0.4), forward]), ["a"], slices)
-    assert (row.micro_recall, row.forward_seen, row.forward_unseen) == (0.4, 0.9, None)
-    assert (row.low, row.high, row.bar) == (0.35, 0.45, Bar(0, 40, 35, 45, None))
+    whole = FigureInterval("a", "test", "all", "micro_recall", 0.35, 0.45)
+    intervals = (replace(whole, split="forward"), replace(whole, locale="de-DE", low=0.0), whole)
+    (row,) = headline_rows(Scores([recall("a", "all", 0.4), forward]), ["a"], intervals)
+    assert (row.micro_recall, row.bar) == (Figure(0.4, 0.35, 0.45), Bar(0, 40, 35, 45, None))
+    assert (row.forward_seen, row.forward_unseen) == (Figure(0.9, None, None), Figure(None, None, None))
+    assert row.forward == Figure(None, 0.35, 0.45)
 
 
 def test_training_is_summed_by_variant() -> None:

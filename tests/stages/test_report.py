@@ -40,6 +40,8 @@ def layout(tmp_path: Path) -> Layout:
         "rules": [rule],
     }
     write(layout.summary, summary())
+    write(layout.intervals, [])
+    write(layout.calibration, [])
     write(layout.precision_recall, [{"variant": "unified_aware", "recall": 0.5, "precision": 0.8}])
     write(
         layout.locales,
