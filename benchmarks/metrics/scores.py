@@ -33,7 +33,8 @@ class Scale:
 
 def write_scores(scale: Scale, file: Path) -> None:
     """Sigmoids of log-odds that are normal: mean -7 and deviation 2 for pairs that are not true, others higher by
-    `signal` with a deviation of 2 more; rounded to 16 bits as networks give them, so that some are equal."""
+    `signal` with a deviation of 2 more; rounded to 16 bits as networks give them, so that some are equal.
+    """
     random = np.random.default_rng(scale.seed)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as stream:

@@ -23,7 +23,7 @@ from scipy.sparse import csr_array
 from q2pt_tasks.metrics.scored import PAIRS_PER_STEP, Bools, Floats, Indices
 from q2pt_tasks.metrics.threads import THREADS
 
-# Drawn from one generator; weights of so many resamples and queries are multiplied at once: few enough for a core's cache.
+# A generator draws the weights of so many resamples; so many queries of them are multiplied at once, in a core's cache.
 _RESAMPLES_AT_ONCE = 16
 _QUERIES_AT_ONCE = 1 << 13
 

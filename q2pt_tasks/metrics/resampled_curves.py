@@ -1,4 +1,4 @@
-"""Figures of whole curves in resamples: recall at a precision with the threshold chosen anew in each, average precision.
+"""Figures of whole curves in resamples: recall at a precision, its threshold chosen anew in each; average precision.
 
 A resample weighs queries, and its curve is the weight of the pairs at or above each threshold: a product of what every
 query has there and of its weights, for all resamples at once. A curve with more thresholds than can be kept for every

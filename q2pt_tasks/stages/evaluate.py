@@ -20,7 +20,7 @@ from q2pt_tasks.model import summary
 from q2pt_tasks.model.breakdown import Breakdown, BreakdownRules
 from q2pt_tasks.model.card import judgements_of, rows_of
 from q2pt_tasks.model.champion import Champion, check_champion_split, read_champion
-from q2pt_tasks.model.evaluated import RESAMPLED_SPLITS, Evaluated, Rules, evaluate
+from q2pt_tasks.model.evaluated import RESAMPLED_SPLITS, Rules, evaluate
 from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards
 from q2pt_tasks.model.truth import JUDGEMENTS, Truth
 from q2pt_tasks.model.variants import NON_UNIFIED, Variants
