@@ -70,7 +70,7 @@ elif stage == "evaluate":
     figures = {"unified_aware": {"micro_recall": 0.5, "macro_recall": None}, "non_unified": {"micro_recall": 0.25}}
     write("metrics/summary.json", json.dumps({"headline": figures, "champion": champion}))
     write("metrics/locales.json")
-    for name in ("precision_recall", "slices", "mistakes", "model_card"):
+    for name in ("intervals", "differences", "calibration", "precision_recall", "slices", "mistakes", "model_card"):
         write(f"metrics/{name}.json")
 elif stage == "gate":
     from ruamel.yaml import YAML

@@ -32,8 +32,10 @@ class Scale:
 
 
 def write_scores(scale: Scale, file: Path) -> None:
-    """Sigmoids of log-odds that are normal: mean -7 and deviation 2 for pairs that are not true, others higher by
-    `signal` with a deviation of 2 more; rounded to 16 bits as networks give them, so that some are equal.
+    """Sigmoids of normal log-odds, rounded to 16 bits as networks give them, so that some are equal.
+
+    Pairs that are not true have the mean -7 and the deviation 2; true ones are higher by `signal`, with a deviation of
+    2 more.
     """
     random = np.random.default_rng(scale.seed)
     file.parent.mkdir(parents=True, exist_ok=True)

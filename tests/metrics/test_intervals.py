@@ -12,6 +12,7 @@ from q2pt_tasks.metrics.intervals import (
     p_value,
     ratio,
     resampled_sums,
+    resampled_weights,
 )
 
 PLAN = Resampling(resamples=2000, seed=7)
@@ -34,6 +35,27 @@ def test_a_query_of_two_stores_is_one_group_with_one_weight() -> None:
     assert (sums[:, 0, 0] == sums[:, 1, 2]).all()
     assert (sums[:, 0, 0] != sums[:, 0, 1]).any()
     assert not sums[:, 1, :2].any()
+
+
+def test_sums_are_those_of_the_weights_whatever_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(6)
+    monkeypatch.setattr("q2pt_tasks.metrics.intervals._QUERIES_AT_ONCE", 16)
+    sample, plan = Sample(random.integers(0, 50, 90), 50, random.integers(0, 3, 90), 3), Resampling(37, 8)
+    counts = random.random((90, 4))
+    weights = resampled_weights(50, plan)
+    assert weights.shape == (37, 50)
+    expected = [[weights[:, sample.group] @ (counts * (sample.part == part)[:, None])] for part in range(3)]
+    for some in (counts, csr_array(counts)):
+        sums = np.concatenate(list(resampled_sums(some, sample, plan)))
+        assert sums == pytest.approx(np.concatenate(expected).transpose(1, 0, 2))
+
+
+def test_weights_have_the_shares_of_a_poisson_distribution() -> None:
+    weights = resampled_weights(100_000, Resampling(40, 9))
+    shares = np.bincount(weights.ravel(), minlength=9)[:9] / weights.size
+    factorials = np.cumprod([1, 1, 2, 3, 4, 5, 6, 7, 8])
+    assert shares == pytest.approx(1 / np.e / factorials, abs=7e-4)
+    assert weights.mean() == pytest.approx(1, abs=2e-3)
 
 
 def test_weights_have_the_mean_and_the_variance_of_a_poisson_distribution() -> None:
