@@ -68,7 +68,8 @@ class Buckets:
         """(k,) the buckets of keys that reach the lowest of their part."""
         found = np.minimum(keys, self._highest)
         found >>= self._shift
-        return found + (self._offset if len(self._offset) == 1 else self._offset.take(parts))
+        bucket: Indices = found + (self._offset if len(self._offset) == 1 else self._offset.take(parts))
+        return bucket
 
     def reached(self, values: AnyFloats, parts: Indices) -> Indices:
         """(k,) the place of the highest threshold that each value reaches; each reaches the lowest of its part."""

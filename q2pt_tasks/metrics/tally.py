@@ -84,7 +84,8 @@ class Tally:
 
     def _count(self) -> None:
         if self._placed:
-            self._found += np.bincount(*self._placed.taken(), minlength=len(self._found))
+            places, *weight = self._placed.taken()
+            self._found += np.bincount(places, weight[0] if weight else None, len(self._found))
 
     def _sort(self) -> None:
         if self._unsorted:

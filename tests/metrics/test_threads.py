@@ -16,7 +16,11 @@ def test_every_block_goes_to_one_worker_with_its_number() -> None:
 
 def test_workers_run_side_by_side() -> None:
     both = threading.Barrier(2, timeout=20)
-    share([1, 2], [lambda *_: both.wait() and None] * 2)
+
+    def wait(_: int, __: int) -> None:
+        both.wait()
+
+    share([1, 2], [wait, wait])
 
 
 def test_what_a_worker_raises_ends_all() -> None:
