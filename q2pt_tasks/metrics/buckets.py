@@ -45,14 +45,17 @@ class Buckets:
         self._ends = in_order(keys_of(np.full(len(counts), np.inf, thresholds.dtype)), np.arange(len(counts)))
         self.lowest = np.full(len(counts), np.inf, dtype=thresholds.dtype)
         self.lowest[used] = thresholds[start[used]]
-        # The bits themselves are in order where all floats are positive, and none below the lowest is ever looked for.
+        # Of positive floats the bits themselves are in order, and those of all others are below them.
         self.keys = _bits if (self.lowest > 0).all() else keys_of
         keys = self.keys(thresholds)
         self._highest = keys.max(initial=np.iinfo(keys.dtype).min)
         self._shift = self._finest(keys[start[used]], min(_MOST_BUCKETS, _BUCKETS_PER_THRESHOLD * len(keys)))
         first, sizes = np.zeros((2, len(counts)), dtype=np.int64)
-        first[used] = keys[start[used]] >> self._shift
+        # One bucket more, below the lowest threshold.
+        first[used] = (keys[start[used]] >> self._shift) - 1
         sizes[used] = (self._highest >> self._shift) - first[used] + 1
+        # As far down as the bucket below the lowest threshold of a single part reaches.
+        self._below = max((int(first[0]) + 1) * 2**self._shift - 1, np.iinfo(keys.dtype).min)
         ends = np.cumsum(sizes)
         self.size = int(sizes.sum())
         self._offset = ends - sizes - first
@@ -65,8 +68,10 @@ class Buckets:
         self._before = np.cumsum(held) - held
 
     def find(self, keys: Keys, parts: Indices) -> Indices:
-        """(k,) the buckets of keys that reach the lowest of their part."""
+        """(k,) the buckets of keys, which, where there are several parts, reach the lowest threshold of their own."""
         found = np.minimum(keys, self._highest)
+        if len(self._offset) == 1:
+            found = np.maximum(found, self._below)
         found >>= self._shift
         bucket: Indices = found + (self._offset if len(self._offset) == 1 else self._offset.take(parts))
         return bucket

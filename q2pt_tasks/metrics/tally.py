@@ -1,7 +1,7 @@
 """How many of many values lie at or above each of some thresholds: exact, and without sorting the values.
 
-A value below all thresholds of its part, as most are, costs one comparison. The others fall into buckets, most of which
-hold no threshold or one, and such a value is compared with that one alone; the few of fuller buckets are sorted.
+A value below all thresholds of its column, as most are, costs one comparison. The others fall into buckets, most of
+which hold no threshold or one, and such a value is compared with that one alone; the few of fuller buckets are sorted.
 """
 
 from typing import Any
@@ -45,11 +45,15 @@ class Tally:
         for first in range(0, len(values), step):
             rows = slice(first, first + step)
             some = np.ascontiguousarray(values[rows])
-            high = np.flatnonzero(some >= self._buckets.lowest)
-            row = high if width == 1 else high // width
-            weight = () if weights is None else (weights[rows].take(row),)
-            part = np.zeros_like(high) if width == 1 else high - row * width
-            self._high.add(some.reshape(-1).take(high), part, *weight)
+            if width == 1:
+                # Of all pairs together few lie below the lowest positive: choosing would cost more than it saves.
+                weight = () if weights is None else (weights[rows],)
+                self._high.add(some.reshape(-1), np.broadcast_to(np.intp(0), some.size), *weight)
+            else:
+                high = np.flatnonzero(some >= self._buckets.lowest)
+                row = high // width
+                weight = () if weights is None else (weights[rows].take(row),)
+                self._high.add(some.reshape(-1).take(high), high - row * width, *weight)
             if self._high.are_enough:
                 self._place()
 
@@ -73,7 +77,8 @@ class Tally:
         limit = self._buckets.limit.take(bucket)
         crowded = np.flatnonzero(np.isnan(limit))
         if len(crowded):
-            self._unsorted.add(*(own.take(crowded) for own in (in_order(keys, parts), *weight)))
+            ordered = in_order(keys.take(crowded), parts.take(crowded))
+            self._unsorted.add(ordered, *(own.take(crowded) for own in weight))
         bucket *= 2
         bucket += values >= limit
         self._placed.add(bucket, *weight)
