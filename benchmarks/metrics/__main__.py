@@ -36,9 +36,10 @@ def main() -> None:
     parser.add_argument("--peers", default=sys.executable, help="Python with torchmetrics")
     asked = parser.parse_args()
     scale = Scale(asked.queries, asked.types)
+    load = os.getloadavg()[0]
     found = _measure(scale, MEANINGS, asked.peers)
     hard = replace(scale, queries=scale.queries // 10, signal=0.0)
-    PAGE.write_text(build_page(scale, found, hard, _measure(hard, HARD, asked.peers)), encoding="utf-8")
+    PAGE.write_text(build_page(scale, found, hard, _measure(hard, HARD, asked.peers), load), encoding="utf-8")
 
 
 def _measure(scale: Scale, names: Iterable[str], peers: str) -> Found:
@@ -56,7 +57,7 @@ def _run(python: str, name: str, scale: Scale) -> dict[str, Any]:
     return found
 
 
-def build_page(scale: Scale, found: Found, hard: Scale, found_hard: Found) -> str:
+def build_page(scale: Scale, found: Found, hard: Scale, found_hard: Found, load: float) -> str:
     """The page of results, in Markdown."""
     size = 4e-9 * scale.queries * scale.types
     pairs = f"{scale.queries:,} queries x {scale.types:,} product types, float32, {size:.1f} GB"
@@ -69,7 +70,7 @@ def build_page(scale: Scale, found: Found, hard: Scale, found_hard: Found) -> st
             "",
             code("make bench-metrics"),
             "",
-            f"{describe_machine()}. A process each.",
+            f"{describe_machine()}. A process each. Other work on the machine when it began: a load of {load:.1f}.",
             "",
             _table(scale, found),
             "",

@@ -56,9 +56,11 @@ def test_the_page_says_what_was_extrapolated() -> None:
         },
         Scale(100_000, 1_414, signal=0.0),
         {"curves": found(1_414, 2.0, 0.25), "scikit_learn": found(40, 0.8, 0.5)},
+        load=1.25,
     )
     assert "| 40 | 0.8 | 28 | 14.1x | 57 | 14.1x | 12 |" in text
     assert "100,000 queries" in text
+    assert "a load of 1.2" in text
     assert "| 40 | 8.0 | 283 | 14.1x | 566 | 14.1x | 12 |" in text
     assert "an extrapolation" in text
     assert "scikit_learn 0.0e+00" in text
