@@ -21,7 +21,7 @@ from airflow_cluster import Cluster, missing_servers, running_cluster
 from airflow_local import LocalAirflow, local_airflow, server_environment
 from fast_project import make_fast_project
 
-from q2pt_tasks.orchestration.git import run_git
+from q2pt_tasks.git import run_git
 from q2pt_tasks.studies.machine import describe_machine
 from q2pt_tasks.studies.pages import code, table
 

@@ -16,7 +16,7 @@ from typing import Any
 from airflow_api import Airflow, wait_until
 from tiny import CHANGES
 
-from q2pt_tasks.orchestration.git import commit_all, run_git
+from q2pt_tasks.git import commit_all, run_git
 from q2pt_tasks.orchestration.local import Place
 from q2pt_tasks.params_edit import edit_params
 

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_local import make_checkout
 from ruamel.yaml import YAML
 
-from q2pt_tasks.orchestration.git import commit_all
+from q2pt_tasks.git import commit_all
 
 STAGE = '''\
 """Writes what a stage of the graph makes, and the files in it that others depend on."""

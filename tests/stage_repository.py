@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from q2pt_tasks.orchestration.git import commit_all, push
+from q2pt_tasks.git import commit_all, push
 from q2pt_tasks.orchestration.settings import Settings
 from q2pt_tasks.orchestration.stage_run import StageRequest, StageResult, run_stage
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dvc.config import Config
 
-from q2pt_tasks.orchestration.git import fetch_commit
+from q2pt_tasks.git import fetch_commit
 from q2pt_tasks.orchestration.settings import Settings
 
 # The name of the DVC remote in a clone.

@@ -15,10 +15,10 @@ from dvc.repo import Repo
 
 from q2pt_tasks.check_params import check_params
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.orchestration.branches import LATEST, LOCK, PRODUCTION, file_at
+from q2pt_tasks.orchestration.branches import LATEST, LOCK, PRODUCTION, branch_name, file_at
 from q2pt_tasks.orchestration.champion_file import parse_champion
 from q2pt_tasks.orchestration.clone import private_clone, sweep
-from q2pt_tasks.orchestration.git import GitError, branch_name, commit_all, push, tip
+from q2pt_tasks.git import GitError, commit_all, push, tip
 from q2pt_tasks.orchestration.graph import Graph, read_graph
 from q2pt_tasks.orchestration.inputs import inputs_of
 from q2pt_tasks.orchestration.lock import Entry, read_lock, write_lock

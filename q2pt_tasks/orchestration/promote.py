@@ -23,7 +23,7 @@ from q2pt_tasks.orchestration.branches import LATEST, LOCK, PRODUCTION, file_at
 from q2pt_tasks.orchestration.champion_file import CHAMPION_FILE, NamedChampion, parse_champion
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import Decision, JudgedChampion, outs_of, read_decision
-from q2pt_tasks.orchestration.git import push, run_git, tag, tip
+from q2pt_tasks.git import push, run_git, tag, tip
 from q2pt_tasks.orchestration.join import Joined, check_stored
 from q2pt_tasks.orchestration.lock import Entry, read_lock
 from q2pt_tasks.orchestration.plan import RunPlan

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from q2pt_tasks.orchestration.git import GitError, commit_all, fetch_commit, push, run_git, tag, tip
+from q2pt_tasks.git import GitError, commit_all, fetch_commit, push, run_git, tag, tip
 
 pytestmark = [pytest.mark.enable_socket]
 

@@ -16,7 +16,7 @@ from airflow_api import WAITING, Airflow, Run
 from airflow_local import LocalAirflow, local_airflow, server_environment
 from tiny import LOCALES
 
-from q2pt_tasks.orchestration.git import run_git
+from q2pt_tasks.git import run_git
 from q2pt_tasks.orchestration.local import Place
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket, pytest.mark.timeout(2400)]

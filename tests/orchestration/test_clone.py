@@ -12,7 +12,7 @@ from dvc.config import Config
 from stage_repository import Worker, make_worker
 
 from q2pt_tasks.orchestration.clone import private_clone, sweep
-from q2pt_tasks.orchestration.git import GitError
+from q2pt_tasks.git import GitError
 
 # Another process that sits in a clone and says so.
 SITTER = """

@@ -10,7 +10,7 @@ from night_repository import LOCALES, NEWEST, PIPELINE, RENDERED, TRAININGS, UPS
 
 from q2pt_tasks.orchestration.configure import GraphDiffersError, run
 from q2pt_tasks.orchestration.form import FormError
-from q2pt_tasks.orchestration.git import GitError, run_git
+from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.plan import RunPlan
 from q2pt_tasks.params import ParamsError, read_section

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from night_repository import RENDERED, Shop
 
-from q2pt_tasks.orchestration.git import GitError, run_git
+from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.orchestration.join import join, run
 from q2pt_tasks.orchestration.lock import LockMismatchError
 from q2pt_tasks.orchestration.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from q2pt_tasks.orchestration.git import GitError, commit_all, run_git
+from q2pt_tasks.git import GitError, commit_all, run_git
 from q2pt_tasks.orchestration.local import Place, PortTakenError, check_port, publish
 from q2pt_tasks.orchestration.settings import read_rendering, read_settings
 

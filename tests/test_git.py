@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from q2pt_tasks.orchestration.git import (
+from q2pt_tasks.git import (
     GitError,
     branch_name,
     commit_all,

@@ -1,10 +1,11 @@
-"""Git, as far as runs need it: argument lists, no shell, and nothing that only the user's own configuration knows."""
+"""Git, as far as runs and releases need it: argument lists, no shell, and nothing of the user's own configuration."""
 
-import hashlib
 import os
-import re
 import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 _IDENTITY = "q2pt"
 # What a run must not inherit: another author, signatures that ask for a key, hooks, and a clean-up in the background
@@ -22,22 +23,10 @@ _CONFIGURATION = {
 }
 # A hook sets these; they would point every command at the hook's own repository.
 _REDIRECTIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
-_MAX_RUN_NAME = 100
 
 
 class GitError(RuntimeError):
     """Git refused a command; the message ends with git's own last line."""
-
-
-def branch_name(run_id: str) -> str:
-    """The branch of a run. Run ids hold `:` and `+`, which branch names may not.
-
-    A run id that had to be changed gets a hash of itself, so that two run ids do not meet on one branch.
-    """
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", run_id)[:_MAX_RUN_NAME]
-    if name != run_id:
-        name += f"-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
-    return f"run/{name}"
 
 
 def fetch_commit(remote: str, commit_or_branch: str, folder: Path) -> str:
@@ -66,13 +55,34 @@ def commit_all(folder: Path, paths: list[str], message: str) -> str:
     return run_git(folder, "rev-parse", "HEAD")
 
 
-def tag(folder: Path, name: str, message: str) -> None:
-    """Puts an annotated tag on the commit that `folder` is at.
+def commit_tree(folder: Path, tree: str, files: Mapping[str, str], parents: Sequence[str], message: str) -> str:
+    """Makes a commit of the files of the commit `tree` and of `files`, texts by path, and returns its hash.
+
+    Neither the index nor the files of `folder` are touched.
+
+    Raises:
+        GitError: `folder` does not have one of the commits.
+    """
+    with TemporaryDirectory() as scratch:
+        index = str(Path(scratch) / "index")
+        run_git(folder, "read-tree", tree, GIT_INDEX_FILE=index)
+        for path, text in files.items():
+            (Path(scratch) / "file").write_text(text, encoding="utf-8")
+            blob = run_git(folder, "hash-object", "-w", "--", str(Path(scratch) / "file"))
+            run_git(folder, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", GIT_INDEX_FILE=index)
+        whole = run_git(folder, "write-tree", GIT_INDEX_FILE=index)
+    arguments = [argument for parent in parents for argument in ("-p", parent)]
+    return run_git(folder, "commit-tree", *arguments, "-m", message, whole)
+
+
+def tag(folder: Path, name: str, commit: str, message: str, when: datetime) -> None:
+    """Puts an annotated tag on a commit that `folder` has.
 
     Raises:
         GitError: the tag exists already, or its name is none.
     """
-    run_git(folder, "tag", "--annotate", f"--message={message}", "--", name)
+    date = f"@{int(when.timestamp())} +0000"
+    run_git(folder, "tag", "--annotate", f"--message={message}", "--", name, commit, GIT_COMMITTER_DATE=date)
 
 
 def push(folder: Path, remote: str, *refspecs: str) -> None:
@@ -85,7 +95,7 @@ def push(folder: Path, remote: str, *refspecs: str) -> None:
 
 
 def tip(remote: str, ref: str) -> str | None:
-    """The commit, or the tag object, at a branch or at a full name such as `refs/tags/champion/v1`; None: no such ref.
+    """The commit, or the tag object, at a branch or at a full name such as `refs/tags/q2pt@v1.0.0`; None: no such ref.
 
     Raises:
         GitError: the remote cannot be reached.
@@ -96,8 +106,13 @@ def tip(remote: str, ref: str) -> str | None:
     return next((commit for commit, name in listed if name == full), None)
 
 
-def run_git(folder: Path, *arguments: str) -> str:
+def run_git(folder: Path, *arguments: str, **variables: str) -> str:
     """Runs `git ARGUMENTS` in `folder` and returns what it printed, without the last line break.
+
+    Args:
+        folder: where.
+        arguments: of git.
+        variables: of its environment, beside this process's own.
 
     Raises:
         GitError: it failed.
@@ -105,7 +120,7 @@ def run_git(folder: Path, *arguments: str) -> str:
     settings = [part for key, value in _CONFIGURATION.items() for part in ("-c", f"{key}={value}")]
     environment = {name: value for name, value in os.environ.items() if name not in _REDIRECTIONS}
     # Errors in English, and no question that nobody would answer.
-    environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"} | variables
     command = ["git", *settings, *arguments]
     done = subprocess.run(  # noqa: S603 - an argument list
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False

@@ -1,0 +1,139 @@
+"""The registry in a git remote: releases and moves are read from it and pushed to it through a clone of one's own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from q2pt_tasks.git import GitError, commit_tree, push, run_git, tag
+from q2pt_tasks.registry.history import Move, parse_move
+from q2pt_tasks.registry.release import RELEASE_FILE, Release, parse_release
+from q2pt_tasks.registry.tags import PATTERNS, PRODUCTION, Refs, RegistryError, parse_refs, stage_tag, version_tag
+
+
+class PromotionRefusedError(RuntimeError):
+    """A release must not take production."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The git remote at `url`, by way of the repository `clone`, into which objects are fetched."""
+
+    url: str
+    clone: Path
+
+    def refs(self) -> Refs:
+        """What the remote has now.
+
+        Raises:
+            GitError: it cannot be reached.
+        """
+        return parse_refs(run_git(self.clone, "ls-remote", "--quiet", "--", self.url, *PATTERNS))
+
+    def release(self, refs: Refs, version: str) -> Release:
+        """A release that is registered.
+
+        Raises:
+            RegistryError: there is none, or its tag has moved.
+            ReleaseError: its commit holds another thing.
+        """
+        commit = refs.commit_of(version)
+        self._fetch(f"refs/tags/{version_tag(version)}")
+        release = parse_release(run_git(self.clone, "show", f"{commit}:{RELEASE_FILE}"))
+        if release.version != version:
+            raise RegistryError(
+                f"the tag {version_tag(version)} is on the commit of release {release.version}: it was moved; put it "
+                "back from a clone that has it"
+            )
+        return release
+
+    def moves(self, refs: Refs, stage: str) -> list[Move]:
+        """All moves of a stage, in their order.
+
+        Raises:
+            RegistryError: one is missing, or was set by hand.
+        """
+        numbers = sorted(refs.moves.get(stage, {}))
+        if numbers != list(range(1, len(numbers) + 1)):
+            missing = min(set(range(1, len(numbers) + 1)) - set(numbers))
+            raise RegistryError(f"the tag {stage_tag(stage, missing)} is missing: bring it back from a clone that has it")
+        if not numbers:
+            return []
+        self._fetch(*(f"refs/tags/{name}:refs/tags/{name}" for name in (stage_tag(stage, one) for one in numbers)))
+        return [self._move(stage_tag(stage, number), number) for number in numbers]
+
+    def _move(self, name: str, number: int) -> Move:
+        move = parse_move(name, run_git(self.clone, "for-each-ref", "--format=%(contents)", f"refs/tags/{name}"))
+        if move.number != number:
+            raise RegistryError(f"the tag {name} tells of move {move.number}: it was copied; look who pushed it")
+        return move
+
+    def register(self, refs: Refs, release: Release) -> str:
+        """Commits a release on top of production and of its run, and tags it; returns the commit.
+
+        Nothing serves it before `move`. The number of the version is taken then.
+
+        Raises:
+            PromotionRefusedError: another release has taken the number meanwhile.
+            GitError: the remote cannot be reached, or refuses the tag.
+        """
+        parents = [commit for commit in (refs.production, release.commit) if commit]
+        for commit in parents:
+            self._fetch(commit)
+        message = f"Release {release.version}: {release.variant} of {release.run}\n\n{release.why}"
+        commit = commit_tree(self.clone, release.commit, {RELEASE_FILE: release.to_text()}, parents, message)
+        name = version_tag(release.version)
+        tag(self.clone, name, commit, message, datetime.fromisoformat(release.created))
+        try:
+            push(self.clone, self.url, f"refs/tags/{name}")
+        except GitError as error:
+            if release.version in self.refs().versions:
+                raise PromotionRefusedError(
+                    f"another promotion has registered {release.version} at this moment: run this again, which looks "
+                    "at what is in production by then"
+                ) from error
+            raise
+        return commit
+
+    def registered(self, refs: Refs, run_commit: str) -> tuple[str, Release] | None:
+        """The commit and the release that an earlier try has registered for a run, on top of today's production."""
+        for version, commit in refs.versions.items():
+            self._fetch(f"refs/tags/{version_tag(version)}", depth=2)
+            parents = run_git(self.clone, "rev-list", "--parents", "--max-count=1", commit).split()[1:]
+            if parents == [one for one in (refs.production, run_commit) if one]:
+                return commit, self.release(refs, version)
+        return None
+
+    def move(self, refs: Refs, stage: str, move: Move, commit: str, *, production: bool) -> None:
+        """Moves a stage to a release, and with a promotion the branch, in one push: both or neither.
+
+        Raises:
+            PromotionRefusedError: another promotion or rollback came first.
+            GitError: the remote cannot be reached, or refuses the push.
+        """
+        name = stage_tag(stage, move.number)
+        tag(self.clone, name, commit, move.to_message(), move.moment)
+        branch = [f"{commit}:refs/heads/{PRODUCTION}"] if production else []
+        try:
+            push(self.clone, self.url, *branch, f"refs/tags/{name}")
+        except GitError as error:
+            now = self.refs()
+            if now.moves.get(stage) != refs.moves.get(stage) or now.production != refs.production:
+                raise PromotionRefusedError(
+                    f"another promotion or rollback came first: {stage} is at {now.serving(stage) or 'nothing'} by now, "
+                    f"and not at {move.before or 'nothing'} any more"
+                ) from error
+            raise
+
+    def _fetch(self, *names: str, depth: int = 1) -> None:
+        run_git(self.clone, "fetch", "--quiet", f"--depth={depth}", "--no-tags", "--", self.url, *names)
+
+
+@contextmanager
+def open_registry(url: str) -> Iterator[Registry]:
+    """The registry for reading and for moving stages, by way of a repository that is removed at the end."""
+    with TemporaryDirectory(prefix="q2pt-registry-") as folder:
+        run_git(Path(folder), "init", "--quiet", "--bare")
+        yield Registry(url, Path(folder))
