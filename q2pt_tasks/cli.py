@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from q2pt_tasks.layout import Layout
@@ -49,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="q2pt", description="Query-to-product-type prediction: the pipeline's stages."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("resolve", help="before the graph: what lies outside the repository -> data/source.json")
+    resolve = commands.add_parser("resolve", help="before the graph: what lies outside the repository -> data/*.json")
+    resolve.add_argument("--champion", action="store_true", help="what is in production too -> champion.json")
+    _add_registry(resolve)
     commands.add_parser("summary", help="print the last evaluation as a table, and the gate's decision")
     plain = commands.add_parser("materialise", help="a per-locale model -> a plain Hugging Face checkpoint")
     plain.add_argument("--model", type=Path, required=True, help="such as models/non_unified/en-GB")
@@ -57,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     plain.add_argument("--encoder", type=Path, help="directory of its encoder; looked for above the model by default")
     _add_studies(commands.add_parser("study", help="a question, its pipelines and its page; without a name: the list"))
     _add_predict(commands.add_parser("predict", help="ask a model: files of queries, or single ones"))
+    _add_registry(commands.add_parser("promote", help="the last run's candidate -> production, if the gate said yes"))
+    rollback = commands.add_parser("rollback", help="production serves an earlier release again")
+    rollback.add_argument("--to", metavar="VERSION", help="such as v3; by default the one that served before")
+    rollback.add_argument("--why", required=True, help="the reason, for the history")
+    _add_registry(rollback)
+    _add_registry(commands.add_parser("history", help="what was in production when, by whom and why"))
     for stage in STAGE_SECTIONS:
         command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")
         if target := _TARGETS.get(stage):
@@ -92,12 +101,22 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
         "and locale becomes a folder of Parquet, every row with product_types and used_unknown_locale; run the same "
         "command again to finish what was interrupted. Of single queries: a line of JSON each."
     )
-    command.add_argument("--model", type=Path, required=True, metavar="DIR", help="a checkpoint's directory")
+    command.add_argument(
+        "--model", required=True, metavar="MODEL", help="prod, a version such as v3, or a checkpoint's directory"
+    )
+    _add_registry(command)
+    command.add_argument("--store", metavar="URL", help="where DVC has the files, if not where the release says")
     command.add_argument("--input", type=Path, metavar="FILE_OR_DIR", help="a Parquet file, or a folder of them")
     command.add_argument("--output", type=Path, metavar="DIR", help="an empty folder, a new or an unfinished one")
     command.add_argument("--part-rows", type=_positive, metavar="N", help="rows in memory at once, and per output file")
     command.add_argument("--locale", help="the store in which the single queries are typed, such as en-GB")
     command.add_argument("queries", nargs="*", metavar="QUERY")
+
+
+def _add_registry(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--registry", metavar="URL", help="the git repository with the releases; by default the checkout's git remote"
+    )
 
 
 def _positive(text: str) -> int:
@@ -109,8 +128,9 @@ def _positive(text: str) -> int:
 def _run(options: argparse.Namespace) -> object:
     layout = Layout()
     if options.command == "resolve":
-        importlib.import_module("q2pt_tasks.check_params").check_params(layout)
-        return importlib.import_module("q2pt_tasks.sources.resolve").resolve(layout)
+        return _resolve(layout, options)
+    if options.command in ("promote", "rollback", "history"):
+        return _RELEASES[options.command](options)
     if options.command == "summary":
         return _summary(layout)
     if options.command == "study":
@@ -126,16 +146,62 @@ def _run(options: argparse.Namespace) -> object:
     return f"{options.command}: {report}"
 
 
+def _resolve(layout: Layout, options: argparse.Namespace) -> str:
+    importlib.import_module("q2pt_tasks.check_params").check_params(layout)
+    found: str = importlib.import_module("q2pt_tasks.sources.resolve").resolve(layout)
+    if not options.champion:
+        return found
+    checkout = importlib.import_module("q2pt_tasks.registry.checkout")
+    return f"{found} {checkout.take_champion(layout.root, _registry(options))}"
+
+
+def _registry(options: argparse.Namespace) -> str:
+    url: str | None = options.registry
+    return url or importlib.import_module("q2pt_tasks.registry.checkout").default_registry(Path())
+
+
+def _promote(options: argparse.Namespace) -> str:
+    checkout = importlib.import_module("q2pt_tasks.registry.checkout")
+    done = checkout.promote_checkout(Path(), _registry(options), datetime.now(UTC))
+    return f"{done.version} is in production, after {done.before or 'nothing'}."
+
+
+def _rollback(options: argparse.Namespace) -> str:
+    promotion = importlib.import_module("q2pt_tasks.registry.promotion")
+    by = importlib.import_module("q2pt_tasks.registry.checkout").operator()
+    with importlib.import_module("q2pt_tasks.registry.repository").open_registry(_registry(options)) as registry:
+        done = promotion.roll_back(registry, options.to, by, options.why, datetime.now(UTC))
+    return f"{done.version} is in production again, after {done.before}."
+
+
+def _history(options: argparse.Namespace) -> str:
+    repository = importlib.import_module("q2pt_tasks.registry.repository")
+    with repository.open_registry(_registry(options)) as registry:
+        moves = registry.moves(registry.refs(), "prod")
+    lines: str = importlib.import_module("q2pt_tasks.registry.history").to_lines(moves)
+    return lines
+
+
+_RELEASES = {"promote": _promote, "rollback": _rollback, "history": _history}
+
+
 def _predict(options: argparse.Namespace) -> object:
     for_files = (options.input, options.output, options.part_rows)
     if options.locale is not None and options.queries and for_files == (None, None, None):
         single = importlib.import_module("q2pt_tasks.serving.single")
-        return single.answer_lines(options.model, options.queries, options.locale)
+        return single.answer_lines(_model(options), options.queries, options.locale)
     if options.input is None or options.output is None or options.locale is not None or options.queries:
         raise UsageError("give --input and --output, or --locale and at least one query")
     batch = importlib.import_module("q2pt_tasks.serving.batch")
-    job = batch.BatchJob(options.model, options.input, options.output, options.part_rows or batch.PART_ROWS)
+    job = batch.BatchJob(_model(options), options.input, options.output, options.part_rows or batch.PART_ROWS)
     return f"predict: {batch.predict_files(job)}"
+
+
+def _model(options: argparse.Namespace) -> object:
+    """The release that `--model` names, on this machine."""
+    opening = importlib.import_module("q2pt_tasks.registry.opening")
+    url = None if opening.is_path(options.model) else _registry(options)
+    return opening.open_release(options.model, url, opening.cache_folder(), options.store)
 
 
 def _study(options: argparse.Namespace) -> object:

@@ -5,15 +5,17 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from q2pt_tasks.model.metadata import METADATA, load_metadata
 from q2pt_tasks.model.variants import NON_UNIFIED
+from q2pt_tasks.registry.release import Release, ReleaseError, directories, is_release, parse_release, place
 
-_REQUIRED = {"version", "hash", "path"}
-_OPTIONAL = {"outs", "locales", "commit"}
+_REQUIRED, _OPTIONAL = {"version", "hash", "path"}, {"locales"}
+# Where the checkpoints of a release are brought, below the repository's root.
+_PLACE = "build/champion"
 
 
 class ChampionError(ValueError):
@@ -22,42 +24,66 @@ class ChampionError(ValueError):
 
 @dataclass(frozen=True)
 class Champion:
-    """A version, the hash of its files, and the directory that holds them.
+    """What is in production: a release, or a directory that a person put there.
 
-    The directory holds one unified checkpoint, or one per locale below `non_unified/`, and with these `data/encoder/`:
+    A directory holds one unified checkpoint, or one per locale below `non_unified/`, and with these `data/encoder/`:
     they may hold only what changed against it.
 
     Attributes:
         version: its name.
-        hash: as `hash_folder` gives it.
-        path: the directory, below the repository's root.
-        outs: hashes of DVC, by their place below `path` (`.` for the whole of it): what is not at `path` yet comes from
-            DVC's cache or remote. Empty where a person puts the files there.
+        hash: of the release, or of the directory as `hash_folder` gives it.
+        path: the directory, below the repository's root; of a release where its checkpoints are brought from DVC's
+            cache or remote.
+        locales: the stores that it serves; empty for a directory of which that is not said.
+        release: None for a directory.
     """
 
     version: str
     hash: str
     path: str
-    outs: Mapping[str, str] = field(default_factory=dict)
+    locales: tuple[str, ...] = ()
+    release: Release | None = None
 
 
 def read_champion(file: Path) -> Champion | None:
-    """The champion of `file`, which says `{"version": null}` where nothing is in production yet.
+    """The champion of `file`: a release, version, hash and path of a directory, or `{"version": null}` before any.
 
     Raises:
         ChampionError: the file is missing or says something else.
     """
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        return parse_champion(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ChampionError(f'{file} not found: write {{"version": null}} where no model is in production') from None
+
+
+def parse_champion(text: str) -> Champion | None:
+    """As `read_champion`, of the text of a `champion.json`.
+
+    Raises:
+        ChampionError: it says something else.
+    """
+    try:
+        document = json.loads(text)
     except ValueError as error:
-        raise ChampionError(f"{file} is not readable JSON: {error}") from None
+        raise ChampionError(f"champion.json is not readable JSON: {error}") from None
     if document == {"version": None}:
         return None
+    if isinstance(document, dict) and is_release(document):
+        return _of_release(text)
     if not isinstance(document, dict) or not _REQUIRED <= set(document) <= _REQUIRED | _OPTIONAL:
-        raise ChampionError(f'{file}: expected version, hash and path, or {{"version": null}}; found {document!r}')
-    return Champion(document["version"], document["hash"], document["path"], document.get("outs", {}))
+        raise ChampionError(
+            f'champion.json: expected a release, or version, hash and path, or {{"version": null}}; found {document!r}'
+        )
+    return Champion(document["version"], document["hash"], document["path"], tuple(document.get("locales", ())))
+
+
+def _of_release(text: str) -> Champion:
+    try:
+        release = parse_release(text)
+    except ReleaseError as error:
+        raise ChampionError(f"champion.json: {error}") from None
+    return Champion(release.version, release.hash, _PLACE, release.locales, release)
 
 
 def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path | None]:
@@ -66,7 +92,14 @@ def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path | No
     Raises:
         ChampionError: the files cannot be had, or are not those that were resolved.
     """
-    folder = champion_files(root, champion)
+    folder, release = _checked_files(root, champion), champion.release
+    if release is not None:
+
+        def released(locale: str) -> Path | None:
+            found = release.checkpoint_of(locale)
+            return None if found is None else folder / place(found)
+
+        return released
     if (folder / METADATA).is_file():
         return lambda _: folder
 
@@ -83,7 +116,7 @@ def check_champion_split(root: Path, champion: Champion, split: Mapping[str, Any
     Raises:
         ChampionError: its salt or fractions differ: it may have been trained on what it would be tested on.
     """
-    for checkpoint in _checkpoints(champion_files(root, champion)):
+    for checkpoint in champion_checkpoints(root, champion):
         found = load_metadata(checkpoint).split
         if dict(found) != dict(split):
             raise ChampionError(
@@ -92,57 +125,67 @@ def check_champion_split(root: Path, champion: Champion, split: Mapping[str, Any
             )
 
 
-def _checkpoints(folder: Path) -> list[Path]:
-    own = sorted(metadata.parent for metadata in (folder / NON_UNIFIED).glob(f"*/{METADATA}"))
-    return [folder] if (folder / METADATA).is_file() else own
-
-
-def champion_files(root: Path, champion: Champion) -> Path:
-    """The directory with the champion's files, fetched where it is not there yet.
+def champion_checkpoints(root: Path, champion: Champion) -> list[Path]:
+    """The directories of all checkpoints of the champion.
 
     Raises:
         ChampionError: the files cannot be had, or are not those that were resolved.
     """
+    folder = _checked_files(root, champion)
+    if champion.release is not None:
+        return [folder / place(one) for one in champion.release.checkpoints]
+    own = sorted(metadata.parent for metadata in (folder / NON_UNIFIED).glob(f"*/{METADATA}"))
+    return [folder] if (folder / METADATA).is_file() else own
+
+
+def _checked_files(root: Path, champion: Champion) -> Path:
+    """The directory with the champion's files, which are brought where they are not there yet."""
     folder = root / champion.path
-    if champion.outs and not folder.exists():
-        _fetch(root, champion)
-    found = hash_folder(folder)
-    if found != champion.hash:
-        raise ChampionError(f"{folder} has the hash {found}, version {champion.version} has {champion.hash}")
+    if champion.release is None:
+        _check_hash(folder, champion.hash, champion)
+        return folder
+    for where, md5 in directories(champion.release).items():
+        if not (folder / where).exists():
+            _bring(root, md5, folder / where, champion)
+    for one in champion.release.checkpoints:
+        _check_hash(folder / place(one), one.hash, champion)
     return folder
 
 
-def _fetch(root: Path, champion: Champion) -> None:
-    """Brings the files out of DVC's cache, or its remote, in one step: a process that is killed leaves no half."""
+def _check_hash(folder: Path, expected: str, champion: Champion) -> None:
+    found = hash_folder(folder)
+    if found != expected:
+        raise ChampionError(f"{folder} has the hash {found}, version {champion.version} has {expected}")
+
+
+def _bring(root: Path, md5: str, folder: Path, champion: Champion) -> None:
+    """Brings a directory from DVC's cache or remote, in one step: a process that is killed leaves no half."""
     from dvc.exceptions import DvcException  # a second that only a run with a champion pays
 
-    folder = root / champion.path
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
         try:
-            _check_out(root, champion.outs, Path(unfinished) / "files")
+            _check_out(root, md5, Path(unfinished) / "files")
         except (DvcException, FileNotFoundError) as error:
             raise ChampionError(
                 f"the files of version {champion.version} are neither in DVC's cache nor in a remote ({error}): "
-                f"set up the remote that has them (`dvc remote add --local -d`), or put the model at {folder}"
+                "set up the remote that has them (`dvc remote add --local -d`)"
             ) from error
         os.replace(Path(unfinished) / "files", folder)
 
 
-def _check_out(root: Path, outs: Mapping[str, str], folder: Path) -> None:
+def _check_out(root: Path, md5: str, folder: Path) -> None:
     from dvc.repo import Repo
     from dvc_data.hashfile.checkout import checkout
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
 
     with Repo(str(root)) as repo:
-        cache = repo.cache.local
-        for place, md5 in outs.items():
-            whole = HashInfo("md5", md5)
-            _pull_missing(repo, [whole])
-            tree = Tree.load(cache, whole)
-            _pull_missing(repo, [file for _, _, file in tree])
-            checkout(str(folder / place), repo.fs, tree, cache)
+        cache, whole = repo.cache.local, HashInfo("md5", md5)
+        _pull_missing(repo, [whole])
+        tree = Tree.load(cache, whole)
+        _pull_missing(repo, [file for _, _, file in tree])
+        checkout(str(folder), repo.fs, tree, cache)
 
 
 def _pull_missing(repo: Any, hashes: Sequence[Any]) -> None:  # noqa: ANN401 - DVC has no types

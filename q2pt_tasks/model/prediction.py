@@ -70,6 +70,11 @@ class Predictor:
         """
         return cls(load_checkpoint(folder, encoder), detect_hardware())
 
+    @property
+    def product_types(self) -> tuple[str, ...]:
+        """The label space."""
+        return self.metadata.product_types
+
     def uses_unknown_locale(self, locale: str) -> bool:
         """Whether queries of `locale` are asked with the unknown-locale token."""
         return self.metadata.is_aware and locale not in self.metadata.locales

@@ -17,7 +17,14 @@ from typing import Any
 from q2pt_tasks.orchestration.settings import read_settings
 
 # A command and its module, which has `run(settings, request) -> result`. Only the one that is asked for is imported.
-COMMANDS = {"configure": "configure", "stage": "stage_run", "join": "join", "decide": "decide", "promote": "promote"}
+COMMANDS = {
+    "configure": "configure",
+    "stage": "stage_run",
+    "join": "join",
+    "decide": "decide",
+    "promote": "promote",
+    "rollback": "rollback",
+}
 _PACKAGE = "q2pt_tasks"
 
 

@@ -1,4 +1,4 @@
-"""The branches that runs write, beside each run's own: what the last run and the last promotion left for the next."""
+"""The branches that runs write, beside each run's own: what the last run left for the next."""
 
 import hashlib
 import re
@@ -9,8 +9,6 @@ from q2pt_tasks.orchestration.settings import Settings
 
 # The joined commit of the last complete run: the next one starts from its `dvc.lock`.
 LATEST = "latest"
-# One commit per promotion, on top of the one before and of the run that was promoted: `champion.json` names the model.
-PRODUCTION = "production"
 LOCK = "dvc.lock"
 _MAX_RUN_NAME = 100
 

@@ -14,11 +14,11 @@ from typing import Any
 from dvc.repo import Repo
 
 from q2pt_tasks.check_params import check_params
-from q2pt_tasks.layout import Layout
-from q2pt_tasks.orchestration.branches import LATEST, LOCK, PRODUCTION, branch_name, file_at
-from q2pt_tasks.orchestration.champion_file import parse_champion
-from q2pt_tasks.orchestration.clone import private_clone, sweep
 from q2pt_tasks.git import GitError, commit_all, push, tip
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.model.champion import read_champion
+from q2pt_tasks.orchestration.branches import LATEST, LOCK, branch_name, file_at
+from q2pt_tasks.orchestration.clone import private_clone, sweep
 from q2pt_tasks.orchestration.graph import Graph, read_graph
 from q2pt_tasks.orchestration.inputs import inputs_of
 from q2pt_tasks.orchestration.lock import Entry, read_lock, write_lock
@@ -28,6 +28,8 @@ from q2pt_tasks.orchestration.remote import open_store
 from q2pt_tasks.orchestration.settings import Settings
 from q2pt_tasks.orchestration.unchanged import is_unchanged
 from q2pt_tasks.params_edit import edit_params
+from q2pt_tasks.registry.repository import Registry
+from q2pt_tasks.registry.tags import PROD
 from q2pt_tasks.sources.resolve import resolve
 
 # What the commit of a run adds to the one that it starts from.
@@ -63,7 +65,8 @@ def configure(settings: Settings, request: RunRequest) -> RunPlan:
         FormError: the form asks for something that a run cannot do.
         ParamsError: `params.yaml` of the commit says something that the pipeline cannot obey.
         SourceError: the source or the encoder cannot be used as params say.
-        ChampionFileError: `champion.json` names no champion.
+        ChampionError: `champion.json` names no champion.
+        RegistryError: the registry of releases contradicts itself.
         GraphDiffersError: the commit's graph is not the one that the DAG was rendered from.
         GitError: the remote cannot be reached, or refuses the branch.
     """
@@ -129,11 +132,9 @@ def _resolve(layout: Layout, changes: Mapping[str, Any]) -> str:
 
 def _take_champion(settings: Settings, layout: Layout) -> tuple[str, ...]:
     """Writes what is in production to the run's `champion.json`; returns the locales that it serves."""
-    promotion = tip(settings.git_remote, PRODUCTION)
-    if promotion:
-        named = file_at(settings, promotion, layout.champion.name, layout.root)
-        layout.champion.write_text(named, encoding="utf-8")
-    champion = parse_champion(layout.champion.read_text(encoding="utf-8"))
+    if release := Registry(settings.git_remote, layout.root).serving(PROD):
+        layout.champion.write_text(release.to_text(), encoding="utf-8")
+    champion = read_champion(layout.champion)
     return champion.locales if champion else ()
 
 

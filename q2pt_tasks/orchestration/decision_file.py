@@ -1,5 +1,6 @@
 """`reports/decision.json` of a run, as the tasks after join read it: from the store, by its hash in the run's lock."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ class Decision:
         sentence: the verdict and its reasons.
         rules: each with what it saw.
         champion: what the candidate was compared with; None where nothing was in production.
+        kept_locales: the stores that stay on the checkpoint of the champion, for the candidate is worse there.
     """
 
     promote: bool
@@ -48,6 +50,7 @@ class Decision:
     sentence: str
     rules: tuple[Rule, ...]
     champion: JudgedChampion | None
+    kept_locales: tuple[str, ...] = ()
 
 
 def outs_of(entries: Mapping[str, Entry]) -> dict[str, Out]:
@@ -63,11 +66,27 @@ def read_decision(entries: Mapping[str, Entry], store: SharedCache) -> Decision:
         MissingObjectError: the decision is not in the store.
         DamagedCacheError: it is there with another content.
     """
-    path = Layout().decision.as_posix()
+    decision = _read(Layout().decision.as_posix(), entries, store)
+    return TypeAdapter(Decision).validate_json(decision)
+
+
+def read_figures(entries: Mapping[str, Entry], store: SharedCache, variant: str) -> dict[str, float | None]:
+    """The headline figures of a variant, by the entries of the run's lock.
+
+    Raises:
+        NoDecisionError: its evaluation has not run.
+        MissingObjectError: the summary is not in the store.
+        DamagedCacheError: it is there with another content.
+    """
+    summary = json.loads(_read(Layout().summary.as_posix(), entries, store))
+    return TypeAdapter(dict[str, float | None]).validate_python(summary["headline"][variant])
+
+
+def _read(path: str, entries: Mapping[str, Entry], store: SharedCache) -> bytes:
     outs = outs_of(entries)
     if path not in outs:
-        raise NoDecisionError(f"the run has no output {path}, in which the gate would say yes")
+        raise NoDecisionError(f"the run has no output {path}: without it nothing says yes")
     md5 = outs[path]["md5"]
     store.fetch({path: md5})
     store.check(store.path(md5), md5)
-    return TypeAdapter(Decision).validate_json(store.path(md5).read_bytes())
+    return store.path(md5).read_bytes()

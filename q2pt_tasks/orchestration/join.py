@@ -11,9 +11,9 @@ from typing import Any
 
 from dvc.repo import Repo
 
+from q2pt_tasks.git import commit_all, push, run_git, tip
 from q2pt_tasks.orchestration.branches import LATEST, LOCK, file_at
 from q2pt_tasks.orchestration.clone import private_clone
-from q2pt_tasks.git import commit_all, push, run_git, tip
 from q2pt_tasks.orchestration.graph import Graph, read_graph
 from q2pt_tasks.orchestration.inputs import inputs_of
 from q2pt_tasks.orchestration.lock import Entry, LockMismatchError, check_consistent, write_lock

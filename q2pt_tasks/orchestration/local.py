@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from q2pt_tasks.orchestration import guard
 from q2pt_tasks.git import GitError, run_git
+from q2pt_tasks.orchestration import guard
 from q2pt_tasks.orchestration.reaper import no_process_left_behind, reap_orphans
 
 HOST = "127.0.0.1"

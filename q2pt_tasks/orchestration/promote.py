@@ -1,57 +1,37 @@
-"""The last task of a run that the gate said yes to: makes its candidate the champion.
+"""The last task of a run that the gate said yes to: makes its candidate what production serves.
 
-All data is in the store before anything names it. One atomic push then moves the branch `production` and sets the tag
-of the version, so that there is always one champion, the old one or the new one. The branch moves forward only, which
-makes it the lock as well: of two promotions at once, the remote refuses the second.
+What the run is and whether it may is looked at here; how a candidate becomes a release, and a release takes production,
+is the registry's.
 """
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping
 from contextlib import chdir
-from dataclasses import asdict, dataclass
-from datetime import date
-from pathlib import Path, PurePosixPath
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
 from pydantic import TypeAdapter
 
+from q2pt_tasks.git import tip
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.orchestration.branches import LATEST, LOCK, PRODUCTION, file_at
-from q2pt_tasks.orchestration.champion_file import CHAMPION_FILE, NamedChampion, parse_champion
+from q2pt_tasks.orchestration.branches import LATEST, LOCK, file_at
 from q2pt_tasks.orchestration.clone import private_clone
-from q2pt_tasks.orchestration.decision_file import Decision, JudgedChampion, outs_of, read_decision
-from q2pt_tasks.git import push, run_git, tag, tip
+from q2pt_tasks.orchestration.decision_file import outs_of, read_decision, read_figures
 from q2pt_tasks.orchestration.join import Joined, check_stored
-from q2pt_tasks.orchestration.lock import Entry, read_lock
+from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.plan import RunPlan
 from q2pt_tasks.orchestration.remote import open_store
 from q2pt_tasks.orchestration.settings import Settings
-from q2pt_tasks.orchestration.store import Out, SharedCache
 from q2pt_tasks.params import read_section
-
-
-class PromotionRefusedError(RuntimeError):
-    """The run's candidate must not become the champion."""
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """A version of the champion, its tag in git, and the hash of its files."""
-
-    version: str
-    tag: str
-    hash: str
-
-
-@dataclass(frozen=True)
-class _Production:
-    """The tip of the branch, and the champion that it names; before the first promotion neither."""
-
-    commit: str | None
-    champion: NamedChampion | None
+from q2pt_tasks.registry import promotion
+from q2pt_tasks.registry.candidate import Candidate, PromotionRefusedError, models_of
+from q2pt_tasks.registry.promotion import Promotion, promotion_of
+from q2pt_tasks.registry.release import Store
+from q2pt_tasks.registry.repository import Registry
+from q2pt_tasks.registry.tags import PROD
 
 
 def run(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,41 +41,31 @@ def run(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def promote(settings: Settings, plan: RunPlan, joined: Joined) -> Promotion:
-    """Makes the candidate of a run's decision the champion; a run that was promoted before keeps its version.
+    """Makes the candidate of a run's decision what production serves; a run that serves already keeps its version.
 
     Raises:
-        PromotionRefusedError: the gate said no, the run may not promote or is incomplete, or it was judged against a
-            champion that is not in production any more.
+        PromotionRefusedError: the gate said no, the run may not promote or is incomplete, it was judged against a
+            release that is not in production any more, or another promotion came first.
         MissingObjectError: data of the candidate is not in the store.
-        GitError: the remote cannot be reached, or another promotion came first. Nothing is promoted then.
+        StoreError, GoldenAnswerError: what consumers would get is not what was judged.
+        RegistryError: the registry contradicts itself.
+        GitError: the remote cannot be reached. Nothing is promoted then.
     """
     _check_run(plan, joined)
     with private_clone(settings, joined.commit) as clone, chdir(clone):
-        production = _production(settings, clone)
-        if production.champion and production.champion.commit == joined.commit:
-            return _promotion(production.champion)
-        entries = read_lock(clone / LOCK)
-        with Repo() as repo:
-            store = open_store(settings, repo)
-            decision = read_decision(entries, store)
-            _check_decision(decision, production)
-            if not plan.any_window:
-                _check_window(settings, clone)
-            outs = _model_outs(entries, decision.candidate)
-            check_stored(store, list(outs.values()))
-            files = _files(outs, store)
-        version = _next_version(settings, production)
-        champion = NamedChampion(
-            version=version,
-            hash=_hash(files),
-            path=f"build/champion/{version}",
-            outs={place: out["md5"] for place, out in outs.items()},
-            locales=read_section(Layout(clone).params, "locales", tuple[str, ...]),
-            commit=joined.commit,
-        )
-        message = f"Champion {version}: {decision.candidate} of {plan.run_id}\n\n{decision.sentence}"
-        _publish(settings, clone, production, champion, message)
-    return _promotion(champion)
+        registry = Registry(settings.git_remote, clone)
+        champion = registry.serving(PROD)
+        if champion and champion.commit == joined.commit:
+            return promotion_of(champion, registry.moves(registry.refs(), PROD))
+        candidate = _candidate(settings, plan, joined, clone)
+        if not plan.any_window:
+            _check_window(settings, clone)
+        return promotion.promote(registry, candidate, datetime.now(UTC))
+
+
+def store_of(settings: Settings) -> Store:
+    """Where consumers find the files of what these settings make."""
+    return Store(settings.dvc_remote or str(settings.dvc_cache), settings.dvc_remote_endpoint)
 
 
 def _check_run(plan: RunPlan, joined: Joined) -> None:
@@ -105,23 +75,32 @@ def _check_run(plan: RunPlan, joined: Joined) -> None:
         raise PromotionRefusedError(f"this run may not promote: {plan.why_not_promote}")
 
 
-def _production(settings: Settings, clone: Path) -> _Production:
-    commit = tip(settings.git_remote, PRODUCTION)
-    champion = parse_champion(file_at(settings, commit, CHAMPION_FILE, clone)) if commit else None
-    return _Production(commit, champion)
-
-
-def _check_decision(decision: Decision, production: _Production) -> None:
-    if not decision.promote or decision.candidate is None:
-        raise PromotionRefusedError(f"the gate said no: {decision.sentence}")
-    judged, serving = decision.champion, production.champion
-    # Before the first promotion the run's own commit says what the champion is, and evaluate read that.
-    if production.commit and judged != (JudgedChampion(serving.version, serving.hash) if serving else None):
-        against, now = (judged.version if judged else "no champion"), (serving.version if serving else "none")
-        raise PromotionRefusedError(
-            f"the candidate was judged against {against}, in production is {now} by now: start another run, which "
-            "compares it with that one"
-        )
+def _candidate(settings: Settings, plan: RunPlan, joined: Joined, clone: Path) -> Candidate:
+    entries = read_lock(clone / LOCK)
+    outs = outs_of(entries)
+    with Repo() as repo:
+        store = open_store(settings, repo)
+        decision = read_decision(entries, store)
+        if not decision.promote or decision.candidate is None:
+            raise PromotionRefusedError(f"the gate said no: {decision.sentence}")
+        models = models_of({path: out["md5"] for path, out in outs.items()}, decision.candidate)
+        wanted = {*models.by_locale.values(), models.encoder}
+        check_stored(store, [out for out in outs.values() if out["md5"] in wanted])
+        figures = read_figures(entries, store, decision.candidate)
+    judged = decision.champion
+    return Candidate(
+        run=plan.run_id,
+        commit=joined.commit,
+        variant=decision.candidate,
+        models=models,
+        locales=read_section(Layout(clone).params, "locales", tuple[str, ...]),
+        kept=decision.kept_locales,
+        judged_against=(judged.version, judged.hash) if judged else None,
+        by=f"Airflow run {plan.run_id}",
+        why=decision.sentence,
+        figures=figures,
+        store=store_of(settings),
+    )
 
 
 def _check_window(settings: Settings, clone: Path) -> None:
@@ -141,60 +120,3 @@ def _check_window(settings: Settings, clone: Path) -> None:
 
 def _last_day(manifest: str) -> date:
     return date.fromisoformat(json.loads(manifest)["last_day"])
-
-
-def _model_outs(entries: Mapping[str, Entry], candidate: str | None) -> dict[str, Out]:
-    """The outputs that are the candidate's model, by their place in the champion's directory.
-
-    That is the place that `q2pt_tasks.model.champion` looks at: the directory itself for one model of all locales, the
-    path below `models` for one model per locale. With those goes the encoder, at its own path, for they may hold only
-    what changed against it.
-    """
-    models, encoder = Layout().models.as_posix(), Layout().encoder.as_posix()
-    folder = f"{models}/{candidate}"
-    outs = outs_of(entries)
-    if folder in outs:
-        return {".": outs[folder]}
-    own = {path.removeprefix(f"{models}/"): out for path, out in outs.items() if path.startswith(f"{folder}/")}
-    if not own:
-        raise PromotionRefusedError(f"the run has no output {folder}, which the gate's candidate would be")
-    return own | {path: out for path, out in outs.items() if path == encoder}
-
-
-def _files(outs: Mapping[str, Out], store: SharedCache) -> dict[str, str]:
-    """The files of the champion's directory, hashes by path."""
-    listed = ((place, name, md5) for place, out in outs.items() for name, md5 in store.manifest(out["md5"]))
-    return {(PurePosixPath(place) / name).as_posix(): md5 for place, name, md5 in listed}
-
-
-def _hash(files: Mapping[str, str]) -> str:
-    """What `hash_folder` of `q2pt_tasks.model.champion` finds in a directory with these files."""
-    total = hashlib.md5(usedforsecurity=False)
-    for path in sorted(files, key=PurePosixPath):
-        total.update(f"{path}\0{files[path]}\n".encode())
-    return total.hexdigest()
-
-
-def _next_version(settings: Settings, production: _Production) -> str:
-    """One more than any version that was there: a number that was used once never means another model."""
-    listed = run_git(Path.cwd(), "ls-remote", "--quiet", "--refs", "--", settings.git_remote, "refs/tags/champion/*")
-    used = [line.rpartition("/")[2] for line in listed.splitlines()]
-    if production.champion:
-        used.append(production.champion.version)
-    numbers = [int(version[1:]) for version in used if re.fullmatch(r"v[0-9]+", version)]
-    return f"v{max(numbers, default=0) + 1}"
-
-
-def _publish(settings: Settings, clone: Path, production: _Production, champion: NamedChampion, message: str) -> None:
-    """Commits `champion.json` on top of the branch and of the run, tags the run, and pushes both or neither."""
-    (clone / CHAMPION_FILE).write_text(champion.to_text(), encoding="utf-8")
-    run_git(clone, "add", "--", CHAMPION_FILE)
-    parents = [commit for commit in (production.commit, champion.commit) if commit]
-    arguments = [argument for parent in parents for argument in ("-p", parent)]
-    commit = run_git(clone, "commit-tree", *arguments, "-m", message, run_git(clone, "write-tree"))
-    tag(clone, _promotion(champion).tag, message)
-    push(clone, settings.git_remote, f"{commit}:refs/heads/{PRODUCTION}", f"refs/tags/{_promotion(champion).tag}")
-
-
-def _promotion(champion: NamedChampion) -> Promotion:
-    return Promotion(champion.version, f"champion/{champion.version}", champion.hash)

@@ -89,10 +89,9 @@ def check_directory(folder: Path, md5: str) -> None:
     Raises:
         StoreError: it has another.
     """
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    listing = [{"md5": _md5(file), "relpath": file.relative_to(folder).as_posix()} for file in files]
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
     # The text of which DVC's hash of a directory is the hash.
-    text = json.dumps(sorted(listing, key=lambda one: one["relpath"].split("/")), sort_keys=True)
+    text = json.dumps([{"md5": _md5(files[name]), "relpath": name} for name in sorted(files)], sort_keys=True)
     found = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     if found != md5.removesuffix(_DIRECTORY):
         raise StoreError(f"{folder} has been changed: its hash is {found} and should be {md5}: delete it")

@@ -1,14 +1,15 @@
 """Releases for those who serve: by the name of a stage, by version, or a checkpoint's directory in place of one."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from q2pt_tasks.git import run_git
+from q2pt_tasks.model.champion import hash_folder
 from q2pt_tasks.model.metadata import METADATA, load_metadata
 from q2pt_tasks.model.variants import NON_UNIFIED
 from q2pt_tasks.registry.objects import ObjectStore
-from q2pt_tasks.registry.release import Release, Store, place
+from q2pt_tasks.registry.release import Release, place
 from q2pt_tasks.registry.repository import open_registry
 from q2pt_tasks.registry.tags import PATTERNS, PROD, Refs, RegistryError, is_stage, parse_refs, read_version
 
@@ -27,6 +28,19 @@ class OpenedRelease:
     manifest: Release | None
     folder: Path
 
+    @property
+    def locales(self) -> tuple[str, ...]:
+        """The stores that it names, sorted; of a directory those that its checkpoints were trained on."""
+        if self.manifest is not None:
+            return self.manifest.locales
+        folders = [self.folder] if (self.folder / METADATA).is_file() else _folders(self.folder)
+        return tuple(sorted({locale for folder in folders for locale in load_metadata(folder).locales}))
+
+    @property
+    def hash(self) -> str:
+        """Over what it serves."""
+        return hash_folder(self.folder) if self.manifest is None else self.manifest.hash
+
     def checkpoint_of(self, locale: str) -> Path | None:
         """The directory of the checkpoint that serves a store; None where none does.
 
@@ -39,9 +53,7 @@ class OpenedRelease:
         return _in_directory(self.folder, locale)
 
 
-def open_release(
-    reference: str, registry_url: str | None, folder: Path, store: Store | None = None
-) -> OpenedRelease:
+def open_release(reference: str, registry_url: str | None, folder: Path, store_url: str | None = None) -> OpenedRelease:
     """Brings a release to this machine, or takes a directory as it is.
 
     Args:
@@ -49,7 +61,7 @@ def open_release(
             with a checkpoint per locale; a path has a separator in it, or is that of a directory.
         registry_url: the git repository that holds the releases; a path needs none.
         folder: where files of releases are kept; what is there is not fetched again, but hashed again.
-        store: where DVC has the files, if not where the release says.
+        store_url: where DVC has the files, if not where the release says.
 
     Raises:
         RegistryError: there is no such release, or the registry contradicts itself.
@@ -58,14 +70,24 @@ def open_release(
         GitError: the registry cannot be reached.
     """
     if is_path(reference):
-        return OpenedRelease(reference, None, Path(reference))
+        return open_directory(Path(reference))
     if registry_url is None:
         raise RegistryError(f"{reference} is no directory, and without a registry it names no release: give --registry")
     with open_registry(registry_url) as registry:
         refs = registry.refs()
         release = registry.release(refs, resolve(refs, reference))
-    ObjectStore(store or release.store).fetch(release, folder)
+    ObjectStore(replace(release.store, url=store_url or release.store.url)).fetch(release, folder)
     return OpenedRelease(release.version, release, folder)
+
+
+def open_directory(folder: Path) -> OpenedRelease:
+    """A checkpoint's directory, or one with a checkpoint per store, as a release."""
+    return OpenedRelease(str(folder), None, folder)
+
+
+def cache_folder() -> Path:
+    """Where the files of releases are kept by default, for all projects of a user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "q2pt"
 
 
 def serving_version(registry_url: str, stage: str = PROD) -> str:
@@ -88,7 +110,9 @@ def resolve(refs: Refs, reference: str) -> str:
         refs.commit_of(version)
         return version
     if not is_stage(reference):
-        raise RegistryError(f"{reference!r} is neither a stage such as {PROD}, nor a version such as v3, nor a directory")
+        raise RegistryError(
+            f"{reference!r} is neither a stage such as {PROD}, nor a version such as v3, nor a directory"
+        )
     if serving := refs.serving(reference):
         return serving
     raise RegistryError(f"nothing is in {reference} yet: `q2pt promote` brings a first release there")
@@ -101,8 +125,13 @@ def is_path(reference: str) -> bool:
 
 
 def _in_directory(folder: Path, locale: str) -> Path | None:
-    if not (folder / METADATA).is_file() and (folder / locale / METADATA).is_file():
-        return folder / locale
+    if not (folder / METADATA).is_file() and _folders(folder):
+        own = folder / locale
+        return own if (own / METADATA).is_file() else None
     metadata = load_metadata(folder)
     return None if metadata.variant == NON_UNIFIED and locale not in metadata.locales else folder
 
+
+def _folders(folder: Path) -> list[Path]:
+    """The checkpoints of a directory with one per store."""
+    return sorted(file.parent for file in folder.glob(f"*/{METADATA}"))

@@ -25,7 +25,7 @@ class ReleaseError(ValueError):
 
 @dataclass(frozen=True)
 class Store:
-    """Where DVC's objects lie: a directory or a URL of a DVC remote, and the service of an S3 one that is not Amazon's."""
+    """Where DVC's objects lie: the directory or the URL of a DVC remote; the S3 service's URL where not Amazon's."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 

@@ -8,13 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from q2pt_tasks.git import GitError, commit_tree, push, run_git, tag
+from q2pt_tasks.registry.candidate import PromotionRefusedError
 from q2pt_tasks.registry.history import Move, parse_move
 from q2pt_tasks.registry.release import RELEASE_FILE, Release, parse_release
 from q2pt_tasks.registry.tags import PATTERNS, PRODUCTION, Refs, RegistryError, parse_refs, stage_tag, version_tag
-
-
-class PromotionRefusedError(RuntimeError):
-    """A release must not take production."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,21 @@ class Registry:
         release = parse_release(run_git(self.clone, "show", f"{commit}:{RELEASE_FILE}"))
         if release.version != version:
             raise RegistryError(
-                f"the tag {version_tag(version)} is on the commit of release {release.version}: it was moved; put it "
-                "back from a clone that has it"
+                f"the tag {version_tag(version)} is on the commit of release {release.version}: it was moved; push it "
+                "again from a clone that has it"
             )
         return release
+
+    def serving(self, stage: str) -> Release | None:
+        """The release that a stage is at; None before its first move.
+
+        Raises:
+            RegistryError: the registry contradicts itself.
+            GitError: it cannot be reached.
+        """
+        refs = self.refs()
+        version = refs.serving(stage)
+        return self.release(refs, version) if version else None
 
     def moves(self, refs: Refs, stage: str) -> list[Move]:
         """All moves of a stage, in their order.
@@ -58,7 +66,9 @@ class Registry:
         numbers = sorted(refs.moves.get(stage, {}))
         if numbers != list(range(1, len(numbers) + 1)):
             missing = min(set(range(1, len(numbers) + 1)) - set(numbers))
-            raise RegistryError(f"the tag {stage_tag(stage, missing)} is missing: bring it back from a clone that has it")
+            raise RegistryError(
+                f"the tag {stage_tag(stage, missing)} is missing: bring it back from a clone that has it"
+            )
         if not numbers:
             return []
         self._fetch(*(f"refs/tags/{name}:refs/tags/{name}" for name in (stage_tag(stage, one) for one in numbers)))
@@ -99,7 +109,9 @@ class Registry:
 
     def registered(self, refs: Refs, run_commit: str) -> tuple[str, Release] | None:
         """The commit and the release that an earlier try has registered for a run, on top of today's production."""
-        for version, commit in refs.versions.items():
+        promoted = {commit for moves in refs.moves.values() for commit in moves.values()}
+        for version in (one for one, commit in refs.versions.items() if commit not in promoted):
+            commit = refs.versions[version]
             self._fetch(f"refs/tags/{version_tag(version)}", depth=2)
             parents = run_git(self.clone, "rev-list", "--parents", "--max-count=1", commit).split()[1:]
             if parents == [one for one in (refs.production, run_commit) if one]:
@@ -122,8 +134,8 @@ class Registry:
             now = self.refs()
             if now.moves.get(stage) != refs.moves.get(stage) or now.production != refs.production:
                 raise PromotionRefusedError(
-                    f"another promotion or rollback came first: {stage} is at {now.serving(stage) or 'nothing'} by now, "
-                    f"and not at {move.before or 'nothing'} any more"
+                    f"another promotion or rollback came first: {stage} is at {now.serving(stage) or 'nothing'} by "
+                    f"now, and not at {move.before or 'nothing'} any more"
                 ) from error
             raise
 

@@ -62,8 +62,8 @@ class Refs:
         found = next((version for version, commit in self.versions.items() if commit == moves[newest]), None)
         if found is None:
             raise RegistryError(
-                f"the tag {stage_tag(stage, newest)} is on the commit {moves[newest]}, which no tag {ARTIFACT}@... names: "
-                "bring the version's tag back from a clone that has it"
+                f"the tag {stage_tag(stage, newest)} is on the commit {moves[newest]}, which no tag {ARTIFACT}@... "
+                "names: push the version's tag from a clone that has it"
             )
         return found
 

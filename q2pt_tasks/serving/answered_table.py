@@ -1,12 +1,12 @@
 """A table of queries with two more columns: what each query means, and whether its locale is known to the model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from q2pt_tasks.model.answers import Answers
-from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.serving.questions import LOCALE, Questions, distinct_questions, encoded
 
 PRODUCT_TYPES, USED_UNKNOWN_LOCALE = "product_types", "used_unknown_locale"
@@ -17,7 +17,18 @@ _MAX_SCORES = 2**23
 _MIN_QUESTIONS = 2048
 
 
-def add_answers(table: pa.Table, predictor: Predictor, advance: Callable[[int], object]) -> pa.Table:
+class Answering(Protocol):
+    """One checkpoint, or a release of several."""
+
+    @property
+    def product_types(self) -> tuple[str, ...]: ...
+
+    def uses_unknown_locale(self, locale: str) -> bool: ...
+
+    def answer(self, queries: Sequence[str], locales: Sequence[str]) -> Answers: ...
+
+
+def add_answers(table: pa.Table, predictor: Answering, advance: Callable[[int], object]) -> pa.Table:
     """`table` with the columns `product_types`, best first, and `used_unknown_locale`.
 
     A row without a query, or with a blank one, has an empty list.
@@ -37,13 +48,13 @@ def add_answers(table: pa.Table, predictor: Predictor, advance: Callable[[int], 
     return table.append_column(PRODUCT_TYPES, answers).append_column(USED_UNKNOWN_LOCALE, pa.array(unknown))
 
 
-def _answer(questions: Questions, predictor: Predictor, advance: Callable[[int], object]) -> Iterator[pa.ListArray]:
-    types = pa.array(predictor.metadata.product_types, pa.string())
+def _answer(questions: Questions, predictor: Answering, advance: Callable[[int], object]) -> Iterator[pa.ListArray]:
     rows = questions.rows
-    size = max(_MIN_QUESTIONS, _MAX_SCORES // len(types))
+    size = max(_MIN_QUESTIONS, _MAX_SCORES // max(1, len(predictor.product_types)))
     for start in range(0, len(questions), size):
         piece = slice(start, start + size)
-        yield _as_lists(predictor.answer(questions.queries[piece], questions.locales[piece]), types)
+        answers = predictor.answer(questions.queries[piece], questions.locales[piece])
+        yield _as_lists(answers, pa.array(predictor.product_types, pa.string()))
         advance(int(rows[:-1][piece].sum()))
     advance(int(rows[-1]))
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from q2pt_tasks.model.champion import hash_folder
-from q2pt_tasks.model.prediction import Predictor
+from q2pt_tasks.registry.opening import OpenedRelease
 from q2pt_tasks.serving.answered_table import add_answers
 from q2pt_tasks.serving.input_files import InputError, check_rows, describe, list_input, read_parts
 from q2pt_tasks.serving.manifest import Manifest, Part, differences, plan
 from q2pt_tasks.serving.output_folder import OutputError, begin, finish, is_begun, locked, missing_parts, write_part
 from q2pt_tasks.serving.progress import row_bar
+from q2pt_tasks.serving.release_predictor import ReleasePredictor
 
 # A minute of work for a large encoder on two cores, and a few megabytes of memory.
 PART_ROWS = 65_536
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BatchJob:
-    """A checkpoint's directory, the Parquet file or folder of files to answer, the folder for the answers."""
+    """A release, the Parquet file or folder of files to answer, the folder for the answers."""
 
-    model: Path
+    model: OpenedRelease
     input: Path
     output: Path
     part_rows: int = PART_ROWS
@@ -69,7 +69,7 @@ def predict_files(job: BatchJob) -> BatchReport:
         OutputError: the output is another run's or cannot be written.
     """
     _refuse_overlap(job)
-    predictor = Predictor.load(job.model)
+    predictor = ReleasePredictor(job.model)
     log.info("reading %s, to know it by its content", job.input)
     manifest = _plan(job)
     if not manifest.parts:
@@ -89,7 +89,7 @@ def predict_files(job: BatchJob) -> BatchReport:
 
 def _plan(job: BatchJob) -> Manifest:
     files = [describe(job.input, file) for file in list_input(job.input)]
-    return plan(hash_folder(job.model), job.part_rows, files)
+    return plan(job.model.hash, job.part_rows, files)
 
 
 def _refuse_change(before: Manifest, now: Manifest) -> None:
@@ -102,7 +102,7 @@ def _refuse_overlap(job: BatchJob) -> None:
         raise OutputError(f"{job.output} lies in the input {job.input}, and would be input next time: give another one")
 
 
-def _write(job: BatchJob, manifest: Manifest, missing: Sequence[Part], predictor: Predictor) -> None:
+def _write(job: BatchJob, manifest: Manifest, missing: Sequence[Part], predictor: ReleasePredictor) -> None:
     done = manifest.rows - sum(part.rows for part in missing)
     with row_bar(manifest.rows, done) as advance:
         for part, table in _tables(job.input, missing):

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from q2pt_tasks.data.queries import normalise_query
-from q2pt_tasks.model.prediction import Prediction, Predictor
+from q2pt_tasks.model.prediction import Prediction
+from q2pt_tasks.registry.opening import OpenedRelease
+from q2pt_tasks.serving.release_predictor import ReleasePredictor
 
 
 class QueryError(ValueError):
     """A query cannot be asked."""
 
 
-def answer_lines(model: Path, queries: Sequence[str], locale: str) -> str:
+def answer_lines(model: OpenedRelease, queries: Sequence[str], locale: str) -> str:
     """One line per query with the keys that a row of a batch has as columns.
 
     Raises:
@@ -24,7 +25,7 @@ def answer_lines(model: Path, queries: Sequence[str], locale: str) -> str:
     """
     for query in queries:
         _check(query)
-    predictions = Predictor.load(model).predict(queries, locale)
+    predictions = ReleasePredictor(model).predict(queries, locale)
     return "\n".join(_line(query, locale, answer) for query, answer in zip(queries, predictions, strict=True))
 
 
