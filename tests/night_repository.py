@@ -14,11 +14,11 @@ from typing import Any
 from dvc.repo import Repo
 from stage_repository import commit_files, make_settings
 
+from q2pt_tasks.git import run_git, tip
 from q2pt_tasks.orchestration.branches import LOCK
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.configure import configure
 from q2pt_tasks.orchestration.form import read_form
-from q2pt_tasks.git import run_git, tip
 from q2pt_tasks.orchestration.join import Joined, join
 from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.plan import RunPlan, RunRequest

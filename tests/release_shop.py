@@ -57,7 +57,7 @@ class ReleaseShop:
     def run(
         self, name: str, seed: int = 1, locales: Sequence[str] = LOCALES, *, own: bool = False, kept: Sequence[str] = ()
     ) -> Candidate:
-        """A run whose gate said yes: of one model, or of one model per store (`own`); judged against what serves now."""
+        """A run that the gate said yes to, against what serves now: of one model, or of one per store (`own`)."""
         serving = self.serving()
         variant = "non_unified" if own else "unified_aware"
         outs = self._models(variant, seed, locales)
@@ -78,7 +78,9 @@ class ReleaseShop:
     def _models(self, variant: str, seed: int, locales: Sequence[str]) -> dict[str, str]:
         with TemporaryDirectory() as scratch:
             if variant == "unified_aware":
-                return {f"models/{variant}": self.hash_of(random_checkpoint(Path(scratch) / "m", variant, locales, seed))}
+                return {
+                    f"models/{variant}": self.hash_of(random_checkpoint(Path(scratch) / "m", variant, locales, seed))
+                }
             (Path(scratch) / "encoder").mkdir()
             (Path(scratch) / "encoder/resolved.json").write_text("{}")
             outs = {"data/encoder": self.hash_of(Path(scratch) / "encoder")}

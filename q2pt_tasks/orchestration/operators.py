@@ -192,6 +192,21 @@ class PromoteOperator(ChildOperator):
         return self.run_child({"plan": plan, "joined": joined})
 
 
+class RollbackOperator(ChildOperator):
+    """Production serves an earlier release again, with a person's yes, in whose name it happens."""
+
+    command = "rollback"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        answer = context["ti"].xcom_pull(task_ids=APPROVAL)
+        if not answer or answer["chosen_options"] != [APPROVE]:
+            raise NotApprovedError("nobody has approved: clear the task approval")
+        form, user = context["params"], answer["responded_by_user"] or {}
+        # With the run's name, by which another try of this task knows what the first one did.
+        by = f"{user.get('name') or 'somebody'} in Airflow run {context['run_id']}"
+        return self.run_child({"version": form["version"], "why": form["why"], "by": by})
+
+
 def entries_before(operator: BaseOperator, context: Context, idle: Idle) -> dict[str, Entry]:
     """The lock entries of the stages directly before a task, by address, of those that have one."""
     stages = sorted(operator.upstream_task_ids)

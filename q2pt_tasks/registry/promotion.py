@@ -64,6 +64,8 @@ def promote(registry: Registry, candidate: Candidate, now: datetime) -> Promotio
 def roll_back(registry: Registry, to: str | None, by: str, why: str, now: datetime) -> Promotion:
     """Makes production serve an earlier release again: `to`, such as `v3`, or the one that served before.
 
+    Another try by the same person for the same reason finds what the first one did, and changes nothing.
+
     Raises:
         PromotionRefusedError: there is nothing to go back to, or another promotion or rollback came first.
         RegistryError: there is no such version, or the registry contradicts itself.
@@ -73,6 +75,8 @@ def roll_back(registry: Registry, to: str | None, by: str, why: str, now: dateti
     """
     refs = registry.refs()
     moves = registry.moves(refs, PROD)
+    if _is_done(refs, moves, to, by, why):
+        return promotion_of(registry.release(refs, moves[-1].version), moves)
     serving, target = refs.serving(PROD), resolve(refs, to) if to else served_before(moves)
     if target is None:
         raise PromotionRefusedError(f"{PROD} has served {serving or 'nothing'} and nothing before: give --to VERSION")
@@ -85,6 +89,14 @@ def roll_back(registry: Registry, to: str | None, by: str, why: str, now: dateti
     move = _next_move("rollback", release, refs, moves, by, why, now)
     registry.move(refs, PROD, move, refs.commit_of(target), production=False)
     return promotion_of(release, [move])
+
+
+def _is_done(refs: Refs, moves: Sequence[Move], to: str | None, by: str, why: str) -> bool:
+    """Whether an earlier try of the same rollback was the last thing that happened."""
+    last = moves[-1] if moves else None
+    if last is None or (last.kind, last.by, last.why) != ("rollback", by, why):
+        return False
+    return to is None or resolve(refs, to) == last.version
 
 
 def verify(release: Release) -> None:

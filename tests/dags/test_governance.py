@@ -22,7 +22,7 @@ from q2pt_tasks.orchestration.form import Form
 from q2pt_tasks.orchestration.graph import compute_graph, task_id
 from q2pt_tasks.orchestration.operators import StageOperator
 
-DAG_IDS = ["q2pt_retraining", "q2pt_click_log"]
+DAG_IDS = ["q2pt_retraining", "q2pt_click_log", "q2pt_rollback"]
 HEAVY = ("torch", "transformers", "pandas", "great_expectations")
 DAY = timedelta(days=1)
 
@@ -142,6 +142,20 @@ def test_the_approval_rejects_by_itself_before_the_next_night(retraining: DAG) -
     assert approval.response_timeout < DAY
     assert approval.defaults == ["Reject"]
     assert approval.assigned_users == [{"id": "3", "name": "Ada Lovelace"}, {"id": "grace", "name": "grace"}]
+
+
+def test_a_rollback_asks_a_person_first_and_wants_a_reason(dags: dict[str, DAG]) -> None:
+    rollback = dags["q2pt_rollback"]
+    approval = rollback.get_task("approval")
+    assert isinstance(approval, ApprovalOperator)
+    assert approval.defaults == ["Reject"]
+    assert rollback.get_task("rollback").upstream_task_ids == {"approval"}
+    with pytest.raises(ParamValidationError):
+        copy(rollback.params.get_param("why")).resolve("")
+    for version in ("latest", "v0", "3", "v1\n", "$(id)"):
+        with pytest.raises(ParamValidationError):
+            copy(rollback.params.get_param("version")).resolve(version)
+    assert copy(rollback.params.get_param("version")).resolve("v12") == "v12"
 
 
 def test_the_form_has_every_field_and_no_default(retraining: DAG) -> None:

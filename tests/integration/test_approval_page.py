@@ -10,8 +10,8 @@ from browser import CHROMIUM, MISSING, logged_in, run_path
 from fast_project import make_fast_project
 from playwright.sync_api import Page, expect
 
-from q2pt_tasks.orchestration.branches import PRODUCTION
 from q2pt_tasks.git import tip
+from q2pt_tasks.orchestration.branches import PRODUCTION
 
 pytestmark = [
     pytest.mark.slow,

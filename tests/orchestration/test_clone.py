@@ -11,8 +11,8 @@ import pytest
 from dvc.config import Config
 from stage_repository import Worker, make_worker
 
-from q2pt_tasks.orchestration.clone import private_clone, sweep
 from q2pt_tasks.git import GitError
+from q2pt_tasks.orchestration.clone import private_clone, sweep
 
 # Another process that sits in a clone and says so.
 SITTER = """

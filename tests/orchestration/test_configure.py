@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from night_repository import LOCALES, NEWEST, PIPELINE, RENDERED, TRAININGS, UPSTREAM, Shop
 
+from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.orchestration.configure import GraphDiffersError, run
 from q2pt_tasks.orchestration.form import FormError
-from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.plan import RunPlan
 from q2pt_tasks.params import ParamsError, read_section

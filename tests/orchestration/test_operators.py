@@ -27,6 +27,7 @@ from q2pt_tasks.orchestration.operators import (
     JoinOperator,
     NotApprovedError,
     PromoteOperator,
+    RollbackOperator,
     StageOperator,
     entries_before,
 )
@@ -214,6 +215,21 @@ def test_nothing_is_promoted_without_the_approval_that_was_asked_for(answer: lis
     # As where somebody marks the task approval as a success.
     with pytest.raises(NotApprovedError, match="nobody has approved"):
         _execute(PromoteOperator(task_id="promote"), _ready(approval=True, answer=answer))
+
+
+def _rollback(answer: list[str]) -> Task:
+    user = {"id": "3", "name": "Ada"}
+    return Task({("approval", "return_value"): {"chosen_options": answer, "responded_by_user": user}})
+
+
+@pytest.mark.usefixtures("_echo")
+def test_a_rollback_goes_by_the_form_and_in_the_name_of_who_approved() -> None:
+    asked = {"params": {"version": "v3", "why": "complaints"}, "run_id": "first"}
+    answer = _execute(RollbackOperator(task_id="rollback"), _rollback(["Approve"]), **asked)
+    assert answer["command"] == "rollback"
+    assert answer["request"] == {"version": "v3", "why": "complaints", "by": "Ada in Airflow run first"}
+    with pytest.raises(NotApprovedError, match="nobody has approved"):
+        _execute(RollbackOperator(task_id="rollback"), _rollback(["Reject"]), **asked)
 
 
 def test_a_person_approves_with_the_answer_that_promote_looks_for() -> None:

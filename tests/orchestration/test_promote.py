@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from night_repository import LOCALES, Shop, verdict
+from q2pt_tasks.orchestration.champion_file import ChampionFileError, parse_champion
 
+from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.model.champion import champion_files, champion_folder, read_champion
 from q2pt_tasks.orchestration import promote as promotion
-from q2pt_tasks.orchestration.champion_file import ChampionFileError, parse_champion
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import NoDecisionError
-from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.orchestration.join import join
 from q2pt_tasks.orchestration.promote import Promotion, PromotionRefusedError, promote, run
 from q2pt_tasks.orchestration.store import MissingObjectError
