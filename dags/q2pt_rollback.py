@@ -4,8 +4,8 @@ Trigger it by hand, with a reason. Without a version it goes back to the release
 now; `q2pt history` lists them.
 
 - **approval** asks a person, and rejects by itself in the end.
-- **rollback** fetches that release as those who serve do, asks it what it must answer, and moves the stage `prod` to it.
-  The move goes into the history with the reason and the name of who approved.
+- **rollback** fetches that release as those who serve do, asks it what it must answer, and moves the stage `prod` to
+  it. The move goes into the history with the reason and the name of who approved.
 
 The next run of `q2pt_retraining` compares its candidate with what serves then. A model that was rolled back is not
 promoted again by a run; `q2pt rollback --to VERSION` brings it back.

@@ -131,5 +131,7 @@ def run_git(folder: Path, *arguments: str, **variables: str) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("hint:")]
-    return lines[-1] if lines else "it printed nothing"
+    """The last line that says something; of a refused push that which says why."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("hint:")]
+    refused = [line for line in lines if line.startswith("! ") and "(atomic" not in line]
+    return [*lines, *refused][-1] if lines else "it printed nothing"

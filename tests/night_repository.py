@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from checkpoints import random_checkpoint
 from dvc.repo import Repo
 from stage_repository import commit_files, make_settings
 
@@ -60,8 +61,8 @@ stages:
     matrix:
       variant: ${{variants}}
     cmd: >-
-      mkdir -p models/${{item.variant}} &&
-      (echo ${{item.variant}}; cat data/raw/window.json name) > models/${{item.variant}}/metadata.json
+      mkdir -p models && cp -r CHECKPOINTS/${{item.variant}} models/${{item.variant}} &&
+      (echo ${{item.variant}}; cat data/raw/window.json name) > models/${{item.variant}}/night.txt
     deps: [data/encoder, data/raw, name]
     params: [encoder, train_unified]
     outs: ["models/${{item.variant}}"]
@@ -69,14 +70,14 @@ stages:
     matrix:
       locale: ${{locales}}
     cmd: >-
-      mkdir -p models/non_unified/${{item.locale}} &&
-      (echo ${{item.locale}}; cat data/raw/window.json name) > models/non_unified/${{item.locale}}/metadata.json
+      mkdir -p models/non_unified && cp -r CHECKPOINTS/${{item.locale}} models/non_unified/${{item.locale}} &&
+      (echo ${{item.locale}}; cat data/raw/window.json name) > models/non_unified/${{item.locale}}/night.txt
     deps: [data/encoder, data/raw, name]
     params: [encoder, train_non_unified]
     outs: ["models/non_unified/${{item.locale}}"]
   evaluate:
-    cmd: mkdir -p metrics && cp champion.json metrics/summary.json
-    deps: [champion.json, data/encoder, models]
+    cmd: {sys.executable} evaluate.py
+    deps: [champion.json, data/encoder, evaluate.py, models]
     params: [evaluate]
     outs: [metrics/summary.json]
   gate:
@@ -85,11 +86,19 @@ stages:
     params: [gate]
     outs: [reports/decision.json]
 """
+EVALUATE = """\
+import json, pathlib
+champion = json.loads(pathlib.Path("champion.json").read_text())
+judged = {"version": champion["version"], "hash": champion["hash"]} if champion["version"] else None
+figures = {"micro_recall": 0.5, "macro_recall": None}
+headline = dict.fromkeys(("unified_agnostic", "unified_aware", "non_unified"), figures)
+pathlib.Path("metrics").mkdir(exist_ok=True)
+pathlib.Path("metrics/summary.json").write_text(json.dumps({"headline": headline, "champion": judged}))
+"""
 GATE = """\
 import json, pathlib
-champion = json.loads(pathlib.Path("metrics/summary.json").read_text())
-judged = {"version": champion["version"], "hash": champion["hash"]} if champion["version"] else None
-decision = json.loads(pathlib.Path("verdict.json").read_text()) | {"champion": judged, "rules": []}
+summary = json.loads(pathlib.Path("metrics/summary.json").read_text())
+decision = json.loads(pathlib.Path("verdict.json").read_text()) | {"champion": summary["champion"], "rules": []}
 pathlib.Path("reports").mkdir(exist_ok=True)
 pathlib.Path("reports/decision.json").write_text(json.dumps(decision))
 """
@@ -196,8 +205,19 @@ def make_shop(folder: Path) -> Shop:
     project = Path.cwd()
     names = ("params.yaml", "data/source.json", "data/encoder.json", ".gitignore", ".dvc/config", ".dvc/.gitignore")
     files = {name: (project / name).read_text(encoding="utf-8") for name in names}
-    files |= {"dvc.yaml": PIPELINE, "gate.py": GATE, "name": "first\n"}
+    checkpoints = _make_checkpoints(folder / "checkpoints")
+    files |= {"dvc.yaml": PIPELINE.replace("CHECKPOINTS", str(checkpoints)), "name": "first\n"}
+    files |= {"evaluate.py": EVALUATE, "gate.py": GATE}
     files |= {"verdict.json": verdict(), "champion.json": '{"version": null}\n'}
     commit_files(shop.settings, files)
     shop.commit_params({"locales": list(LOCALES)})
     return shop
+
+
+def _make_checkpoints(folder: Path) -> Path:
+    """What the trainings of the pipeline copy: a checkpoint that answers, per variant and per locale."""
+    for seed, variant in enumerate(VARIANTS):
+        random_checkpoint(folder / variant, variant, LOCALES, seed)
+    for locale in LOCALES:
+        random_checkpoint(folder / locale, "non_unified", (locale,))
+    return folder

@@ -12,6 +12,7 @@ from checkpoints import LOCALES, random_checkpoint
 from dvc.repo import Repo
 
 from q2pt_tasks.git import commit_all, fetch_commit, push, run_git
+from q2pt_tasks.registry import promotion
 from q2pt_tasks.registry.candidate import Candidate, models_of
 from q2pt_tasks.registry.promotion import Promotion, promote, roll_back
 from q2pt_tasks.registry.release import Release, Store
@@ -108,6 +109,13 @@ class ReleaseShop:
         with self.registry() as registry:
             return promote(registry, candidate, MONDAY + timedelta(days=day))
 
+    def register(self, candidate: Candidate) -> None:
+        """What a promotion has done when it is killed before it verifies."""
+        with self.registry() as registry:
+            refs = registry.refs()
+            moves = registry.moves(refs, PROD)
+            promotion._register(registry, refs, candidate, registry.serving(PROD), moves, MONDAY)
+
     def roll_back(self, to: str | None = None, day: int = 0) -> Promotion:
         with self.registry() as registry:
             return roll_back(registry, to, "ann@desk", "shoppers complain", MONDAY + timedelta(days=day))
@@ -115,6 +123,9 @@ class ReleaseShop:
     def serving(self) -> Release | None:
         with self.registry() as registry:
             return registry.serving(PROD)
+
+    def commit_of(self, version: str) -> str:
+        return run_git(Path(self.url), "rev-parse", f"q2pt@{version}.0.0^{{commit}}")
 
     def refs(self) -> dict[str, str]:
         listed = run_git(Path(self.url), "for-each-ref", "--format=%(refname) %(objectname)")

@@ -65,7 +65,7 @@ class Children:
         return {"step": self.scenario.get("step"), "sentence": "So be it.", "page": "A table."}
 
     def promote(self, _: object) -> dict[str, Any]:
-        return {"version": "v1", "tag": "champion/v1", "hash": "2" * 32}
+        return {"version": "v1", "tag": "q2pt@v1.0.0", "hash": "2" * 64, "before": None}
 
 
 def run(dag: DAG, scenario: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,20 +1,24 @@
 """Git with argument lists: exact commits, atomic pushes, names that cannot be options."""
 
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from q2pt_tasks.git import (
     GitError,
-    branch_name,
     commit_all,
+    commit_tree,
     fetch_commit,
     push,
     run_git,
     tag,
     tip,
 )
+from q2pt_tasks.orchestration.branches import branch_name
+
+MONDAY = datetime(2026, 11, 30, 2, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -89,12 +93,34 @@ def test_the_tip_of_a_name_is_not_that_of_one_that_ends_like_it(remote: str, tmp
 
 def test_a_tag_is_annotated_and_is_not_moved(remote: str, tmp_path: Path) -> None:
     commit = fetch_commit(remote, "main", tmp_path / "clone")
-    tag(tmp_path / "clone", "champion/v1", "The first")
-    push(tmp_path / "clone", remote, "refs/tags/champion/v1")
-    assert tip(remote, "refs/tags/champion/v1") not in (None, commit)
-    assert tip(remote, "refs/tags/champion/v1^{}") == commit
+    tag(tmp_path / "clone", "q2pt@v1.0.0", commit, "The first", MONDAY)
+    push(tmp_path / "clone", remote, "refs/tags/q2pt@v1.0.0")
+    assert tip(remote, "refs/tags/q2pt@v1.0.0") not in (None, commit)
+    assert tip(remote, "refs/tags/q2pt@v1.0.0^{}") == commit
+    dated = run_git(tmp_path / "clone", "for-each-ref", "--format=%(taggerdate:iso-strict)", "refs/tags/q2pt@v1.0.0")
+    assert datetime.fromisoformat(dated) == MONDAY
     with pytest.raises(GitError, match="already exists"):
-        tag(tmp_path / "clone", "champion/v1", "Another")
+        tag(tmp_path / "clone", "q2pt@v1.0.0", commit, "Another", MONDAY)
+
+
+def test_a_commit_of_files_leaves_the_clone_as_it_is(remote: str, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    first = fetch_commit(remote, "main", clone)
+    commit = commit_tree(clone, first, {"new/file.json": "{}\n"}, [first], "With a file")
+    assert run_git(clone, "show", f"{commit}:new/file.json") == "{}"
+    assert run_git(clone, "show", f"{commit}:file") == "one"
+    assert run_git(clone, "log", "-1", "--format=%P|%s", commit) == f"{first}|With a file"
+    assert run_git(clone, "status", "--porcelain") == ""
+    assert not (clone / "new").exists()
+
+
+def test_a_refused_push_says_why(remote: str, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for clone in (one, two):
+        fetch_commit(remote, "main", clone)
+    push(one, remote, f"{commit_all(one, ['file'], 'One')}:refs/heads/main")
+    with pytest.raises(GitError, match=r"\[rejected\].* main \(fetch first\)"):
+        push(two, remote, f"{commit_all(two, ['file'], 'Two')}:refs/heads/main")
 
 
 def test_an_unreachable_remote_is_named(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from q2pt_tasks.model.materialise import materialise
 from q2pt_tasks.model.metadata import CheckpointError, load_metadata
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.params_edit import edit_params
+from q2pt_tasks.registry.release import Release, ReleasedCheckpoint, Store
 from q2pt_tasks.sources.resolve import resolve
 from q2pt_tasks.stages import encoder, evaluate, tokenize, train_non_unified, train_unified
 
@@ -150,19 +151,45 @@ def _project(folder: Path, cache: Path) -> Path:
 
 
 def _champion(pretrained: Layout, folder: Path) -> Champion:
-    """The per-locale models as promote names them, in a DVC cache."""
+    """The per-locale models as a release names them, in a DVC cache."""
     project = _project(folder / "project", folder / "cache")
-    files = {"data/encoder": pretrained.encoder}
-    files |= {f"non_unified/{locale}": pretrained.non_unified_model(locale) for locale in LOCALES}
-    outs = {}
-    for place, source in files.items():
-        shutil.copytree(source, project / "whole" / place)
+
+    def added(source: Path) -> str:
+        shutil.rmtree(project / "out", ignore_errors=True)
+        shutil.copytree(source, project / "out")
         with Repo(str(project)) as repo:
-            (stage,) = repo.add(str(project / "whole" / place))
-            outs[place] = stage.outs[0].hash_info.value
-    for note in (project / "whole").rglob("*.dvc"):
-        note.unlink()
-    return Champion("v3", hash_folder(project / "whole"), "build/champion/v3", outs)
+            (stage,) = repo.add(str(project / "out"))
+        (project / "out.dvc").unlink()
+        md5: str = stage.outs[0].hash_info.value
+        return md5
+
+    encoder = added(pretrained.encoder)
+    checkpoints = [
+        ReleasedCheckpoint(
+            variant="non_unified",
+            since="v3",
+            model=added(pretrained.non_unified_model(locale)),
+            encoder=encoder,
+            hash=hash_folder(pretrained.non_unified_model(locale)),
+            locales=(locale,),
+            others=False,
+        )
+        for locale in LOCALES
+    ]
+    release = Release(
+        version="v3",
+        created="2026-11-30T02:00:00+00:00",
+        run="monday",
+        commit="c" * 40,
+        by="Ada",
+        why="better",
+        variant="non_unified",
+        judged_against=None,
+        figures={},
+        checkpoints=tuple(checkpoints),
+        store=Store(str(folder / "cache")),
+    )
+    return Champion("v3", release.hash, "build/champion", release.locales, release)
 
 
 def test_a_champion_of_per_locale_models_comes_with_its_encoder(pretrained: Layout, tmp_path: Path) -> None:
@@ -182,13 +209,11 @@ def test_the_split_of_such_a_champion_is_that_of_its_models_alone(pretrained: La
     # An encoder may be a checkpoint of this pipeline, with metadata of its own.
     champion = _champion(pretrained, tmp_path)
     clone = _project(tmp_path / "clone", tmp_path / "cache")
-    files = champion_folder(clone, champion)("en-US")
-    assert files is not None
-    whole = clone / champion.path
-    (whole / "data/encoder/metadata.json").write_text("{}")
-    changed = Champion("v3", hash_folder(whole), champion.path)
+    folder = champion_folder(clone, champion)("en-US")
+    assert folder is not None
+    (folder.parent / "data/encoder/metadata.json").write_text("{}")
     split = json.loads(pretrained.label_space(None).read_text())["split"]
-    check_champion_split(clone, changed, split)
+    check_champion_split(clone, champion, split)
 
 
 def test_an_unknown_architecture_and_scratch_stay_whole(pretrained: Layout, tmp_path: Path) -> None:

@@ -127,6 +127,9 @@ class Registry:
         """
         name = stage_tag(stage, move.number)
         tag(self.clone, name, commit, move.to_message(), move.moment)
+        if production:
+            # With its parents: git compares them with the branch before it pushes.
+            self._fetch(f"refs/tags/{version_tag(move.version)}", depth=2)
         branch = [f"{commit}:refs/heads/{PRODUCTION}"] if production else []
         try:
             push(self.clone, self.url, *branch, f"refs/tags/{name}")

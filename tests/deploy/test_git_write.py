@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -101,15 +102,15 @@ def test_production_moves_forward_only(service: Service) -> None:
     assert tip(service.url, "production") == second
 
 
-def test_a_champions_tag_stays(service: Service) -> None:
+def test_a_releases_tag_stays(service: Service) -> None:
     service.commit()
-    tag(service.clone, "champion/v1", "First")
-    push(service.clone, service.url, "refs/tags/champion/v1")
-    first = tip(service.url, "refs/tags/champion/v1")
+    tag(service.clone, "q2pt@v1.0.0", "HEAD", "First", datetime(2026, 11, 30, tzinfo=UTC))
+    push(service.clone, service.url, "refs/tags/q2pt@v1.0.0")
+    first = tip(service.url, "refs/tags/q2pt@v1.0.0")
     service.commit()
     with pytest.raises(GitError):
-        push(service.clone, service.url, "+HEAD:refs/tags/champion/v1")
-    assert tip(service.url, "refs/tags/champion/v1") == first
+        push(service.clone, service.url, "+HEAD:refs/tags/q2pt@v1.0.0")
+    assert tip(service.url, "refs/tags/q2pt@v1.0.0") == first
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/other", "refs/tags/v1", "refs/notes/x", "refs/heads/running"])

@@ -12,14 +12,16 @@ from dvc.repo import Repo
 from q2pt_tasks.model.champion import (
     Champion,
     ChampionError,
-    champion_files,
+    champion_checkpoints,
     champion_folder,
     hash_folder,
+    parse_champion,
     read_champion,
 )
+from q2pt_tasks.registry.release import Release, ReleasedCheckpoint, Store
 
 UNIFIED = {"metadata.json": "{}", "model.safetensors": "weights"}
-OWN = {"en-US/model.safetensors": "weights of en-US", "fr-BE/model.safetensors": "weights of fr-BE"}
+OWN = {locale: {"metadata.json": "{}", "model.safetensors": f"weights of {locale}"} for locale in ("en-US", "fr-BE")}
 
 
 @pytest.fixture
@@ -37,19 +39,50 @@ def _project(folder: Path, cache: Path, remote: Path | None = None) -> Path:
     return folder
 
 
-def _trained(project: Path, files: dict[str, str], outs: dict[str, str]) -> Champion:
-    """A champion whose files DVC has; `outs` are the tracked directories, by their place in the champion."""
+def _trained(project: Path, checkpoints: dict[str, dict[str, str]], encoder: bool = False) -> Champion:
+    """A release whose files DVC has: texts by name, per store, and of all under the empty name."""
+    md5 = _added(project, {"resolved.json": "{}"}) if encoder else None
+    released = []
+    for locale, files in checkpoints.items():
+        one = ReleasedCheckpoint(
+            variant="non_unified" if locale else "unified_aware",
+            since="v3",
+            model=_added(project, files),
+            encoder=md5,
+            hash=hash_folder(project / "out"),
+            locales=(locale,) if locale else ("en-US", "fr-BE"),
+            others=not locale,
+        )
+        released.append(one)
+    release = Release(
+        version="v3",
+        created="2026-11-30T02:00:00+00:00",
+        run="monday",
+        commit="c" * 40,
+        by="Ada",
+        why="better",
+        variant=released[0].variant,
+        judged_against=None,
+        figures={},
+        checkpoints=tuple(released),
+        store=Store("elsewhere"),
+    )
+    champion = parse_champion(release.to_text())
+    assert champion is not None
+    return champion
+
+
+def _added(project: Path, files: dict[str, str]) -> str:
+    """DVC's hash of a directory, which stays in `out` until the next one."""
+    shutil.rmtree(project / "out", ignore_errors=True)
     for name, text in files.items():
-        (project / "models" / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / "models" / name).write_text(text)
+        (project / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / "out" / name).write_text(text)
     with Repo(str(project)) as repo:
-        hashes = {}
-        for place, out in outs.items():
-            (stage,) = repo.add(str(project / out))
-            hashes[place] = stage.outs[0].hash_info.value
-    for note in (project / "models").rglob("*.dvc"):
-        note.unlink()
-    return Champion("v3", hash_folder(project / "models"), "build/champion/v3", hashes)
+        (stage,) = repo.add(str(project / "out"))
+    (project / "out.dvc").unlink()
+    md5: str = stage.outs[0].hash_info.value
+    return md5
 
 
 def _texts(folder: Path) -> dict[str, str]:
@@ -61,76 +94,86 @@ def _object(store: Path, md5: str) -> Path:
 
 
 def test_the_files_come_from_the_cache_in_a_clone_that_has_none(tmp_path: Path, store: Path) -> None:
-    champion = _trained(_project(tmp_path / "first", store), UNIFIED, {".": "models"})
+    champion = _trained(_project(tmp_path / "first", store), {"": UNIFIED})
     clone = _project(tmp_path / "clone", store)
-    assert _texts(champion_files(clone, champion)) == UNIFIED
-    assert os.listdir(clone / "build/champion") == ["v3"], "nothing unfinished stays"
+    folder = champion_folder(clone, champion)("fr-BE")
+    assert folder is not None
+    assert _texts(folder) == UNIFIED
+    assert champion_folder(clone, champion)("sv-SE") == folder
+    assert champion_checkpoints(clone, champion) == [folder]
+    assert os.listdir(folder.parent) == [folder.name], "nothing unfinished stays"
 
 
 def test_the_files_come_from_the_remote_where_the_cache_is_empty(tmp_path: Path) -> None:
     first = _project(tmp_path / "first", tmp_path / "cache of one host", tmp_path / "remote")
-    champion = _trained(first, UNIFIED, {".": "models"})
+    champion = _trained(first, {"": UNIFIED})
     shutil.copytree(tmp_path / "cache of one host", tmp_path / "remote")
     clone = _project(tmp_path / "clone", tmp_path / "cache of another host", tmp_path / "remote")
-    assert _texts(champion_files(clone, champion)) == UNIFIED
+    folder = champion_folder(clone, champion)("fr-BE")
+    assert folder is not None
+    assert _texts(folder) == UNIFIED
 
 
-def test_a_champion_of_many_models_has_each_in_its_place(tmp_path: Path, store: Path) -> None:
-    outs = {f"non_unified/{locale}": f"models/non_unified/{locale}" for locale in ("en-US", "fr-BE")}
-    files = {f"non_unified/{name}": text for name, text in OWN.items()}
-    champion = _trained(_project(tmp_path / "first", store), files, outs)
+def test_a_champion_of_many_models_has_each_in_its_place_below_their_encoder(tmp_path: Path, store: Path) -> None:
+    champion = _trained(_project(tmp_path / "first", store), OWN, encoder=True)
     clone = _project(tmp_path / "clone", store)
     model = champion_folder(clone, champion)
-    assert model("fr-BE") == clone / "build/champion/v3/non_unified/fr-BE"
     assert model("de-DE") is None
-    assert _texts(clone / "build/champion/v3") == files
+    found = {locale: model(locale) or Path() for locale in OWN}
+    assert {locale: _texts(folder) for locale, folder in found.items()} == OWN
+    assert all((folder.parent / "data/encoder/resolved.json").is_file() for folder in found.values())
+    assert champion.locales == ("en-US", "fr-BE")
 
 
 def test_a_damaged_object_in_the_cache_is_no_champion(tmp_path: Path, store: Path) -> None:
-    first = _project(tmp_path / "first", store)
-    champion = _trained(first, UNIFIED, {".": "models"})
+    champion = _trained(_project(tmp_path / "first", store), {"": UNIFIED})
     weights = next(path for path in (store / "files").rglob("*") if path.is_file() and path.read_text() == "weights")
     weights.chmod(0o644)
     weights.write_text("other weights")
     weights.chmod(0o444)
-    with pytest.raises(ChampionError, match=f"version v3 has {champion.hash}"):
-        champion_files(_project(tmp_path / "clone", store), champion)
+    with pytest.raises(ChampionError, match="version v3 has"):
+        champion_folder(_project(tmp_path / "clone", store), champion)
 
 
 @pytest.mark.parametrize("with_remote", [False, True])
 def test_files_that_are_nowhere_are_missed_with_a_sentence(tmp_path: Path, store: Path, with_remote: bool) -> None:
-    champion = _trained(_project(tmp_path / "first", store), UNIFIED, {".": "models"})
+    champion = _trained(_project(tmp_path / "first", store), {"": UNIFIED})
     (tmp_path / "remote").mkdir()
     clone = _project(tmp_path / "clone", tmp_path / "empty", tmp_path / "remote" if with_remote else None)
     with pytest.raises(ChampionError, match="the files of version v3 are neither in DVC's cache nor in a remote"):
-        champion_files(clone, champion)
-    assert not (clone / "build/champion/v3").exists()
+        champion_folder(clone, champion)
+    assert [file for file in (clone / "build").rglob("*") if file.is_file()] == []
 
 
 def test_a_file_of_the_model_that_is_nowhere_leaves_no_half_champion(tmp_path: Path, store: Path) -> None:
-    champion = _trained(_project(tmp_path / "first", store), UNIFIED, {".": "models"})
-    entries = json.loads(_object(store, champion.outs["."]).read_text())
+    champion = _trained(_project(tmp_path / "first", store), {"": UNIFIED})
+    assert champion.release is not None
+    entries = json.loads(_object(store, champion.release.checkpoints[0].model).read_text())
     _object(store, entries[0]["md5"]).unlink()
     clone = _project(tmp_path / "clone", store)
     with pytest.raises(ChampionError, match=entries[0]["md5"]):
-        champion_files(clone, champion)
-    assert os.listdir(clone / "build/champion") == []
+        champion_folder(clone, champion)
+    assert os.listdir(clone / "build/champion/whole") == []
 
 
 def test_a_champion_that_a_person_put_there_needs_no_dvc(tmp_path: Path) -> None:
     (tmp_path / "champion").mkdir()
     (tmp_path / "champion/metadata.json").write_text("{}")
     champion = Champion("mine", hash_folder(tmp_path / "champion"), "champion")
-    assert champion_files(tmp_path, champion) == tmp_path / "champion"
+    assert champion_folder(tmp_path, champion)("fr-BE") == tmp_path / "champion"
+    (tmp_path / "champion/metadata.json").write_text("other")
+    with pytest.raises(ChampionError, match="version mine has"):
+        champion_folder(tmp_path, champion)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", "not readable JSON"),
-        ("[]", "expected version, hash and path"),
-        ('{"version": "v1"}', "expected version, hash and path"),
-        ('{"version": "v1", "hash": "a", "path": "b", "stage": "c"}', "expected version, hash and path"),
+        ("[]", "expected a release, or version, hash and path"),
+        ('{"version": "v1"}', "expected a release, or version, hash and path"),
+        ('{"version": "v1", "hash": "a", "path": "b", "stage": "c"}', "expected a release, or version, hash and path"),
+        ('{"version": "v1", "checkpoints": []}', "names no release"),
     ],
 )
 def test_a_file_that_names_no_champion_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -139,11 +182,16 @@ def test_a_file_that_names_no_champion_is_refused(tmp_path: Path, text: str, mes
         read_champion(tmp_path / "champion.json")
 
 
-@pytest.mark.parametrize(
-    ("more", "outs"), [({}, {}), ({"outs": {".": "0a.dir"}, "locales": ["en-US"], "commit": "1b"}, {".": "0a.dir"})]
-)
-def test_the_file_of_a_promotion_and_that_of_a_person_are_read(
-    tmp_path: Path, more: dict[str, Any], outs: dict[str, str]
-) -> None:
+@pytest.mark.parametrize(("more", "locales"), [({}, ()), ({"locales": ["en-US"]}, ("en-US",))])
+def test_the_file_of_a_person_is_read(tmp_path: Path, more: dict[str, Any], locales: tuple[str, ...]) -> None:
     (tmp_path / "champion.json").write_text(json.dumps({"version": "v1", "hash": "a", "path": "b", **more}))
-    assert read_champion(tmp_path / "champion.json") == Champion("v1", "a", "b", outs)
+    assert read_champion(tmp_path / "champion.json") == Champion("v1", "a", "b", locales)
+
+
+def test_a_release_that_was_changed_by_hand_is_refused(tmp_path: Path, store: Path) -> None:
+    champion = _trained(_project(tmp_path / "first", store), {"": UNIFIED})
+    assert champion.release is not None
+    document = json.loads(champion.release.to_text())
+    document["checkpoints"][0]["locales"].remove("fr-BE")
+    with pytest.raises(ChampionError, match="changed by hand"):
+        parse_champion(json.dumps(document))

@@ -199,7 +199,7 @@ def test_a_narrowed_run_keeps_the_entries_of_its_own_stages(judged_shop: Shop) -
 def test_the_model_in_production_is_the_next_runs_champion(promoted_shop: Shop) -> None:
     plan = promoted_shop.configure("second")
     named = promoted_shop.show(plan.commit, "champion.json")
-    assert named == promoted_shop.show("production", "champion.json")
+    assert named == promoted_shop.show("q2pt#prod#1", "release.json")
     assert json.loads(named)["version"] == "v1"
     assert set(plan.unchanged) == {"ingest", "encoder", *TRAININGS}, "evaluate has another champion"
 

@@ -1,59 +1,53 @@
 """Promotion with real git and real DVC: one champion at any time, and the next run can read it."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from night_repository import LOCALES, Shop, verdict
-from q2pt_tasks.orchestration.champion_file import ChampionFileError, parse_champion
 
-from q2pt_tasks.git import GitError, run_git
-from q2pt_tasks.model.champion import champion_files, champion_folder, read_champion
-from q2pt_tasks.orchestration import promote as promotion
+from q2pt_tasks.git import GitError
+from q2pt_tasks.model.champion import champion_folder, read_champion
+from q2pt_tasks.orchestration import rollback
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import NoDecisionError
 from q2pt_tasks.orchestration.join import join
-from q2pt_tasks.orchestration.promote import Promotion, PromotionRefusedError, promote, run
+from q2pt_tasks.orchestration.promote import Promotion, promote, run
 from q2pt_tasks.orchestration.store import MissingObjectError
+from q2pt_tasks.registry.candidate import PromotionRefusedError
+from q2pt_tasks.registry.opening import open_release
+from q2pt_tasks.registry.release import Release, Store
+from q2pt_tasks.registry.repository import open_registry
 
 
-def _named(shop: Shop, revision: str = "production") -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(shop.show(revision, "champion.json"))
-    return document
-
-
-def _log(shop: Shop, revision: str, pattern: str) -> list[str]:
-    return run_git(shop.remote, "log", "-1", f"--format={pattern}", revision).split()
+def _serving(shop: Shop) -> Release:
+    with open_registry(shop.settings.git_remote) as registry:
+        release = registry.serving("prod")
+    assert release is not None
+    return release
 
 
 def _promote(shop: Shop) -> Promotion:
     return promote(shop.settings, shop.plan, shop.joined)
 
 
-def test_the_first_promotion_makes_a_branch_and_a_tag(judged_shop: Shop) -> None:
+def test_a_runs_candidate_becomes_a_release_that_serves(judged_shop: Shop) -> None:
     before = judged_shop.refs()
     promoted = _promote(judged_shop)
-    assert (promoted.version, promoted.tag) == ("v1", "champion/v1")
-    named = _named(judged_shop)
-    assert named == {
-        "version": "v1",
-        "hash": promoted.hash,
-        "path": "build/champion/v1",
-        "outs": {".": judged_shop.entries["train_unified@unified_aware"]["outs"][0]["md5"]},
-        "locales": list(LOCALES),
-        "commit": judged_shop.joined.commit,
+    assert (promoted.version, promoted.tag, promoted.before) == ("v1", "q2pt@v1.0.0", None)
+    release = _serving(judged_shop)
+    assert (release.run, release.commit, release.by) == ("first", judged_shop.joined.commit, "Airflow run first")
+    assert (release.variant, release.locales, release.judged_against) == ("unified_aware", LOCALES, None)
+    assert release.figures == {"micro_recall": 0.5, "macro_recall": None}
+    (checkpoint,) = release.checkpoints
+    assert checkpoint.model == judged_shop.entries["train_unified@unified_aware"]["outs"][0]["md5"]
+    assert set(judged_shop.refs()) - set(before) == {
+        "refs/heads/production",
+        "refs/tags/q2pt@v1.0.0",
+        "refs/tags/q2pt#prod#1",
     }
-    assert set(judged_shop.refs()) - set(before) == {"refs/heads/production", "refs/tags/champion/v1"}
-    assert _log(judged_shop, "production", "%P") == [judged_shop.joined.commit]
-    assert run_git(judged_shop.remote, "rev-parse", "champion/v1^{commit}") == judged_shop.joined.commit
-    assert "unified_aware of first" in run_git(judged_shop.remote, "cat-file", "tag", "champion/v1")
-
-
-def test_the_promoted_commit_differs_from_the_runs_in_the_champion_alone(promoted_shop: Shop) -> None:
-    changed = run_git(promoted_shop.remote, "diff", "--name-only", promoted_shop.joined.commit, "production")
-    assert changed == "champion.json"
 
 
 @pytest.mark.slow
@@ -66,33 +60,40 @@ def test_evaluate_reads_the_champion_in_a_clone_of_the_next_run(new_shop: Shop, 
     with private_clone(new_shop.settings, plan.commit) as clone:
         champion = read_champion(clone / "champion.json")
         assert champion is not None
-        files = champion_files(clone, champion)
+        assert champion.version == "v1"
         model_of = champion_folder(clone, champion)
-        names = {str(file.relative_to(files)) for file in files.rglob("*") if file.is_file()}
-        text = (model_of("fr-BE") or Path()).joinpath("metadata.json").read_text()
-    if candidate == "unified_aware":
-        assert (names, text.splitlines()[0]) == ({"metadata.json"}, "unified_aware")
-    else:
-        assert (names, text.splitlines()[0]) == (
-            {"data/encoder/resolved.json", *(f"non_unified/{locale}/metadata.json" for locale in LOCALES)},
-            "fr-BE",
-        )
+        text = (model_of("fr-BE") or Path()).joinpath("night.txt").read_text()
+        serves_others = model_of("sv-SE") is not None
+    name = candidate if candidate == "unified_aware" else "fr-BE"
+    assert (text.splitlines()[0], serves_others) == (name, candidate == "unified_aware")
 
 
 def test_a_second_promotion_follows_the_first(promoted_shop: Shop) -> None:
-    first = promoted_shop.tip("production")
     promoted_shop.commit(name="second\n")
     promoted_shop.night("second")
     assert _promote(promoted_shop).version == "v2"
-    assert _log(promoted_shop, "production", "%P") == [first, promoted_shop.joined.commit]
-    assert _named(promoted_shop)["commit"] == promoted_shop.joined.commit
-    assert _named(promoted_shop, "champion/v2")["version"] == "v1", "the run as it was, judged against v1"
+    release = _serving(promoted_shop)
+    assert (release.commit, release.judged_against) == (promoted_shop.joined.commit, "v1")
+
+
+def test_a_store_stays_on_the_champions_checkpoint_where_the_gate_says_so(promoted_shop: Shop) -> None:
+    kept = json.loads(verdict()) | {"kept_locales": ["fr-BE"]}
+    promoted_shop.commit(name="second\n", verdict=json.dumps(kept))
+    before = _serving(promoted_shop)
+    promoted_shop.night("second")
+    _promote(promoted_shop)
+    release = _serving(promoted_shop)
+    model = promoted_shop.entries["train_unified@unified_aware"]["outs"][0]["md5"]
+    assert {locale: one.model for locale in LOCALES if (one := release.checkpoint_of(locale))} == {
+        "en-US": model,
+        "fr-BE": before.checkpoints[0].model,
+    }
 
 
 def test_promoting_a_run_twice_promotes_it_once(promoted_shop: Shop) -> None:
     before = promoted_shop.refs()
     promoted = _promote(promoted_shop)
-    assert (promoted.version, promoted.hash) == ("v1", _named(promoted_shop)["hash"])
+    assert (promoted.version, promoted.hash) == ("v1", _serving(promoted_shop).hash)
     assert promoted_shop.refs() == before
 
 
@@ -158,38 +159,6 @@ def test_a_run_that_was_judged_against_another_champion_is_not_promoted(judged_s
     assert judged_shop.refs() == before
 
 
-@pytest.mark.slow
-def test_of_two_promotions_at_once_the_second_is_refused(judged_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    late = judged_shop.plan, judged_shop.joined
-    judged_shop.night("second")
-    publish = promotion._publish
-
-    def publish_after_another(*arguments: Any) -> None:  # noqa: ANN401
-        monkeypatch.setattr(promotion, "_publish", publish)
-        promote(judged_shop.settings, *late)
-        publish(*arguments)
-
-    monkeypatch.setattr(promotion, "_publish", publish_after_another)
-    with pytest.raises(GitError, match="git push failed"):
-        _promote(judged_shop)
-    assert _named(judged_shop)["commit"] == late[1].commit
-    assert run_git(judged_shop.remote, "tag", "--list") == "champion/v1"
-
-
-@pytest.mark.parametrize("refused", ["refs/heads/production", "refs/tags/champion/v1"])
-def test_a_refused_push_leaves_neither_branch_nor_tag(judged_shop: Shop, refused: str) -> None:
-    hook = judged_shop.remote / "hooks/update"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f'#!/bin/sh\ntest "$1" != {refused}\n')
-    hook.chmod(0o755)
-    before = judged_shop.refs()
-    with pytest.raises(GitError, match="git push failed"):
-        _promote(judged_shop)
-    assert judged_shop.refs() == before
-    hook.unlink()
-    assert _promote(judged_shop).version == "v1", "the next try succeeds"
-
-
 def test_a_model_that_is_not_in_the_store_is_not_promoted(judged_shop: Shop) -> None:
     (model,) = judged_shop.entries["train_unified@unified_aware"]["outs"]
     (judged_shop.settings.dvc_cache / "files/md5" / model["md5"][:2] / model["md5"][2:]).unlink()
@@ -208,10 +177,14 @@ def test_data_goes_to_the_remote_before_anything_names_it(judged_shop: Shop, tmp
     assert (tmp_path / "remote/files/md5" / model["md5"][:2] / model["md5"][2:]).is_file()
 
 
-def test_a_number_that_was_used_is_not_used_again(judged_shop: Shop) -> None:
-    for name in ("champion/v2", "champion/v10", "champion/vX", "champion/v3-rc"):
-        run_git(judged_shop.remote, "tag", name, "main")
-    assert _promote(judged_shop).version == "v11"
+def test_a_release_says_where_its_files_are(judged_shop: Shop, tmp_path: Path) -> None:
+    settings = replace(judged_shop.settings, dvc_remote=str(tmp_path / "remote"))
+    promote(settings, judged_shop.plan, judged_shop.joined)
+    assert _serving(judged_shop).store == Store(str(tmp_path / "remote"))
+    shutil.rmtree(judged_shop.settings.dvc_cache)
+    folder = open_release("prod", judged_shop.settings.git_remote, tmp_path / "empty").checkpoint_of("fr-BE")
+    assert folder is not None
+    assert (folder / "night.txt").read_text().startswith("unified_aware")
 
 
 @pytest.mark.slow
@@ -231,16 +204,22 @@ def test_a_run_without_a_decision_is_not_promoted(new_shop: Shop) -> None:
         _promote(new_shop)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"), [("{", "not readable JSON"), ('{"version": "v1"}', "hash: Field required")]
-)
-def test_a_champion_file_that_names_none_is_refused(text: str, message: str) -> None:
-    with pytest.raises(ChampionFileError, match=message):
-        parse_champion(text)
-
-
 def test_the_child_process_speaks_json(judged_shop: Shop) -> None:
     joined = {"commit": judged_shop.joined.commit, "complete": True, "missing": []}
     request = json.loads(json.dumps({"plan": judged_shop.plan.to_json(), "joined": joined}))
     answer = run(judged_shop.settings, request)
-    assert answer == {"version": "v1", "tag": "champion/v1", "hash": _named(judged_shop)["hash"]}
+    assert answer == {"version": "v1", "tag": "q2pt@v1.0.0", "hash": _serving(judged_shop).hash, "before": None}
+
+
+@pytest.mark.slow
+def test_a_rollback_is_told_to_the_next_run(promoted_shop: Shop) -> None:
+    promoted_shop.commit(name="second\n")
+    promoted_shop.night("second")
+    _promote(promoted_shop)
+    answer = rollback.run(promoted_shop.settings, {"version": None, "why": "complaints", "by": "Ada in Airflow run r"})
+    assert (answer["version"], answer["before"]) == ("v1", "v2")
+    plan = promoted_shop.configure("third")
+    assert json.loads(promoted_shop.show(plan.commit, "champion.json"))["version"] == "v1"
+    promoted_shop.night("fourth")
+    with pytest.raises(PromotionRefusedError, match="this model served as v2 until Ada in Airflow run r rolled it"):
+        _promote(promoted_shop)
