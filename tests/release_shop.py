@@ -116,9 +116,9 @@ class ReleaseShop:
             moves = registry.moves(refs, PROD)
             promotion._register(registry, refs, candidate, registry.serving(PROD), moves, MONDAY)
 
-    def roll_back(self, to: str | None = None, day: int = 0) -> Promotion:
+    def roll_back(self, to: str | None = None, day: int = 0, why: str = "shoppers complain") -> Promotion:
         with self.registry() as registry:
-            return roll_back(registry, to, "ann@desk", "shoppers complain", MONDAY + timedelta(days=day))
+            return roll_back(registry, to, "ann@desk", why, MONDAY + timedelta(days=day))
 
     def serving(self) -> Release | None:
         with self.registry() as registry:
