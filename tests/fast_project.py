@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from airflow_local import make_checkout
+from checkpoints import random_checkpoint
 from ruamel.yaml import YAML
 
 from q2pt_tasks.git import commit_all
 
-STAGE = '''\
+_STAGE = '''\
 """Writes what a stage of the graph makes, and the files in it that others depend on."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
+
+CHECKPOINTS = Path("@CHECKPOINTS@")
 
 
 def write(path, text="{}"):
@@ -61,10 +65,12 @@ elif stage == "tokenize":
     write("data/tokens/unified/tokens")
     for locale in locales:
         write(f"data/tokens/non_unified/{locale}/tokens")
-elif stage == "train_unified":
-    write(f"models/{item}/metadata.json", item)
-elif stage == "train_non_unified":
-    write(f"models/non_unified/{item}/metadata.json", item)
+elif stage in ("train_unified", "train_non_unified"):
+    folder = f"models/{item}" if stage == "train_unified" else f"models/non_unified/{item}"
+    if (CHECKPOINTS / item).is_dir():
+        shutil.copytree(CHECKPOINTS / item, folder)
+    else:
+        write(f"{folder}/metadata.json", item)
 elif stage == "evaluate":
     champion = json.loads(Path("champion.json").read_text())
     figures = {"unified_aware": {"micro_recall": 0.5, "macro_recall": None}, "non_unified": {"micro_recall": 0.25}}
@@ -98,13 +104,20 @@ def make_fast_project(folder: Path, changes: dict[str, Any]) -> Path:
     locales = YAML().load((checkout / "params.yaml").read_text(encoding="utf-8"))["locales"]
     path = checkout / "dvc.yaml"
     path.write_text(fast_pipeline(path.read_text(encoding="utf-8"), locales), encoding="utf-8")
-    (checkout / STAGE_FILE).write_text(STAGE, encoding="utf-8")
+    checkpoints = folder.with_name("checkpoints")
+    random_checkpoint(checkpoints / "unified_aware", locales=locales)
+    (checkout / STAGE_FILE).write_text(fast_stage(checkpoints), encoding="utf-8")
     commit_all(checkout, ["dvc.yaml", STAGE_FILE], "Fast stages")
     return checkout
 
 
+def fast_stage(checkpoints: Path) -> str:
+    """The code of the stages; a training copies the checkpoint of its name in `checkpoints`, where there is one."""
+    return _STAGE.replace("@CHECKPOINTS@", str(checkpoints))
+
+
 def fast_pipeline(text: str, locales: Iterable[str]) -> str:
-    """The project's `dvc.yaml` with `STAGE`, in the file `STAGE_FILE`, in place of its stages' code."""
+    """The project's `dvc.yaml` with `fast_stage`, in the file `STAGE_FILE`, in place of its stages' code."""
     yaml = YAML()
     document = yaml.load(text)
     for name, stage in document["stages"].items():

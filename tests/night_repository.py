@@ -205,13 +205,18 @@ def make_shop(folder: Path) -> Shop:
     project = Path.cwd()
     names = ("params.yaml", "data/source.json", "data/encoder.json", ".gitignore", ".dvc/config", ".dvc/.gitignore")
     files = {name: (project / name).read_text(encoding="utf-8") for name in names}
-    checkpoints = _make_checkpoints(folder / "checkpoints")
+    checkpoints = _make_checkpoints(checkpoints_of(shop))
     files |= {"dvc.yaml": PIPELINE.replace("CHECKPOINTS", str(checkpoints)), "name": "first\n"}
     files |= {"evaluate.py": EVALUATE, "gate.py": GATE}
     files |= {"verdict.json": verdict(), "champion.json": '{"version": null}\n'}
     commit_files(shop.settings, files)
     shop.commit_params({"locales": list(LOCALES)})
     return shop
+
+
+def checkpoints_of(shop: Shop) -> Path:
+    """Where the trainings of a shop that was just made find their checkpoints."""
+    return shop.settings.work_dir.parent / "checkpoints"
 
 
 def _make_checkpoints(folder: Path) -> Path:

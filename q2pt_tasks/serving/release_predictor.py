@@ -9,6 +9,7 @@ import numpy as np
 from q2pt_tasks.data.schema import check_locale
 from q2pt_tasks.model.answers import Answers
 from q2pt_tasks.model.examples import Packed
+from q2pt_tasks.model.metadata import METADATA
 from q2pt_tasks.model.prediction import LocaleNotServedError, Prediction, Predictor
 from q2pt_tasks.registry.opening import OpenedRelease, cache_folder, open_release
 from q2pt_tasks.registry.tags import PROD
@@ -21,6 +22,9 @@ class ReleasePredictor:
         self.release = release
         self._loaded: dict[Path, Predictor] = {}
         self._types: dict[str, int] = {}
+        if release.manifest is None and (release.folder / METADATA).is_file():
+            # At once: what was given by hand may be no model at all.
+            self._loaded[release.folder] = Predictor.load(release.folder)
 
     @classmethod
     def from_registry(cls, url: str, stage: str = PROD, folder: Path | None = None) -> Self:
@@ -55,8 +59,8 @@ class ReleasePredictor:
         folder = self.release.checkpoint_of(locale)
         if folder is None:
             raise LocaleNotServedError(
-                f"{self.version} serves {', '.join(self.release.locales)}, found the locale {locale!r}: ask for one of "
-                "those, or give a unified model"
+                f"{self.version} serves {', '.join(self.release.locales)} alone, found the locale {locale!r}: give the "
+                f"model of {locale}, or a unified one"
             )
         if folder not in self._loaded:
             self._loaded[folder] = Predictor.load(folder)

@@ -18,8 +18,8 @@ import pytest
 from airflow_api import Run, wait_until
 from airflow_cluster import Cluster, missing_servers, running_cluster
 from dvc.repo import Repo
-from fast_project import STAGE, STAGE_FILE, fast_pipeline
-from night_repository import LOCALES, PIPELINE, VARIANTS, Shop, make_shop, verdict
+from fast_project import STAGE_FILE, fast_pipeline, fast_stage
+from night_repository import LOCALES, PIPELINE, VARIANTS, Shop, checkpoints_of, make_shop, verdict
 from ruamel.yaml import YAML
 
 from q2pt_tasks.layout import Layout
@@ -51,10 +51,11 @@ NIGHT_SECONDS = 300.0
 # Writes half of a model, waits, and then adds to what is there: so that a rest of another try would show.
 TRAIN = """\
 mkdir -p "$2"
-echo "$1" >> "$2/metadata.json"
+echo "$1" >> "$2/night.txt"
 touch "{signals}/begun-$1"
 until test -e "{signals}/go-on"; do sleep 0.2; done
-cat data/raw/window.json name >> "$2/metadata.json"
+cat data/raw/window.json name >> "$2/night.txt"
+cp -r "{checkpoints}/$1/." "$2"
 """
 
 
@@ -95,7 +96,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, signals: Signals) -> Shop:
         for item in stage.get("matrix", ()):
             stage["cmd"] = f"sh -eu train.sh ${{item.{item}}} {stage['outs'][0]}"
             stage["deps"] = [*stage["deps"], "train.sh"]
-    train = TRAIN.format(signals=signals.folder)
+    train = TRAIN.format(signals=signals.folder, checkpoints=checkpoints_of(shop))
     shop.commit(pipeline=_to_yaml(pipeline), verdict=verdict(promote=False), **{"train.sh": train})
     return shop
 
@@ -222,7 +223,7 @@ def test_workers_that_share_only_an_s3_service(on_s3: Cluster, shop: Shop) -> No
 def test_a_night_of_twenty_stores_without_news(on_s3: Cluster, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     locales = read_section(Layout(Path.cwd()).params, "locales", tuple[str, ...])
     pipeline = fast_pipeline(Path("dvc.yaml").read_text(encoding="utf-8"), locales)
-    shop.commit(pipeline=pipeline, **{STAGE_FILE: STAGE})
+    shop.commit(pipeline=pipeline, **{STAGE_FILE: fast_stage(checkpoints_of(shop))})
     # The gate says no.
     shop.commit_params({"locales": list(locales), "gate.floor": 0.9})
     author = shop.settings.work_dir.parent / "author"
@@ -265,7 +266,7 @@ def _lock(settings: Settings, commit: str) -> dict[str, Any]:
 
 
 def _champion(shop: Shop) -> dict[str, Any]:
-    champion: dict[str, Any] = json.loads(shop.show("production", "champion.json"))
+    champion: dict[str, Any] = json.loads(shop.show("production", "release.json"))
     return champion
 
 
@@ -273,12 +274,11 @@ def _models(settings: Settings, commit: str) -> dict[str, str]:
     """What each training wrote, by its folder."""
     cache = SharedCache(settings.dvc_cache)
     outs = [out for entry in _lock(settings, commit).values() for out in entry["outs"] if "models/" in out["path"]]
-    return {out["path"]: cache.path(_only_file(cache, out)).read_text(encoding="utf-8") for out in outs}
+    return {out["path"]: cache.path(_night_file(cache, out)).read_text(encoding="utf-8") for out in outs}
 
 
-def _only_file(cache: SharedCache, out: Mapping[str, Any]) -> str:
-    ((name, md5),) = cache.manifest(out["md5"])
-    assert name == "metadata.json"
+def _night_file(cache: SharedCache, out: Mapping[str, Any]) -> str:
+    (md5,) = (md5 for name, md5 in cache.manifest(out["md5"]) if name == "night.txt")
     return md5
 
 

@@ -239,10 +239,9 @@ def test_a_changed_param_runs_only_what_depends_on_it(nights: Nights) -> None:
 def test_what_a_person_approves_is_in_production(nights: Nights) -> None:
     night = nights.approved
     assert night.end == ["success", "success", "success"]
-    assert set(night.champion) == {"refs/heads/production", "refs/tags/champion/v1"}
+    assert set(night.champion) == {"refs/heads/production", "refs/tags/q2pt@v1.0.0", "refs/tags/q2pt#prod#1"}
     remote = nights.place.remote
-    assert run_git(remote, "rev-parse", "champion/v1^{commit}") == night.joined["commit"]
-    named = json.loads(run_git(remote, "show", "production:champion.json"))
+    named = json.loads(run_git(remote, "show", "q2pt#prod#1:release.json"))
     assert (named["version"], named["commit"]) == ("v1", night.joined["commit"])
 
 

@@ -159,5 +159,5 @@ def test_a_store_that_nobody_serves_is_refused(empty_shop: ReleaseShop, tmp_path
     empty_shop.promote(empty_shop.run("monday", own=True))
     predictor = ReleasePredictor.from_registry(empty_shop.url, folder=tmp_path / "cache")
     assert predictor.predict(QUERIES, "de-DE")
-    with pytest.raises(LocaleNotServedError, match="v1 serves de-DE, en-GB, en-US, found the locale 'sv-SE'"):
+    with pytest.raises(LocaleNotServedError, match="v1 serves de-DE, en-GB, en-US alone, found the locale 'sv-SE'"):
         predictor.check_locale("sv-SE")

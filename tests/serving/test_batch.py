@@ -15,6 +15,7 @@ from checkpoints import WORDS, random_checkpoint, untrained_checkpoint
 
 from q2pt_tasks.model.metadata import CheckpointError
 from q2pt_tasks.model.prediction import Predictor
+from q2pt_tasks.registry.opening import open_directory
 from q2pt_tasks.serving.answered_table import add_answers
 from q2pt_tasks.serving.batch import BatchJob, BatchReport, predict_files
 from q2pt_tasks.serving.input_files import InputError
@@ -69,7 +70,7 @@ def job(tmp_path: Path) -> BatchJob:
         file = tmp_path / "input" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(_queries(ROWS, number), file, row_group_size=70)
-    return BatchJob(random_checkpoint(tmp_path / "model"), tmp_path / "input", tmp_path / "output", 130)
+    return BatchJob(open_directory(random_checkpoint(tmp_path / "model")), tmp_path / "input", tmp_path / "output", 130)
 
 
 def _content(folder: Path) -> Mapping[str, bytes]:
@@ -77,7 +78,7 @@ def _content(folder: Path) -> Mapping[str, bytes]:
 
 
 def _arguments(job: BatchJob) -> list[str]:
-    options = {"model": job.model, "input": job.input, "output": job.output, "part-rows": job.part_rows}
+    options = {"model": job.model.folder, "input": job.input, "output": job.output, "part-rows": job.part_rows}
     return ["predict", *(text for name, value in options.items() for text in (f"--{name}", str(value)))]
 
 
@@ -90,7 +91,7 @@ def test_every_row_comes_back_with_its_columns_and_its_answer(job: BatchJob) -> 
     assert found.column_names == [*given.column_names, "product_types", "used_unknown_locale"]
     assert found.select(given.column_names).schema.equals(given.schema, check_metadata=True)
     assert found.select(given.column_names).to_pylist() == given.to_pylist()
-    predictor = Predictor.load(job.model)
+    predictor = Predictor.load(job.model.folder)
     for part, start in zip(parts, (0, 130, 200, 330), strict=True):
         expected = add_answers(given.slice(start, len(part)), predictor, lambda _: None)
         assert part.select(["product_types"]).to_pylist() == expected.select(["product_types"]).to_pylist()
@@ -201,14 +202,14 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         pq.write_table(
             pa.table({"query": queries, "locale": ["en-GB"] * rows, "note": notes}), file, row_group_size=rows
         )
-        peaks.append(_peak_mib(BatchJob(model, file, tmp_path / f"output {rows}", 5_000)))
+        peaks.append(_peak_mib(BatchJob(open_directory(model), file, tmp_path / f"output {rows}", 5_000)))
     # The notes differ by 100 MB; allocators settle within 50 MB, also over millions of rows.
     assert peaks[1] - peaks[0] < 50, peaks
 
 
 def test_another_model_is_refused(job: BatchJob, tmp_path: Path) -> None:
     predict_files(job)
-    other = random_checkpoint(tmp_path / "other", seed=2)
+    other = open_directory(random_checkpoint(tmp_path / "other", seed=2))
     with pytest.raises(OutputError, match=r"was begun by another run: the model has the hash \w+, that of the folder"):
         predict_files(BatchJob(other, job.input, job.output, job.part_rows))
 
@@ -243,8 +244,8 @@ def test_a_bad_row_is_refused_before_anything_is_written(job: BatchJob) -> None:
 
 
 def test_a_store_that_a_per_locale_model_does_not_serve_is_refused_with_its_row(job: BatchJob, tmp_path: Path) -> None:
-    own = random_checkpoint(tmp_path / "own", "non_unified", ["en-US", "en-GB"])
-    with pytest.raises(InputError, match=r"a\.parquet, row \d+ .* trained on en-US, en-GB alone, found the locale 'fr"):
+    own = open_directory(random_checkpoint(tmp_path / "own", "non_unified", ["en-US", "en-GB"]))
+    with pytest.raises(InputError, match=r"a\.parquet, row \d+ .* serves en-GB, en-US alone, found the locale 'fr"):
         predict_files(BatchJob(own, job.input, job.output))
 
 
@@ -281,5 +282,5 @@ def test_an_output_in_the_input_is_refused(job: BatchJob, tmp_path: Path, output
 
 def test_an_untrained_checkpoint_is_refused(job: BatchJob, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no weights: 3 training queries"):
-        predict_files(BatchJob(untrained_checkpoint(tmp_path / "untrained"), job.input, job.output))
+        predict_files(BatchJob(open_directory(untrained_checkpoint(tmp_path / "untrained")), job.input, job.output))
     assert not job.output.exists()

@@ -105,4 +105,4 @@ def test_a_per_locale_model_refuses_another_store(ask: Ask, tmp_path: Path) -> N
     folder = random_checkpoint(tmp_path / "own", "non_unified", ["en-GB"])
     code, _, err = ask("--model", folder, "--locale", "en-US", "hat")
     assert code == 1
-    assert "LocaleNotServedError: the model was trained on en-GB alone, found the locale 'en-US': give the model" in err
+    assert "serves en-GB alone, found the locale 'en-US': give the model" in err

@@ -1,0 +1,103 @@
+"""The files of a release from an S3 service and from a directory: whole, hashed, or an error that says what to do."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from release_shop import ReleaseShop
+
+from q2pt_tasks.model.champion import hash_folder
+from q2pt_tasks.registry.objects import ObjectStore, StoreError
+from q2pt_tasks.registry.release import Store
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "worker",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A directory with a file in a directory."""
+    (tmp_path / "model/in").mkdir(parents=True)
+    (tmp_path / "model/metadata.json").write_text("{}")
+    (tmp_path / "model/in/ü.txt").write_text("für")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an S3 service."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    command = [str(Path(sys.executable).parent / "moto_server"), "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        assert server.stdout is not None
+        found = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stdout)))
+        yield found[0]
+        server.kill()
+
+
+@pytest.fixture
+def bucket(endpoint: str, empty_shop: ReleaseShop, folder: Path) -> Any:  # noqa: ANN401 - boto3 makes its classes when it runs
+    """A bucket with all that DVC has of the directory."""
+    empty_shop.hash_of(folder)
+    bucket = boto3.resource("s3", endpoint_url=endpoint).Bucket("releases")
+    bucket.create()
+    for file in (empty_shop.store / "files").rglob("*"):
+        if file.is_file():
+            bucket.upload_file(str(file), f"dvc store/{file.relative_to(empty_shop.store).as_posix()}")
+    return bucket
+
+
+def test_a_directory_comes_as_it_was(empty_shop: ReleaseShop, folder: Path, tmp_path: Path) -> None:
+    md5 = empty_shop.hash_of(folder)
+    store = ObjectStore(Store(str(empty_shop.store)))
+    for _ in range(2):
+        store.fetch_directory(md5, tmp_path / "got")
+        assert hash_folder(tmp_path / "got") == hash_folder(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.enable_socket
+def test_a_directory_comes_from_an_s3_service(
+    bucket: Any,  # noqa: ANN401
+    endpoint: str,
+    empty_shop: ReleaseShop,
+    folder: Path,
+    tmp_path: Path,
+) -> None:
+    md5 = empty_shop.hash_of(folder)
+    store = ObjectStore(Store("s3://releases/dvc store", endpoint))
+    store.fetch_directory(md5, tmp_path / "got")
+    assert hash_folder(tmp_path / "got") == hash_folder(folder)
+    key = f"dvc store/files/md5/{md5[:2]}/{md5[2:]}"
+    bucket.put_object(Key=key, Body=b"[]")
+    with pytest.raises(StoreError, match="the object releases/dvc store/files/md5/.* is damaged"):
+        store.fetch_directory(md5, tmp_path / "again")
+    bucket.Object(key).delete()
+    with pytest.raises(StoreError, match="the store s3://releases/dvc store has no object"):
+        store.fetch_directory(md5, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.enable_socket
+def test_a_service_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    store = ObjectStore(Store("s3://releases/store", "http://127.0.0.1:9"))
+    with pytest.raises(StoreError, match="the store s3://releases/store cannot be read"):
+        store.fetch_directory("0" * 32 + ".dir", tmp_path / "got")
+
+
+def test_a_url_of_no_kind_that_dvc_knows_is_refused() -> None:
+    with pytest.raises(StoreError, match="carrier://pigeon is no store of DVC"):
+        ObjectStore(Store("carrier://pigeon"))
