@@ -65,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--to", metavar="VERSION", help="such as v3; by default the one that served before")
     rollback.add_argument("--why", required=True, help="the reason, for the history")
     _add_registry(rollback)
+    retire = commands.add_parser("retire", help="production serves a release without a store, which has closed")
+    retire.add_argument("locale", help="the store, such as en-GB")
+    retire.add_argument("--why", required=True, help="the reason, for the history")
+    _add_registry(retire)
     _add_registry(commands.add_parser("history", help="what was in production when, by whom and why"))
     for stage in STAGE_SECTIONS:
         command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")
@@ -129,7 +133,7 @@ def _run(options: argparse.Namespace) -> object:
     layout = Layout()
     if options.command == "resolve":
         return _resolve(layout, options)
-    if options.command in ("promote", "rollback", "history"):
+    if options.command in _RELEASES:
         return _RELEASES[options.command](options)
     if options.command == "summary":
         return _summary(layout)
@@ -174,6 +178,14 @@ def _rollback(options: argparse.Namespace) -> str:
     return f"{done.version} is in production again, after {done.before}."
 
 
+def _retire(options: argparse.Namespace) -> str:
+    promotion = importlib.import_module("q2pt_tasks.registry.promotion")
+    by = importlib.import_module("q2pt_tasks.registry.checkout").operator()
+    with importlib.import_module("q2pt_tasks.registry.repository").open_registry(_registry(options)) as registry:
+        done = promotion.retire(registry, options.locale, by, options.why, datetime.now(UTC))
+    return f"{done.version} is in production, {done.before} without {options.locale}."
+
+
 def _history(options: argparse.Namespace) -> str:
     repository = importlib.import_module("q2pt_tasks.registry.repository")
     with repository.open_registry(_registry(options)) as registry:
@@ -182,7 +194,7 @@ def _history(options: argparse.Namespace) -> str:
     return lines
 
 
-_RELEASES = {"promote": _promote, "rollback": _rollback, "history": _history}
+_RELEASES = {"promote": _promote, "rollback": _rollback, "retire": _retire, "history": _history}
 
 
 def _predict(options: argparse.Namespace) -> object:

@@ -17,7 +17,7 @@ from q2pt_tasks.registry.golden import check_answers, golden_answers
 from q2pt_tasks.registry.history import Kind, Move, rolled_back, served_before
 from q2pt_tasks.registry.objects import ObjectStore
 from q2pt_tasks.registry.opening import OpenedRelease, resolve
-from q2pt_tasks.registry.release import Release, ReleasedCheckpoint, encoder_place, place, route
+from q2pt_tasks.registry.release import Release, ReleasedCheckpoint, encoder_place, place, route, without
 from q2pt_tasks.registry.repository import Registry
 from q2pt_tasks.registry.tags import PROD, PRODUCTION, Refs, RegistryError, version_tag
 
@@ -97,6 +97,37 @@ def _is_done(refs: Refs, moves: Sequence[Move], to: str | None, by: str, why: st
     if last is None or (last.kind, last.by, last.why) != ("rollback", by, why):
         return False
     return to is None or resolve(refs, to) == last.version
+
+
+def retire(registry: Registry, locale: str, by: str, why: str, now: datetime) -> Promotion:
+    """Makes production serve a release without a store, which has closed; else no run without it may promote.
+
+    Raises:
+        PromotionRefusedError: nothing serves it by its name, or it is the only one, or another promotion came first.
+        RegistryError: the registry contradicts itself.
+        GitError: the registry cannot be reached.
+    """
+    refs = registry.refs()
+    moves = registry.moves(refs, PROD)
+    _check_branch(refs, moves)
+    serving = registry.serving(PROD)
+    if serving is None or locale not in serving.locales or serving.locales == (locale,):
+        raise PromotionRefusedError(
+            f"{PROD} serves {', '.join(serving.locales) if serving else 'nothing'}: {locale!r} cannot be taken out of that"
+        )
+    release = replace(
+        serving,
+        version=refs.next_version(),
+        created=now.astimezone(UTC).isoformat(timespec="seconds"),
+        by=by,
+        why=why,
+        checkpoints=without(serving.checkpoints, locale),
+        golden=tuple(answer for answer in serving.golden if answer.locale != locale),
+    )
+    commit = registry.register(refs, release)
+    move = _next_move("promotion", release, refs, moves, by, why, now)
+    registry.move(refs, PROD, move, commit, production=True)
+    return promotion_of(release, [move])
 
 
 def verify(release: Release) -> None:

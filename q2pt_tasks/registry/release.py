@@ -193,6 +193,12 @@ def route(
     return tuple(one for one in [*ours, *stay] if one.locales or one.others)
 
 
+def without(checkpoints: Iterable[ReleasedCheckpoint], locale: str) -> tuple[ReleasedCheckpoint, ...]:
+    """The checkpoints of a release that does not name a store any more; those that served it alone go."""
+    left = (replace(one, locales=tuple(name for name in one.locales if name != locale)) for one in checkpoints)
+    return tuple(one for one in left if one.locales or one.others)
+
+
 def _only(checkpoint: ReleasedCheckpoint, locales: Iterable[str]) -> ReleasedCheckpoint:
     return replace(checkpoint, locales=tuple(locales), others=False)
 

@@ -315,3 +315,21 @@ def test_the_history_tells_who_when_what_and_why(shop: ReleaseShop) -> None:
     assert lines[0] == "3. 2026-12-02T02:00:00+00:00  rollback  v2 -> v1  by ann@desk"
     assert lines[1:3] == ["   shoppers complain", "   micro_recall 0.510"]
     assert "by Airflow run tuesday" in lines[4]
+
+
+def test_a_store_that_has_closed_is_taken_out_and_a_run_without_it_may_promote(shop: ReleaseShop) -> None:
+    with shop.registry() as registry:
+        done = promotion.retire(registry, "de-DE", "ann@desk", "the store has closed", MONDAY)
+    release = shop.serving()
+    assert release is not None
+    assert (done.version, release.version, release.locales) == ("v2", "v2", ("en-GB", "en-US"))
+    assert {answer.locale for answer in release.golden} == {"en-GB", "en-US"}
+    assert shop.promote(shop.run("tuesday", seed=2, locales=("en-US", "en-GB")), day=1).version == "v3"
+
+
+@pytest.mark.parametrize("locale", ["sv-SE", "", "de_DE"])
+def test_a_store_that_is_not_served_cannot_be_taken_out(shop: ReleaseShop, locale: str) -> None:
+    before = shop.refs()
+    with shop.registry() as registry, pytest.raises(PromotionRefusedError, match="prod serves de-DE, en-GB, en-US"):
+        promotion.retire(registry, locale, "ann@desk", "?", MONDAY)
+    assert shop.refs() == before
