@@ -113,7 +113,7 @@ def retire(registry: Registry, locale: str, by: str, why: str, now: datetime) ->
     serving = registry.serving(PROD)
     if serving is None or locale not in serving.locales or serving.locales == (locale,):
         raise PromotionRefusedError(
-            f"{PROD} serves {', '.join(serving.locales) if serving else 'nothing'}: {locale!r} cannot be taken out of that"
+            f"{PROD} serves {', '.join(serving.locales) if serving else 'nothing'}: {locale!r} cannot be taken out"
         )
     release = replace(
         serving,

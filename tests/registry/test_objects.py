@@ -80,7 +80,7 @@ def test_a_directory_comes_from_an_s3_service(
     assert hash_folder(tmp_path / "got") == hash_folder(folder)
     key = f"dvc store/files/md5/{md5[:2]}/{md5[2:]}"
     bucket.put_object(Key=key, Body=b"[]")
-    with pytest.raises(StoreError, match="the object releases/dvc store/files/md5/.* is damaged"):
+    with pytest.raises(StoreError, match=r"the object releases/dvc store/files/md5/.* is damaged"):
         store.fetch_directory(md5, tmp_path / "again")
     bucket.Object(key).delete()
     with pytest.raises(StoreError, match="the store s3://releases/dvc store has no object"):
