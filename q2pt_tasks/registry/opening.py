@@ -119,8 +119,8 @@ def resolve(refs: Refs, reference: str) -> str:
 
 
 def is_path(reference: str) -> bool:
-    """Whether a reference is that of a directory, and not of a release."""
-    names_release = is_stage(reference) or read_version(reference) is not None
+    """Whether a reference is that of a directory, and not of a release: `./prod` is one, `prod` is not."""
+    names_release = reference == PROD or read_version(reference) is not None
     return os.sep in reference or (not names_release and Path(reference).is_dir())
 
 

@@ -12,7 +12,7 @@ from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.model.champion import hash_folder
 from q2pt_tasks.model.prediction import LocaleNotServedError, Predictor
 from q2pt_tasks.registry.objects import StoreError
-from q2pt_tasks.registry.opening import open_release, serving_version
+from q2pt_tasks.registry.opening import is_path, open_release, serving_version
 from q2pt_tasks.registry.tags import RegistryError
 from q2pt_tasks.serving.release_predictor import ReleasePredictor
 
@@ -121,6 +121,19 @@ def test_a_directory_is_taken_as_it_is(tmp_path: Path) -> None:
     opened = open_release(str(folder), None, tmp_path / "cache")
     assert (opened.version, opened.manifest, opened.checkpoint_of("sv-SE")) == (str(folder), None, folder)
     assert opened.locales == tuple(sorted(LOCALES))
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [("prod", False), ("./prod", True), ("v3", False), ("mine", True), ("canary", False), ("models/v3", True)],
+)
+def test_a_directory_is_told_from_a_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, expected: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("prod", "v3", "mine"):
+        (tmp_path / name).mkdir()
+    assert is_path(reference) is expected
 
 
 def test_a_directory_of_models_by_store_has_one_for_each(tmp_path: Path) -> None:
