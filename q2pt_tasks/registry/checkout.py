@@ -148,7 +148,17 @@ def _commit(root: Path, registry_url: str) -> Iterator[tuple[Path, str, str]]:
     head = run_git(root, "rev-parse", "HEAD")
     with TemporaryDirectory(prefix="q2pt-promote-") as folder:
         clone = Path(folder) / "clone"
-        run_git(Path(folder), "clone", "--quiet", "--shared", "--no-tags", "--no-checkout", "--", str(root.resolve()), str(clone))
+        run_git(
+            Path(folder),
+            "clone",
+            "--quiet",
+            "--shared",
+            "--no-tags",
+            "--no-checkout",
+            "--",
+            str(root.resolve()),
+            str(clone),
+        )
         run_git(clone, "checkout", "--quiet", "--detach", head)
         names = [name for name in WORLD if (root / name).is_file()]
         for name in names:

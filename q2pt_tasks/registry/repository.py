@@ -1,6 +1,6 @@
 """The registry in a git remote: releases and moves are read from it and pushed to it through a clone of one's own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,14 +71,11 @@ class Registry:
             )
         if not numbers:
             return []
-        self._fetch(*(f"refs/tags/{name}:refs/tags/{name}" for name in (stage_tag(stage, one) for one in numbers)))
-        return [self._move(stage_tag(stage, number), number) for number in numbers]
-
-    def _move(self, name: str, number: int) -> Move:
-        move = parse_move(name, run_git(self.clone, "for-each-ref", "--format=%(contents)", f"refs/tags/{name}"))
-        if move.number != number:
-            raise RegistryError(f"the tag {name} tells of move {move.number}: it was copied; look who pushed it")
-        return move
+        every = f"refs/tags/{stage_tag(stage, '*')}"
+        self._fetch(f"{every}:{every}")
+        listed = run_git(self.clone, "for-each-ref", "--format=%(refname:strip=2)%00%(contents)%00", every).split("\0")
+        messages = {name.strip(): message for name, message in zip(listed[::2], listed[1::2], strict=False)}
+        return [_move(stage_tag(stage, number), messages, number) for number in numbers]
 
     def register(self, refs: Refs, release: Release) -> str:
         """Commits a release on top of production and of its run, and tags it; returns the commit.
@@ -144,6 +141,13 @@ class Registry:
 
     def _fetch(self, *names: str, depth: int = 1) -> None:
         run_git(self.clone, "fetch", "--quiet", f"--depth={depth}", "--no-tags", "--", self.url, *names)
+
+
+def _move(name: str, messages: Mapping[str, str], number: int) -> Move:
+    move = parse_move(name, messages[name])
+    if move.number != number:
+        raise RegistryError(f"the tag {name} tells of move {move.number}: it was copied; look who pushed it")
+    return move
 
 
 @contextmanager

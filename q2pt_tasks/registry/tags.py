@@ -8,6 +8,7 @@ refuses a second writer.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 ARTIFACT = "q2pt"
 PROD = "prod"
@@ -94,7 +95,8 @@ def version_tag(version: str) -> str:
     return f"{ARTIFACT}@{version}.0.0"
 
 
-def stage_tag(stage: str, number: int) -> str:
+def stage_tag(stage: str, number: int | Literal["*"]) -> str:
+    """The tag of a move, or the pattern of all."""
     return f"{ARTIFACT}#{stage}#{number}"
 
 

@@ -11,7 +11,7 @@ from fast_project import make_fast_project
 from playwright.sync_api import Page, expect
 
 from q2pt_tasks.git import tip
-from q2pt_tasks.orchestration.branches import PRODUCTION
+from q2pt_tasks.registry.tags import PRODUCTION
 
 pytestmark = [
     pytest.mark.slow,
