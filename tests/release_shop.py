@@ -69,6 +69,7 @@ class ReleaseShop:
             models=models_of(outs, variant),
             locales=tuple(locales),
             kept=tuple(kept),
+            last_day="2026-11-29",
             judged_against=(serving.version, serving.hash) if serving else None,
             by=f"Airflow run {name}",
             why=f"Promote {variant}: it is better.",

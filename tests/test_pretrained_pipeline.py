@@ -184,12 +184,13 @@ def _champion(pretrained: Layout, folder: Path) -> Champion:
         by="Ada",
         why="better",
         variant="non_unified",
+        last_day="2026-11-29",
         judged_against=None,
         figures={},
         checkpoints=tuple(checkpoints),
         store=Store(str(folder / "cache")),
     )
-    return Champion("v3", release.hash, "build/champion", release.locales, release)
+    return Champion("v3", release.hash, "build/champion", release.locales, release.last_day, release)
 
 
 def test_a_champion_of_per_locale_models_comes_with_its_encoder(pretrained: Layout, tmp_path: Path) -> None:

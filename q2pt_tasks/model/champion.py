@@ -35,6 +35,7 @@ class Champion:
         path: the directory, below the repository's root; of a release where its checkpoints are brought from DVC's
             cache or remote.
         locales: the stores that it serves; empty for a directory of which that is not said.
+        last_day: the last day that it learned from, in ISO form; None for a directory.
         release: None for a directory.
     """
 
@@ -42,6 +43,7 @@ class Champion:
     hash: str
     path: str
     locales: tuple[str, ...] = ()
+    last_day: str | None = None
     release: Release | None = None
 
 
@@ -83,7 +85,7 @@ def _of_release(text: str) -> Champion:
         release = parse_release(text)
     except ReleaseError as error:
         raise ChampionError(f"champion.json: {error}") from None
-    return Champion(release.version, release.hash, _PLACE, release.locales, release)
+    return Champion(release.version, release.hash, _PLACE, release.locales, release.last_day, release)
 
 
 def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path | None]:

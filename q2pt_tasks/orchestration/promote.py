@@ -95,6 +95,7 @@ def _candidate(settings: Settings, plan: RunPlan, joined: Joined, clone: Path) -
         models=models,
         locales=read_section(Layout(clone).params, "locales", tuple[str, ...]),
         kept=decision.kept_locales,
+        last_day=_last_day((clone / Layout().source_manifest).read_text(encoding="utf-8")).isoformat(),
         judged_against=(judged.version, judged.hash) if judged else None,
         by=f"Airflow run {plan.run_id}",
         why=decision.sentence,

@@ -35,6 +35,7 @@ class Candidate:
         models: its directories.
         locales: the stores that the run trained for.
         kept: those that stay on the checkpoint of the release that serves.
+        last_day: the last day of the window that it learned from, in ISO form.
         judged_against: version and hash of what it was compared with; None where nothing was in production.
         by: the person or the run that promotes it.
         why: the gate's sentence.
@@ -48,6 +49,7 @@ class Candidate:
     models: Models
     locales: tuple[str, ...]
     kept: tuple[str, ...]
+    last_day: str
     judged_against: tuple[str, str] | None
     by: str
     why: str

@@ -188,6 +188,7 @@ def _candidate(root: Path, made: _Made, decision: Mapping[str, Any], run: str, c
         models=models_of(made.outs, variant),
         locales=read_section(Layout(root).params, "locales", tuple[str, ...]),
         kept=tuple(decision.get("kept_locales", ())),
+        last_day=json.loads(Layout(root).source_manifest.read_text(encoding="utf-8"))["last_day"],
         judged_against=(judged["version"], judged["hash"]) if judged else None,
         by=operator(),
         why=decision["sentence"],

@@ -209,6 +209,7 @@ def _make(candidate: Candidate, champion: Release | None, version: str, now: dat
         by=candidate.by,
         why=candidate.why,
         variant=candidate.variant,
+        last_day=candidate.last_day,
         judged_against=champion.version if champion else None,
         figures=candidate.figures,
         checkpoints=checkpoints,

@@ -82,6 +82,7 @@ class Release:
         by: the person or the run that promotes it.
         why: the gate's sentence.
         variant: the candidate's kind of model.
+        last_day: the last day of the window that it learned from, in ISO form.
         judged_against: the version that the candidate was compared with; None where nothing was in production.
         figures: the candidate's headline figures on test.
         checkpoints: each with the stores that it serves; no store is served by two.
@@ -98,6 +99,7 @@ class Release:
     by: str
     why: str
     variant: str
+    last_day: str
     judged_against: str | None
     figures: Mapping[str, float | None]
     checkpoints: tuple[ReleasedCheckpoint, ...]

@@ -62,6 +62,7 @@ def _trained(project: Path, checkpoints: dict[str, dict[str, str]], encoder: boo
         by="Ada",
         why="better",
         variant=released[0].variant,
+        last_day="2026-11-29",
         judged_against=None,
         figures={},
         checkpoints=tuple(released),

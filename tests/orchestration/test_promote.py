@@ -41,6 +41,7 @@ def test_a_runs_candidate_becomes_a_release_that_serves(judged_shop: Shop) -> No
     assert (release.run, release.commit, release.by) == ("first", judged_shop.joined.commit, "Airflow run first")
     assert (release.variant, release.locales, release.judged_against) == ("unified_aware", LOCALES, None)
     assert release.figures == {"micro_recall": 0.5, "macro_recall": None}
+    assert release.last_day == "2026-06-30"
     (checkpoint,) = release.checkpoints
     assert checkpoint.model == judged_shop.entries["train_unified@unified_aware"]["outs"][0]["md5"]
     assert set(judged_shop.refs()) - set(before) == {

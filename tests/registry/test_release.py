@@ -39,6 +39,7 @@ RELEASE = Release(
     by="Airflow run scheduled__2026",
     why="Promote: it is better.",
     variant="unified_aware",
+    last_day="2026-11-29",
     judged_against="v1",
     figures={"micro_recall": 0.6, "macro_recall": None},
     checkpoints=(ALL,),
