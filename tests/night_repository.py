@@ -167,8 +167,12 @@ class Shop:
         """A whole night up to the join, as committed."""
         plan = self.configure(run_id, rendered=rendered)
         self.reproduce(plan)
+        return plan, self.join(plan)
+
+    def join(self, plan: RunPlan) -> Joined:
+        """Joins what the stages of a plan have left."""
         self.joined = join(self.settings, plan, self.entries)
-        return plan, self.joined
+        return self.joined
 
     def refs(self) -> dict[str, str]:
         """Every branch and tag of the remote."""
