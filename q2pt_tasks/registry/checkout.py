@@ -94,7 +94,12 @@ def take_champion(root: Path, registry_url: str) -> str:
 
 def operator() -> str:
     """The person at this machine."""
-    return f"{getpass.getuser()}@{platform.node()}"
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        # In a container a user may have a number alone.
+        name = f"user {os.getuid()}"
+    return f"{name}@{platform.node()}"
 
 
 def _read(root: Path) -> _Made:

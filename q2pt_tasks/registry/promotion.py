@@ -10,14 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from q2pt_tasks.model.champion import hash_folder
-from q2pt_tasks.model.metadata import load_metadata
 from q2pt_tasks.registry.candidate import Candidate, PromotionRefusedError
-from q2pt_tasks.registry.golden import check_answers, golden_answers
+from q2pt_tasks.registry.golden import check_answers
 from q2pt_tasks.registry.history import Kind, Move, rolled_back, served_before
+from q2pt_tasks.registry.making import make_release
 from q2pt_tasks.registry.objects import ObjectStore
 from q2pt_tasks.registry.opening import OpenedRelease, resolve
-from q2pt_tasks.registry.release import Release, ReleasedCheckpoint, encoder_place, place, route, without
+from q2pt_tasks.registry.release import Release, without
 from q2pt_tasks.registry.repository import Registry
 from q2pt_tasks.registry.tags import PROD, PRODUCTION, Refs, RegistryError, version_tag
 
@@ -52,12 +51,10 @@ def promote(registry: Registry, candidate: Candidate, now: datetime) -> Promotio
     if champion and champion.commit == candidate.commit:
         return promotion_of(champion, moves)
     check_judged(candidate.judged_against, champion)
-    commit, release = registry.registered(refs, candidate.commit) or _register(
-        registry, refs, candidate, champion, moves, now
-    )
+    release = registry.registered(refs, candidate.commit) or _register(registry, refs, candidate, champion, moves, now)
     verify(release)
     move = _next_move("promotion", release, refs, moves, candidate.by, candidate.why, now)
-    registry.move(refs, PROD, move, commit, production=True)
+    registry.move(refs, PROD, move)
     return promotion_of(release, [move])
 
 
@@ -87,7 +84,7 @@ def roll_back(registry: Registry, to: str | None, by: str, why: str, now: dateti
     release = registry.release(refs, target)
     verify(release)
     move = _next_move("rollback", release, refs, moves, by, why, now)
-    registry.move(refs, PROD, move, refs.commit_of(target), production=False)
+    registry.move(refs, PROD, move)
     return promotion_of(release, [move])
 
 
@@ -124,9 +121,9 @@ def retire(registry: Registry, locale: str, by: str, why: str, now: datetime) ->
         checkpoints=without(serving.checkpoints, locale),
         golden=tuple(answer for answer in serving.golden if answer.locale != locale),
     )
-    commit = registry.register(refs, release)
+    registry.register(refs, release)
     move = _next_move("promotion", release, refs, moves, by, why, now)
-    registry.move(refs, PROD, move, commit, production=True)
+    registry.move(refs, PROD, move)
     return promotion_of(release, [move])
 
 
@@ -184,60 +181,16 @@ def _register(
     champion: Release | None,
     moves: Sequence[Move],
     now: datetime,
-) -> tuple[str, Release]:
-    release = _make(candidate, champion, refs.next_version(), now)
+) -> Release:
+    release = make_release(candidate, champion, refs.next_version(), now)
     if undone := rolled_back(moves, release.hash):
         raise PromotionRefusedError(
             f"this model served as {undone.before} until {undone.by} rolled it back on {undone.when} ({undone.why}): "
             f"to serve it again, `q2pt rollback --to {undone.before}`"
         )
     _check_stores(release, champion)
-    return registry.register(refs, release), release
-
-
-def _make(candidate: Candidate, champion: Release | None, version: str, now: datetime) -> Release:
-    with TemporaryDirectory(prefix="q2pt-candidate-") as scratch:
-        new = _checkpoints(candidate, version, Path(scratch))
-        golden = golden_answers(new, lambda one: Path(scratch) / place(one))
-    checkpoints = route(new, champion.checkpoints if champion else (), candidate.kept)
-    kept = [answer for answer in champion.golden if answer.locale in candidate.kept] if champion else []
-    return Release(
-        version=version,
-        created=now.astimezone(UTC).isoformat(timespec="seconds"),
-        run=candidate.run,
-        commit=candidate.commit,
-        by=candidate.by,
-        why=candidate.why,
-        variant=candidate.variant,
-        last_day=candidate.last_day,
-        judged_against=champion.version if champion else None,
-        figures=candidate.figures,
-        checkpoints=checkpoints,
-        store=candidate.store,
-        golden=(*(answer for answer in golden if answer.locale not in candidate.kept), *kept),
-    )
-
-
-def _checkpoints(candidate: Candidate, version: str, folder: Path) -> list[ReleasedCheckpoint]:
-    """The candidate's trained checkpoints, whose files are brought below `folder`."""
-    store, models = ObjectStore(candidate.store), candidate.models
-    if models.encoder:
-        store.fetch_directory(models.encoder, folder / encoder_place(models.encoder))
-    found = []
-    for locale, model in models.by_locale.items():
-        one = ReleasedCheckpoint(
-            variant=candidate.variant,
-            since=version,
-            model=model,
-            encoder=models.encoder,
-            hash="",
-            locales=(locale,) if locale else candidate.locales,
-            others=not locale,
-        )
-        store.fetch_directory(model, folder / place(one))
-        if load_metadata(folder / place(one)).status != "untrained":
-            found.append(replace(one, hash=hash_folder(folder / place(one))))
-    return found
+    registry.register(refs, release)
+    return release
 
 
 def _next_move(

@@ -77,8 +77,8 @@ class Registry:
         messages = {name.strip(): message for name, message in zip(listed[::2], listed[1::2], strict=False)}
         return [_move(stage_tag(stage, number), messages, number) for number in numbers]
 
-    def register(self, refs: Refs, release: Release) -> str:
-        """Commits a release on top of production and of its run, and tags it; returns the commit.
+    def register(self, refs: Refs, release: Release) -> None:
+        """Commits a release on top of production and of its run, and tags it.
 
         Nothing serves it before `move`. The number of the version is taken then.
 
@@ -102,32 +102,28 @@ class Registry:
                     "at what is in production by then"
                 ) from error
             raise
-        return commit
 
-    def registered(self, refs: Refs, run_commit: str) -> tuple[str, Release] | None:
-        """The commit and the release that an earlier try has registered for a run, on top of today's production."""
+    def registered(self, refs: Refs, run_commit: str) -> Release | None:
+        """The release that an earlier try has registered for a run, on top of today's production."""
         promoted = {commit for moves in refs.moves.values() for commit in moves.values()}
         for version in (one for one, commit in refs.versions.items() if commit not in promoted):
             commit = refs.versions[version]
             self._fetch(f"refs/tags/{version_tag(version)}", depth=2)
             parents = run_git(self.clone, "rev-list", "--parents", "--max-count=1", commit).split()[1:]
             if parents == [one for one in (refs.production, run_commit) if one]:
-                return commit, self.release(refs, version)
+                return self.release(refs, version)
         return None
 
-    def move(self, refs: Refs, stage: str, move: Move, commit: str, *, production: bool) -> None:
-        """Moves a stage to a release, and with a promotion the branch, in one push: both or neither.
+    def move(self, refs: Refs, stage: str, move: Move) -> None:
+        """Moves a stage to a release that is registered, and with a promotion the branch, in one push: both or neither.
 
         Raises:
             PromotionRefusedError: another promotion or rollback came first.
             GitError: the remote cannot be reached, or refuses the push.
         """
-        name = stage_tag(stage, move.number)
+        name, commit = stage_tag(stage, move.number), self._commit_of(move.version)
         tag(self.clone, name, commit, move.to_message(), move.moment)
-        if production:
-            # With its parents: git compares them with the branch before it pushes.
-            self._fetch(f"refs/tags/{version_tag(move.version)}", depth=2)
-        branch = [f"{commit}:refs/heads/{PRODUCTION}"] if production else []
+        branch = [f"{commit}:refs/heads/{PRODUCTION}"] if move.kind == "promotion" else []
         try:
             push(self.clone, self.url, *branch, f"refs/tags/{name}")
         except GitError as error:
@@ -138,6 +134,11 @@ class Registry:
                     f"now, and not at {move.before or 'nothing'} any more"
                 ) from error
             raise
+
+    def _commit_of(self, version: str) -> str:
+        """The commit of a release, with its parents: git compares them with the branch before it pushes."""
+        self._fetch(f"refs/tags/{version_tag(version)}", depth=2)
+        return run_git(self.clone, "rev-parse", "FETCH_HEAD^{commit}")
 
     def _fetch(self, *names: str, depth: int = 1) -> None:
         run_git(self.clone, "fetch", "--quiet", f"--depth={depth}", "--no-tags", "--", self.url, *names)

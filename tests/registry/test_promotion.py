@@ -10,7 +10,7 @@ from gto.api import get_stages, show
 from release_shop import MONDAY, ReleaseShop, judged_now
 
 from q2pt_tasks.git import GitError, run_git
-from q2pt_tasks.registry import promotion
+from q2pt_tasks.registry import making, promotion
 from q2pt_tasks.registry.candidate import PromotionRefusedError
 from q2pt_tasks.registry.golden import GoldenAnswerError
 from q2pt_tasks.registry.history import to_lines
@@ -221,9 +221,9 @@ def test_files_that_the_store_lacks_are_not_promoted(shop: ReleaseShop, what: st
 def test_answers_that_differ_from_those_that_were_judged_are_not_promoted(
     shop: ReleaseShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    golden = promotion.golden_answers
+    golden = making.golden_answers
     monkeypatch.setattr(
-        promotion,
+        making,
         "golden_answers",
         lambda *given: tuple(replace(one, score=one.score - 0.1) for one in golden(*given)),
     )
