@@ -28,7 +28,7 @@ from q2pt_tasks.orchestration.settings import read_rendering
 RENDERING = read_rendering(Path(__file__))
 FORM = {
     "version": Param(
-        None, "Such as v3; empty: the one that served before.", type=["null", "string"], pattern=r"^v[1-9][0-9]*$"
+        None, "Such as v3; empty: the one that served before.", type=["null", "string"], pattern=r"^v[1-9][0-9]*(?!\n)$"
     ),
     "why": Param("", "The reason, for the history.", type="string", minLength=1, maxLength=1000),
 }
