@@ -14,10 +14,11 @@ from q2pt_tasks.orchestration import rollback
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import NoDecisionError
 from q2pt_tasks.orchestration.join import join
-from q2pt_tasks.orchestration.promote import Promotion, promote, run
+from q2pt_tasks.orchestration.promote import promote, run
 from q2pt_tasks.orchestration.store import MissingObjectError
 from q2pt_tasks.registry.candidate import PromotionRefusedError
 from q2pt_tasks.registry.opening import open_release
+from q2pt_tasks.registry.promotion import Promotion
 from q2pt_tasks.registry.release import Release, Store
 from q2pt_tasks.registry.repository import open_registry
 

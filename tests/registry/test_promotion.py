@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from checkpoints import LOCALES
@@ -12,9 +13,10 @@ from release_shop import MONDAY, ReleaseShop, judged_now
 from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.registry import making, promotion
 from q2pt_tasks.registry.candidate import PromotionRefusedError
-from q2pt_tasks.registry.golden import GoldenAnswerError
+from q2pt_tasks.registry.golden import GoldenAnswerError, golden_answers
 from q2pt_tasks.registry.history import to_lines
 from q2pt_tasks.registry.objects import StoreError
+from q2pt_tasks.registry.release import Release
 from q2pt_tasks.registry.repository import Registry
 from q2pt_tasks.registry.tags import PROD, RegistryError
 
@@ -79,10 +81,10 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_says_why(
     first, second = shop.run("first", seed=2), shop.run("second", seed=3)
     verify = promotion.verify
 
-    def verify_after_another(release: object) -> None:
+    def verify_after_another(release: Release) -> None:
         monkeypatch.setattr(promotion, "verify", verify)
         shop.promote(second)
-        verify(release)  # type: ignore[arg-type]
+        verify(release)
 
     monkeypatch.setattr(promotion, "verify", verify_after_another)
     with pytest.raises(PromotionRefusedError, match="another promotion or rollback came first: prod is at v3 by now"):
@@ -97,10 +99,10 @@ def test_of_two_that_register_at_once_one_takes_the_number(shop: ReleaseShop, mo
     first, second = shop.run("first", seed=2), shop.run("second", seed=3)
     register = Registry.register
 
-    def register_after_another(*arguments: object) -> str:
+    def register_after_another(*arguments: Any) -> None:  # noqa: ANN401
         monkeypatch.setattr(Registry, "register", register)
         shop.promote(second)
-        return register(*arguments)  # type: ignore[arg-type]
+        register(*arguments)
 
     monkeypatch.setattr(Registry, "register", register_after_another)
     with pytest.raises(PromotionRefusedError, match="another promotion has registered v2 at this moment"):
@@ -221,11 +223,10 @@ def test_files_that_the_store_lacks_are_not_promoted(shop: ReleaseShop, what: st
 def test_answers_that_differ_from_those_that_were_judged_are_not_promoted(
     shop: ReleaseShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    golden = making.golden_answers
     monkeypatch.setattr(
         making,
         "golden_answers",
-        lambda *given: tuple(replace(one, score=one.score - 0.1) for one in golden(*given)),
+        lambda *given: tuple(replace(one, score=one.score - 0.1) for one in golden_answers(*given)),
     )
     with pytest.raises(GoldenAnswerError, match="its files are right, so the code that reads them differs"):
         shop.promote(shop.run("tuesday", seed=2))
