@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     plain.add_argument("--encoder", type=Path, help="directory of its encoder; looked for above the model by default")
     _add_studies(commands.add_parser("study", help="a question, its pipelines and its page; without a name: the list"))
     _add_predict(commands.add_parser("predict", help="ask a model: files of queries, or single ones"))
+    _add_serve(commands.add_parser("serve", help="answer over HTTP, with a page to try a model"))
     for stage in STAGE_SECTIONS:
         command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")
         if target := _TARGETS.get(stage):
@@ -100,6 +101,18 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
     command.add_argument("queries", nargs="*", metavar="QUERY")
 
 
+def _add_serve(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Answers queries over HTTP until it is stopped; / is a page to try it, /openapi.json says what it takes. When "
+        "the directory holds another model, it changes to that one without a request being lost."
+    )
+    command.add_argument(
+        "--model", type=Path, required=True, metavar="DIR", help="a checkpoint, a folder of them, or a run's models/"
+    )
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 for all of the machine's")
+    command.add_argument("--port", type=int, default=8080, help="0 takes a free one")
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
@@ -117,6 +130,8 @@ def _run(options: argparse.Namespace) -> object:
         return _study(options)
     if options.command == "predict":
         return _predict(options)
+    if options.command == "serve":
+        return _serve(options)
     if options.command == "materialise":
         materialise = importlib.import_module("q2pt_tasks.model.materialise").materialise
         return materialise(options.model, options.output, options.encoder)
@@ -136,6 +151,13 @@ def _predict(options: argparse.Namespace) -> object:
     batch = importlib.import_module("q2pt_tasks.serving.batch")
     job = batch.BatchJob(options.model, options.input, options.output, options.part_rows or batch.PART_ROWS)
     return f"predict: {batch.predict_files(job)}"
+
+
+def _serve(options: argparse.Namespace) -> object:
+    server = importlib.import_module("q2pt_tasks.serving.http.server")
+    releases = importlib.import_module("q2pt_tasks.serving.http.directories").DirectoryReleases(options.model)
+    limits = importlib.import_module("q2pt_tasks.serving.http.limits").Limits()
+    return f"serve: {server.serve(releases, server.Place(options.host, options.port), limits)}"
 
 
 def _study(options: argparse.Namespace) -> object:

@@ -1,0 +1,59 @@
+"""`q2pt serve`: loads the release, then listens until it is told to stop."""
+
+import logging
+import os
+import signal
+from dataclasses import dataclass
+
+import uvicorn
+
+from q2pt_tasks.serving.http.app import create_app
+from q2pt_tasks.serving.http.limits import Limits
+from q2pt_tasks.serving.http.loaded import LoadedRelease
+from q2pt_tasks.serving.http.releases import Releases
+from q2pt_tasks.serving.http.service import Service
+from q2pt_tasks.serving.http.watcher import Watcher
+
+# What is being answered when it is told to stop gets this long.
+_GRACE_SECONDS = 30
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to listen, and how often to look for another release."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    poll_seconds: float = 5.0
+
+
+def serve(releases: Releases, place: Place, limits: Limits) -> str:
+    """Serves until SIGTERM or SIGINT, after which every request that was taken is still answered.
+
+    Raises:
+        CheckpointError: the first release cannot be loaded.
+        OSError: the address cannot be had.
+    """
+    # Scoring has the cores; a request's few texts are not worth threads of their own.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    service = Service(LoadedRelease.load(releases.current()), limits)
+    app = create_app(service, Watcher(releases, service, place.poll_seconds))
+    config = uvicorn.Config(
+        app,
+        host=place.host,
+        port=place.port,
+        log_config=None,
+        # Queries are nobody's business.
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    listening = config.bind_socket()
+    log.info("%s: http://%s:%d", service.loaded.release.version, place.host, listening.getsockname()[1])
+    # uvicorn sends itself the signal again when it is done: being stopped is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    uvicorn.Server(config).run(sockets=[listening])
+    return "stopped; all requests were answered"
