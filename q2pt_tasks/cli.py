@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -110,13 +111,32 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
         "--model", type=Path, required=True, metavar="DIR", help="a checkpoint, a folder of them, or a run's models/"
     )
     command.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 for all of the machine's")
-    command.add_argument("--port", type=int, default=8080, help="0 takes a free one")
+    command.add_argument("--port", type=_port, default=8080, help="0 takes a free one")
+    command.add_argument(
+        "--poll-seconds", type=_seconds, default=5.0, metavar="N", help="how often to look whether there is another model"
+    )
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
     return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port, a whole number up to 65535, found {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, found {text!r}")
+    return seconds
 
 
 def _run(options: argparse.Namespace) -> object:
@@ -157,7 +177,7 @@ def _serve(options: argparse.Namespace) -> object:
     server = importlib.import_module("q2pt_tasks.serving.http.server")
     releases = importlib.import_module("q2pt_tasks.serving.http.directories").DirectoryReleases(options.model)
     limits = importlib.import_module("q2pt_tasks.serving.http.limits").Limits()
-    return f"serve: {server.serve(releases, server.Place(options.host, options.port), limits)}"
+    return f"serve: {server.serve(releases, server.Place(options.host, options.port, options.poll_seconds), limits)}"
 
 
 def _study(options: argparse.Namespace) -> object:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 from dataclasses import dataclass
 
 import uvicorn
@@ -16,6 +17,8 @@ from q2pt_tasks.serving.http.watcher import Watcher
 
 # What is being answered when it is told to stop gets this long.
 _GRACE_SECONDS = 30
+# Connections that wait to be taken while the process is busy.
+_BACKLOG = 2048
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +32,16 @@ class Place:
     poll_seconds: float = 5.0
 
 
+class AddressError(ValueError):
+    """The address cannot be had."""
+
+
 def serve(releases: Releases, place: Place, limits: Limits) -> str:
     """Serves until SIGTERM or SIGINT, after which every request that was taken is still answered.
 
     Raises:
         CheckpointError: the first release cannot be loaded.
-        OSError: the address cannot be had.
+        AddressError: the address cannot be had.
     """
     # Scoring has the cores; a request's few texts are not worth threads of their own.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -50,10 +57,19 @@ def serve(releases: Releases, place: Place, limits: Limits) -> str:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    listening = config.bind_socket()
+    listening = _listen(place)
     log.info("%s: http://%s:%d", service.loaded.release.version, place.host, listening.getsockname()[1])
     # uvicorn sends itself the signal again when it is done: being stopped is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])
     return "stopped; all requests were answered"
+
+
+def _listen(place: Place) -> socket.socket:
+    try:
+        return socket.create_server((place.host, place.port), backlog=_BACKLOG)
+    except OSError as error:
+        raise AddressError(
+            f"{place.host}:{place.port} cannot be listened on ({error.strerror}): give another --port, or --host"
+        ) from error

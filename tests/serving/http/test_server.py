@@ -1,0 +1,131 @@
+"""The service as a process: how it starts, changes its release under load, and stops."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+from checkpoints import random_checkpoint
+from http_service import ask, serving
+
+pytestmark = pytest.mark.enable_socket
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A link to the first of two checkpoints."""
+    for seed, name in enumerate(("first", "second")):
+        random_checkpoint(tmp_path / name, seed=seed)
+    (tmp_path / "current").symlink_to("first")
+    return tmp_path / "current"
+
+
+def turn(place: Path, name: str) -> None:
+    (place.parent / "next").symlink_to(name)
+    (place.parent / "next").replace(place)
+
+
+def test_it_serves_and_ends_when_it_is_told_to(place: Path) -> None:
+    with serving(place) as running:
+        assert ask(running.url).status_code == 200
+        assert "What does a query mean?" in httpx.get(running.url).text
+        assert running.stop() == 0
+
+
+def test_a_request_that_was_taken_is_answered_though_it_is_told_to_stop(place: Path) -> None:
+    questions = [{"query": f"red hat {number}", "locale": "en-GB"} for number in range(1000)]
+
+    async def story(url: str, stop: "asyncio.Future[int]") -> list[httpx.Response]:
+        async with httpx.AsyncClient(timeout=60) as client:
+            asked = [
+                asyncio.create_task(client.post(f"{url}/predict/batch", json={"questions": questions})) for _ in range(2)
+            ]
+            while "q2pt_waiting_questions 0.0" in (await client.get(f"{url}/metrics")).text:
+                assert not any(task.done() for task in asked)
+            stop.set_result(0)
+            return await asyncio.gather(*asked)
+
+    async def run() -> list[httpx.Response]:
+        stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        stop.add_done_callback(lambda _: running.process.terminate())
+        return await story(running.url, stop)
+
+    with serving(place) as running:
+        answers = asyncio.run(run())
+        assert [len(answer.json()["answers"]) for answer in answers] == [1000, 1000]
+        assert running.process.wait(60) == 0
+
+
+def test_a_switch_under_load_loses_no_request(place: Path) -> None:
+    """Four clients ask without a pause while the release changes six times."""
+    found: list[tuple[int, str]] = []
+
+    async def client(url: str, done: asyncio.Event) -> None:
+        async with httpx.AsyncClient(timeout=60) as http:
+            while not done.is_set():
+                answer = await http.post(f"{url}/predict", json={"query": "red hat", "locale": "en-GB"})
+                found.append((answer.status_code, answer.json()["release"]))
+
+    async def story(url: str) -> None:
+        done = asyncio.Event()
+        clients = [asyncio.create_task(client(url, done)) for _ in range(4)]
+        for name in ("second", "first") * 3:
+            turn(place, name)
+            before = found[-1][1] if found else ""
+            deadline = time.monotonic() + 60
+            while not found or found[-1][1] == before:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+        done.set()
+        await asyncio.gather(*clients)
+
+    with serving(place, "--poll-seconds", "0.05") as running:
+        asyncio.run(story(running.url))
+        assert running.stop() == 0
+    assert Counter(status for status, _ in found) == {200: len(found)}
+    assert len({release for _, release in found}) == 2
+    # Never back to the release before, once the next one serves, but for the requests that were under way.
+    changes = sum(before != after for (_, before), (_, after) in zip(found, found[1:], strict=False))
+    assert changes >= 5
+
+
+def test_ten_megabytes_are_refused_over_the_network_too(place: Path) -> None:
+    body = json.dumps({"query": "a" * 10 * 2**20, "locale": "en-GB"}).encode()
+    with serving(place) as running:
+        refused = httpx.post(f"{running.url}/predict", content=body, headers={"Content-Type": "application/json"})
+        assert refused.status_code == 413
+        assert ask(running.url).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--model", "nowhere"], "holds no trained checkpoint"),
+        (["--model", "{place}", "--port", "70000"], "port"),
+        (["--model", "{place}", "--poll-seconds", "0"], "above 0"),
+    ],
+)
+def test_what_cannot_be_served_ends_with_a_sentence(place: Path, options: list[str], reason: str) -> None:
+    words = [option.format(place=place) for option in options]
+    done = subprocess.run(
+        [sys.executable, "-m", "q2pt_tasks", "serve", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_that_is_taken_is_said(place: Path) -> None:
+    with serving(place) as running:
+        port = re.findall(r"\d+$", running.url)[0]
+        command = [sys.executable, "-m", "q2pt_tasks", "serve", "--model", str(place), "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"127.0.0.1:{port}" in done.stderr
+        assert "Traceback" not in done.stderr
