@@ -1,4 +1,4 @@
-"""From one query to product types in the least time: for services, where queries come one by one."""
+"""From queries to product types in the least time: for services, where queries come one by one or a few at a time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +15,11 @@ from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.prediction import Predictor
 
 
-class QuickPredictor(Predictor):
-    """A `Predictor` that scores every query alone, on a CPU in int8: soonest for one, slower than `Predictor` for many.
+class Int8Predictor(Predictor):
+    """A `Predictor` that scores in int8 on a CPU: sooner up to about 64 queries at once, as docs/results/serving.md shows.
 
-    A score is up to some hundredths off `Predictor`'s; it depends on the query and its locale alone.
+    A score is up to some hundredths off `Predictor`'s. Queries that are scored together share the scale of their
+    states, so a score depends, by as much, on its company.
     """
 
     @classmethod
@@ -29,6 +30,10 @@ class QuickPredictor(Predictor):
             quantise(checkpoint.network)
             hardware = Hardware(hardware.device, torch.float32, "matrix products in int8")
         return cls(checkpoint, hardware)
+
+
+class QuickPredictor(Int8Predictor):
+    """An `Int8Predictor` that scores every query alone: a score depends on the query and its locale and nothing else."""
 
     def _score(self, queries: Sequence[str], told: Sequence[str]) -> FloatMatrix:
         score = super()._score

@@ -138,7 +138,9 @@ async def _refuse_document(_: Request, error: Exception) -> Response:
     first, *others = error.errors()
     place = ".".join(map(str, first["loc"]))
     more = f" (and {len(others)} more)" if others else ""
-    return JSONResponse({"detail": f"{place}: {first['msg']}{more}"}, 422)
+    # A key may be no text either.
+    sentence = f"{place}: {first['msg']}{more}".encode("utf-8", "replace").decode()
+    return JSONResponse({"detail": sentence}, 422)
 
 
 async def _not_found(_: Request, error: Exception) -> Response:

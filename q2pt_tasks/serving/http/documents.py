@@ -8,11 +8,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from q2pt_tasks.data.schema import LOCALE_PATTERN
 from q2pt_tasks.serving.http.limits import NEAR_MISSES, QUERY_CHARACTERS, QUESTIONS
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Control characters, and halves of a pair of UTF-16 without the other one.
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def _refuse_control_characters(query: str) -> str:
-    if found := _CONTROL.search(query):
+def _check_text(query: str) -> str:
+    if found := _NO_TEXT.search(query):
         raise ValueError(
             f"the query has the control character U+{ord(found[0]):04X} at place {found.start()}: remove it"
         )
@@ -21,13 +22,13 @@ def _refuse_control_characters(query: str) -> str:
 
 Query = Annotated[
     str,
-    AfterValidator(_refuse_control_characters),
     Field(
         max_length=QUERY_CHARACTERS,
         description="What a shopper typed, as typed: it is normalised here. A blank one means nothing.",
         examples=["pants"],
         json_schema_extra={"pattern": r"^[^\u0000-\u001F\u007F-\u009F]*$"},
     ),
+    AfterValidator(_check_text),
 ]
 Locale = Annotated[
     str, Field(pattern=LOCALE_PATTERN, max_length=16, description="The store it was typed in.", examples=["en-GB"])

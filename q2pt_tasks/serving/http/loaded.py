@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from q2pt_tasks.model.prediction import LocaleNotServedError, Predictor
-from q2pt_tasks.model.quick_prediction import QuickPredictor
+from q2pt_tasks.model.quick_prediction import Int8Predictor
 from q2pt_tasks.serving.http.documents import CheckpointDocument, ModelDocument, ReleaseDocument
 from q2pt_tasks.serving.http.releases import Release
 
@@ -37,7 +37,7 @@ class LoadedRelease:
             CheckpointError: one of them does not keep its contract.
         """
         started = time.monotonic()
-        predictors = {folder: QuickPredictor.load(folder) for folder in release.checkpoints}
+        predictors = {folder: Int8Predictor.load(folder) for folder in release.checkpoints}
         for predictor in predictors.values():
             _warm_up(predictor)
         log.info("loaded %s in %.1f s: %s", release.version, time.monotonic() - started, ", ".join(release.models))

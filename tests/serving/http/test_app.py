@@ -10,13 +10,12 @@ from checkpoints import LOCALES, exact_predictor, random_checkpoint
 from starlette.testclient import TestClient
 
 from q2pt_tasks.model.metadata import load_metadata, save_metadata
+from q2pt_tasks.serving.http.app import create_app
 from q2pt_tasks.serving.http.directories import DirectoryReleases
 from q2pt_tasks.serving.http.limits import NEAR_MISSES, QUERY_CHARACTERS, QUESTIONS, Limits
 from q2pt_tasks.serving.http.loaded import LoadedRelease
 from q2pt_tasks.serving.http.service import Service
 from q2pt_tasks.serving.http.watcher import Watcher
-
-from q2pt_tasks.serving.http.app import create_app
 
 ROUNDING = 0.1
 MEGABYTE = 2**20
@@ -136,7 +135,7 @@ def test_a_model_that_is_not_there_is_refused(client: TestClient) -> None:
         ({"query": "hat", "locale": "english"}, "body.locale"),
         ({"query": "hat", "locale": "../../etc"}, "body.locale"),
         ({"query": 5, "locale": "en-GB"}, "body.query"),
-        ({"query": "a" * (QUERY_CHARACTERS + 1), "locale": "en-GB"}, "at most 500 characters"),
+        ({"query": "a" * (QUERY_CHARACTERS + 1), "locale": "en-GB"}, "should have at most 500 characters"),
         ({"query": "hat\u0000", "locale": "en-GB"}, "the control character U+0000 at place 3"),
         ({"query": "hat\nshoe", "locale": "en-GB"}, "the control character U+000A"),
         ({"query": "hat", "locale": "en-GB", "near_misses": NEAR_MISSES + 1}, "body.near_misses"),
@@ -153,7 +152,17 @@ def test_what_is_no_question_is_refused_with_its_place(client: TestClient, docum
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"{'query': 1}", b"\xff\xfe", b"[" * 100_000, b'{"query": "\\ud800", "locale": "en-GB"}', b"1" * 9999],
+    [
+        b"",
+        b"{",
+        b"{'query': 1}",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"1" * 9999,
+        b'{"query": "\\ud800", "locale": "en-GB"}',
+        b'{"query": "hat", "locale": "\\ud800"}',
+        b'{"query": "hat", "locale": "en-GB", "\\ud800": 1}',
+    ],
 )
 def test_what_is_no_json_is_refused(client: TestClient, body: bytes) -> None:
     refused = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
