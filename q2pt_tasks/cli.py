@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     plain.add_argument("--model", type=Path, required=True, help="such as models/non_unified/en-GB")
     plain.add_argument("--output", type=Path, required=True, help="the new directory")
     plain.add_argument("--encoder", type=Path, help="directory of its encoder; looked for above the model by default")
+    onnx = commands.add_parser("export", help="a checkpoint -> ONNX, its tokenizer and thresholds, for programs without PyTorch")
+    onnx.add_argument("--model", type=Path, required=True, help="such as models/unified_aware")
+    onnx.add_argument("--output", type=Path, required=True, help="the new directory")
+    onnx.add_argument("--encoder", type=Path, help="as materialise takes it")
     _add_studies(commands.add_parser("study", help="a question, its pipelines and its page; without a name: the list"))
     _add_predict(commands.add_parser("predict", help="ask a model: files of queries, or single ones"))
     _add_serve(commands.add_parser("serve", help="answer over HTTP, with a page to try a model"))
@@ -152,6 +156,9 @@ def _run(options: argparse.Namespace) -> object:
         return _predict(options)
     if options.command == "serve":
         return _serve(options)
+    if options.command == "export":
+        export = importlib.import_module("q2pt_tasks.serving.export").export
+        return export(options.model, options.output, options.encoder)
     if options.command == "materialise":
         materialise = importlib.import_module("q2pt_tasks.model.materialise").materialise
         return materialise(options.model, options.output, options.encoder)

@@ -52,13 +52,13 @@ def opened_page(request: pytest.FixtureRequest, running: Running) -> Iterator[Wa
 
 
 def choose(page: Page, locale: str) -> None:
-    page.get_by_label("Store").select_option(locale)
+    page.get_by_label("Store", exact=True).select_option(locale)
 
 
 def test_product_types_come_as_a_person_types(opened_page: Watched) -> None:
     page = opened_page.page
     choose(page, "en-GB")
-    page.get_by_label("Query").press_sequentially("red hat")
+    page.get_by_label("Query", exact=True).press_sequentially("red hat")
     expect(page.get_by_role("status")).to_contain_text("in United Kingdom, English (en-GB)")
     expect(page.locator("article h3")).to_have_text(["unified_awareserves", "unified_agnostic", "non_unified"])
     expect(page.locator("article").first.locator("li").first).to_contain_text(re.compile(r"[A-Z]+0\.\d{3}"))
@@ -68,7 +68,7 @@ def test_product_types_come_as_a_person_types(opened_page: Watched) -> None:
 
 def test_it_never_scrolls_sideways(opened_page: Watched) -> None:
     page = opened_page.page
-    page.get_by_label("Query").fill("red hat " * 60)
+    page.get_by_label("Query", exact=True).fill("red hat " * 60)
     expect(page.locator("article")).to_have_count(3)
     width = page.viewport_size["width"]  # type: ignore[index]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -76,10 +76,10 @@ def test_it_never_scrolls_sideways(opened_page: Watched) -> None:
 
 def test_what_is_typed_stays_text(opened_page: Watched) -> None:
     page = opened_page.page
-    page.get_by_label("Query").fill(HOSTILE)
+    page.get_by_label("Query", exact=True).fill(HOSTILE)
     expect(page.locator("article")).to_have_count(3)
     page.reload()
-    expect(page.get_by_label("Query")).to_have_value(HOSTILE)
+    expect(page.get_by_label("Query", exact=True)).to_have_value(HOSTILE)
     expect(page.locator("article")).to_have_count(3)
     assert page.locator("script").count() == 1
     assert page.locator("img").count() == 0
@@ -87,7 +87,7 @@ def test_what_is_typed_stays_text(opened_page: Watched) -> None:
 
 def test_the_keyboard_is_enough(opened_page: Watched) -> None:
     page = opened_page.page
-    expect(page.get_by_label("Query")).to_be_focused()
+    expect(page.get_by_label("Query", exact=True)).to_be_focused()
     page.keyboard.type("sofa")
     region = page.get_by_role("region", name="The same query in other stores")
     expect(region).to_be_visible()
@@ -98,13 +98,13 @@ def test_the_keyboard_is_enough(opened_page: Watched) -> None:
     expect(button).to_be_focused()
     name = button.inner_text()
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Store")).to_be_focused()
+    expect(page.get_by_label("Store", exact=True)).to_be_focused()
     expect(page.get_by_role("status")).to_contain_text(name)
 
 
 def test_a_store_that_the_model_does_not_know_is_told(opened_page: Watched) -> None:
     page = opened_page.page
-    page.get_by_label("Query").fill("hat")
+    page.get_by_label("Query", exact=True).fill("hat")
     choose(page, "und-ZZ")
     expect(page.get_by_text("The model does not know this store")).to_have_count(1)
     # A model of one store each does not serve it.
@@ -115,8 +115,8 @@ def test_a_link_leads_to_a_question(opened_page: Watched, running: Running) -> N
     page = opened_page.page
     page.goto("about:blank")
     page.goto(f"{running.url}/#locale=de-DE&query=lamp")
-    expect(page.get_by_label("Query")).to_have_value("lamp")
-    expect(page.get_by_label("Store")).to_have_value("de-DE")
+    expect(page.get_by_label("Query", exact=True)).to_have_value("lamp")
+    expect(page.get_by_label("Store", exact=True)).to_have_value("de-DE")
     expect(page.locator("article")).to_have_count(2)
 
 
@@ -133,10 +133,10 @@ def test_a_busy_service_is_asked_again_and_a_refusal_is_shown(running: Running, 
     with opened(width, 844, url=running.url) as page:
         page.route("**/predict/batch", refuse)
         page.goto("/")
-        page.get_by_label("Query").fill("hat")
+        page.get_by_label("Query", exact=True).fill("hat")
         expect(page.get_by_role("status")).to_have_text("The service is busy: asking again in 1 s.")
         expect(page.get_by_role("alert")).to_have_text("<b>no</b>")
-        page.get_by_label("Query").press("Enter")
+        page.get_by_label("Query", exact=True).press("Enter")
         expect(page.locator("article")).to_have_count(3)
         expect(page.get_by_role("alert")).to_be_hidden()
 
@@ -162,7 +162,7 @@ def test_a_new_release_is_shown_without_a_reload(tmp_path: Path) -> None:
         shown = page.get_by_text(re.compile("^Release second-"))
         # It is noticed with an answer.
         for letter in "shoes for women" * 20:
-            page.get_by_label("Query").press_sequentially(letter, delay=200)
+            page.get_by_label("Query", exact=True).press_sequentially(letter, delay=200)
             if shown.is_visible():
                 break
         expect(shown).to_be_visible()
