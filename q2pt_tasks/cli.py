@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     plain.add_argument("--model", type=Path, required=True, help="such as models/non_unified/en-GB")
     plain.add_argument("--output", type=Path, required=True, help="the new directory")
     plain.add_argument("--encoder", type=Path, help="directory of its encoder; looked for above the model by default")
-    onnx = commands.add_parser("export", help="a checkpoint -> ONNX, its tokenizer and thresholds, for programs without PyTorch")
+    onnx = commands.add_parser("export", help="a checkpoint -> ONNX, for programs without PyTorch")
     onnx.add_argument("--model", type=Path, required=True, help="such as models/unified_aware")
     onnx.add_argument("--output", type=Path, required=True, help="the new directory")
     onnx.add_argument("--encoder", type=Path, help="as materialise takes it")
@@ -114,10 +114,10 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model", type=Path, required=True, metavar="DIR", help="a checkpoint, a folder of them, or a run's models/"
     )
-    command.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 for all of the machine's")
+    command.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 for all addresses")
     command.add_argument("--port", type=_port, default=8080, help="0 takes a free one")
     command.add_argument(
-        "--poll-seconds", type=_seconds, default=5.0, metavar="N", help="how often to look whether there is another model"
+        "--poll-seconds", type=_seconds, default=5.0, metavar="N", help="how often to look for another model"
     )
 
 

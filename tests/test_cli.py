@@ -11,7 +11,10 @@ def test_help_lists_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     said = capsys.readouterr().out
-    assert all(stage in said for stage in (*STAGE_SECTIONS, "resolve", "summary", "study", "predict", "serve", "export", "materialise"))
+    assert all(
+        stage in said
+        for stage in (*STAGE_SECTIONS, "resolve", "summary", "study", "predict", "serve", "export", "materialise")
+    )
 
 
 def test_a_target_of_a_matrix_stage_must_be_given(capsys: pytest.CaptureFixture[str]) -> None:

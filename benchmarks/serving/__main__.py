@@ -1,7 +1,7 @@
 """The HTTP service under load, beside a plain loop over `Predictor` on the same cores.
 
-Run as `make bench-serving`; it writes `docs/results/serving.md`. What is measured already (`build/serving/`) is kept, so
-that it can be run piece by piece: `--only NAME/PART`.
+Run as `make bench-serving`; it writes `docs/results/serving.md`. What is measured already (`build/serving/`) is kept,
+so that it can be run piece by piece: `--only NAME/PART`.
 """
 
 import argparse
@@ -38,8 +38,12 @@ def main() -> None:
     parser.add_argument("--only", help="such as demo/rates")
     asked = parser.parse_args()
     subjects = {
-        SMALL: Subject(asked.demo / "models/unified_aware", _demo_queries(asked.demo, asked.locale), asked.locale, FOLDER / SMALL),
-        LARGE: Subject(asked.bench / "models/distilbert", asked.bench / "data/queries.txt", asked.locale, FOLDER / LARGE),
+        SMALL: Subject(
+            asked.demo / "models/unified_aware", _demo_queries(asked.demo, asked.locale), asked.locale, FOLDER / SMALL
+        ),
+        LARGE: Subject(
+            asked.bench / "models/distilbert", asked.bench / "data/queries.txt", asked.locale, FOLDER / LARGE
+        ),
     }
     for name, subject in subjects.items():
         for part, measure in _PARTS[name].items():

@@ -153,6 +153,5 @@ def main() -> None:
     json.dump(summary(seen, time.perf_counter() - started), sys.stdout)
 
 
-
 if __name__ == "__main__":
     main()

@@ -58,9 +58,9 @@ def _switch(parts: Mapping[str, Figures]) -> Iterator[str]:
     one = parts["switch"]
     steady, answers = one["steady"]["milliseconds"], one["statuses"]
     yield (
-        f"**Switching**: {one['switches']:.0f} switches of the release while {one['rate']:.0f} requests a second came in: "
-        f"{_counts(answers)}. p99 {one['milliseconds']['p99']:.0f} ms, {steady['p99']:.0f} ms without switches; longest "
-        f"{one['milliseconds']['max']:.0f} and {steady['max']:.0f} ms."
+        f"**Switching**: {one['switches']:.0f} switches of the release while {one['rate']:.0f} requests a second came "
+        f"in: {_counts(answers)}. p99 {one['milliseconds']['p99']:.0f} ms, {steady['p99']:.0f} ms without switches; "
+        f"longest {one['milliseconds']['max']:.0f} and {steady['max']:.0f} ms."
     )
     yield ""
 
@@ -68,7 +68,11 @@ def _switch(parts: Mapping[str, Figures]) -> Iterator[str]:
 def _overload(parts: Mapping[str, Figures]) -> Iterator[str]:
     during, after = parts["overload"]["during"], parts["overload"]["after"]
     refused = during["refused_milliseconds"]
-    told = f"refused within {refused['p99']:.0f} ms (p99), told to come back in {_span(during['retry_after'])} s" if refused else "none refused"
+    told = (
+        f"refused within {refused['p99']:.0f} ms (p99), told to come back in {_span(during['retry_after'])} s"
+        if refused
+        else "none refused"
+    )
     yield (
         f"**Overload**: {parts['overload']['rate']:.0f} requests a second: {_counts(during['statuses'])}; {told}. "
         f"{during['a_second']:.0f} answers a second, p99 {during['milliseconds']['p99']:.0f} ms. Right after it, at a "
@@ -99,8 +103,9 @@ def _memory(memory: Figures) -> Iterator[str]:
     looks = memory["megabytes"]
     yield (
         f"**Memory** over {REQUESTS:,} requests of 32 clients that never pause ({_counts(memory['statuses'])}, "
-        f"{sum(memory['statuses'].values()) / memory['seconds']:.0f} a second): {looks[0]:.0f} MB before the first, then, "
-        f"after each twentieth, {', '.join(f'{look:.0f}' for look in looks[1:])} MB (anonymous, of the service's process)."
+        f"{sum(memory['statuses'].values()) / memory['seconds']:.0f} a second): {looks[0]:.0f} MB before the first, "
+        f"then, after each twentieth, {', '.join(f'{look:.0f}' for look in looks[1:])} MB (anonymous, of the service's "
+        "process)."
     )
     yield ""
 

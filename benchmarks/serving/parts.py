@@ -144,6 +144,8 @@ def _finish(loading: "subprocess.Popen[str]") -> Figures:
 
 
 def _process(module: str, *words: object) -> Figures:
-    done = subprocess.run([sys.executable, "-m", module, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True
+    )
     found: Figures = json.loads(done.stdout)
     return found

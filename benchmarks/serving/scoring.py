@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +55,14 @@ def batches(model: Path, queries: Sequence[str], locale: str) -> dict[str, objec
 
 
 def _milliseconds(predictor: Predictor, queries: Sequence[str], locale: str, size: int) -> float:
-    pieces = [queries[start : start + size] for start in range(0, max(_TIMED, 5 * size), size)]
+    pieces = [queries[start : start + size] for start in range(0, min(len(queries), max(_TIMED, 5 * size)), size)]
     predictor.judge(pieces[0], [locale] * size)
-    return 1000 * float(np.median([_timed(lambda piece=piece: predictor.judge(piece, [locale] * size)) for piece in pieces]))
+    return 1000 * float(np.median([_seconds(predictor, piece, locale) for piece in pieces]))
 
 
-def _timed(work: Callable[[], object]) -> float:
+def _seconds(predictor: Predictor, queries: Sequence[str], locale: str) -> float:
     start = time.perf_counter()
-    work()
+    predictor.judge(queries, [locale] * len(queries))
     return time.perf_counter() - start
 
 

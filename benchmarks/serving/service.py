@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
+_OPTIONS = ("--port", "0", "--poll-seconds", "0.5")
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -39,7 +41,7 @@ class Measured:
 @contextmanager
 def running(model: Path, log: Path) -> Iterator[Measured]:
     """The service of `model`; what it says goes to `log`."""
-    command = [sys.executable, "-m", "q2pt_tasks", "serve", "--model", str(model), "--port", "0", "--poll-seconds", "0.5"]
+    command = [sys.executable, "-m", "q2pt_tasks", "serve", "--model", str(model), *_OPTIONS]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, env=os.environ | {"PYTHONUNBUFFERED": "1"})

@@ -78,7 +78,8 @@ def export(model: Path, output: Path, encoder: Path | None = None) -> str:
     checkpoint = load_checkpoint(model, encoder)
     if not isinstance(checkpoint.network, PackedNetwork):
         raise ExportError(
-            f"{model} is none of BERT, DistilBERT and RoBERTa: its folder is a Hugging Face model, export it with Optimum"
+            f"{model} is none of BERT, DistilBERT and RoBERTa, which alone can be exported: as a Hugging Face model, "
+            "export it with Optimum"
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     # In one step: a process that is killed leaves no half.
@@ -153,13 +154,16 @@ def _locale_tokens(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _largest_difference(checkpoint: Checkpoint, file: Path) -> float:
-    """Between the scores of the checkpoint in fp32 and those of the file, over queries made of the tokenizer's pieces."""
+    """Between the scores of the checkpoint in fp32 and those of the file, for queries of the tokenizer's pieces."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     predictor = Predictor(checkpoint, Hardware(torch.device("cpu"), torch.float32, "to compare with"))
     queries, locales = _probes(checkpoint), [*checkpoint.metadata.locales[:3], "und-ZZ"]
-    found = [np.abs(_scores(session, checkpoint, queries, locale) - _of_network(predictor, queries, locale)) for locale in locales]
+    found = [
+        np.abs(_scores(session, checkpoint, queries, locale) - _of_network(predictor, queries, locale))
+        for locale in locales
+    ]
     return float(np.max(found))
 
 

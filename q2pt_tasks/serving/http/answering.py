@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,16 +35,22 @@ def answer(asked: Sequence[Asked]) -> list[Answer]:
     normalised = [normalise_query(one.question.query) for one in asked]
     places = [place for place, query in enumerate(normalised) if query]
     if not places:
-        return [_answer(one, [], []) for one in asked]
+        return [_nothing(one) for one in asked]
     judged = asked[0].predictor.judge(
         [normalised[place] for place in places], [asked[place].question.locale for place in places]
     )
     meant = _meant(judged, asked[0].predictor.metadata.product_types)
     row_of = {place: row for row, place in enumerate(places)}
     return [
-        _answer(one, meant[row_of[place]], _near_misses(judged, row_of[place], one)) if place in row_of else _answer(one, [], [])
+        _answer(one, meant[row], _near_misses(judged, row, one))
+        if (row := row_of.get(place)) is not None
+        else _nothing(one)
         for place, one in enumerate(asked)
     ]
+
+
+def _nothing(asked: Asked) -> Answer:
+    return _answer(asked, [], [])
 
 
 def _answer(asked: Asked, meant: list[Meant], misses: list[NearMiss]) -> Answer:
@@ -66,7 +73,7 @@ def _meant(judged: Judged, names: Sequence[str]) -> list[list[Meant]]:
         for index, score in zip(answers.types.values.tolist(), answers.scores, strict=True)
     ]
     offsets = answers.types.offsets.tolist()
-    return [found[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [found[start:end] for start, end in pairwise(offsets)]
 
 
 def _near_misses(judged: Judged, row: int, asked: Asked) -> list[NearMiss]:

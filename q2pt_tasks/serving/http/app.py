@@ -21,7 +21,11 @@ from q2pt_tasks.serving.http.watcher import Watcher
 
 _JSON = "application/json"
 _PAGE = resources.files("q2pt_tasks.serving.http") / "page"
-_FILES = {"/": ("page.html", "text/html"), "/page.css": ("page.css", "text/css"), "/page.js": ("page.js", "text/javascript")}
+_FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
 _ANSWER, _ANSWERS = TypeAdapter(Answer), TypeAdapter(Answers)
 _PROBLEMS: Mapping[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body is no JSON."},

@@ -108,7 +108,7 @@ class Batcher:
             started = time.monotonic()
             try:
                 answers = await loop.run_in_executor(thread, answer, [one.asked for one in batch])
-            except Exception as error:  # noqa: BLE001 - these requests fail with it; the next ones must not
+            except Exception as error:  # these requests fail with it; the next ones must not
                 _fail(batch, error)
                 continue
             self._note(len(batch), time.monotonic() - started)

@@ -52,7 +52,9 @@ class Question(_Document):
     ] = None
     near_misses: Annotated[
         int,
-        Field(ge=0, le=NEAR_MISSES, strict=True, description="How many of the best types below their thresholds to show."),
+        Field(
+            ge=0, le=NEAR_MISSES, strict=True, description="How many of the best types below their thresholds to show."
+        ),
     ] = 0
 
     model_config = ConfigDict(

@@ -11,7 +11,9 @@ class Figures:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.requests = Counter("q2pt_requests", "Requests by path and status", ("path", "status"), registry=self._registry)
+        self.requests = Counter(
+            "q2pt_requests", "Requests by path and status", ("path", "status"), registry=self._registry
+        )
         self.seconds = Histogram(
             "q2pt_request_seconds", "From a request to its answer", ("path",), buckets=_SECONDS, registry=self._registry
         )
@@ -21,7 +23,9 @@ class Figures:
         self.batch_seconds = Histogram(
             "q2pt_batch_seconds", "What scoring them took", buckets=_SECONDS, registry=self._registry
         )
-        self.waiting = Gauge("q2pt_waiting_questions", "Questions that wait or are being scored", registry=self._registry)
+        self.waiting = Gauge(
+            "q2pt_waiting_questions", "Questions that wait or are being scored", registry=self._registry
+        )
         self.unknown_locale = Counter(
             "q2pt_unknown_locale_questions", "Questions of stores that the model does not know", registry=self._registry
         )

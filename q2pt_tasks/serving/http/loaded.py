@@ -63,7 +63,8 @@ class LoadedRelease:
         folder = routes.checkpoint_of(locale)
         if folder is None:
             raise LocaleNotServedError(
-                f"{name} of release {self.release.version} does not serve {locale}: it serves {', '.join(routes.by_locale)}"
+                f"{name} of release {self.release.version} does not serve {locale}: it serves "
+                f"{', '.join(routes.by_locale)}"
             )
         return self.predictors[folder]
 

@@ -71,6 +71,6 @@ def _listen(place: Place) -> socket.socket:
         return socket.create_server((place.host, place.port), backlog=_BACKLOG)
     except OSError as error:
         raise AddressError(
-            f"{place.host}:{place.port} cannot be listened on ({os.strerror(error.errno or 0)}): give another --port, or "
-            "another --host"
+            f"{place.host}:{place.port} cannot be listened on ({os.strerror(error.errno or 0)}): give another --port "
+            "or --host"
         ) from error

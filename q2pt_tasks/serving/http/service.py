@@ -35,7 +35,7 @@ class Service:
         return answers
 
     def switch(self, loaded: LoadedRelease) -> None:
-        """From the next request on `loaded` answers; those that are waiting are answered by the release they came to."""
+        """From the next request on `loaded` answers; those that wait are answered by the release that they came to."""
         self.loaded = loaded
         self.figures.switches.inc()
         self.figures.name_release(loaded.release.version)

@@ -38,7 +38,8 @@ def held(aware: Path) -> Held:
 
 def questions(predictor: Predictor, count: int, name: str = "q", locale: str = "en-GB") -> list[Asked]:
     return [
-        Asked(Question(query=f"{name}{number}", locale=locale), predictor, "model", "release") for number in range(count)
+        Asked(Question(query=f"{name}{number}", locale=locale), predictor, "model", "release")
+        for number in range(count)
     ]
 
 

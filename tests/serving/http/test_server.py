@@ -51,7 +51,8 @@ def test_a_request_that_was_taken_is_answered_though_it_is_told_to_stop(place: P
     async def story(url: str, stop: "asyncio.Future[int]") -> list[httpx.Response]:
         async with httpx.AsyncClient(timeout=60) as client:
             asked = [
-                asyncio.create_task(client.post(f"{url}/predict/batch", json={"questions": questions})) for _ in range(2)
+                asyncio.create_task(client.post(f"{url}/predict/batch", json={"questions": questions}))
+                for _ in range(2)
             ]
             while "q2pt_waiting_questions 0.0" in (await client.get(f"{url}/metrics")).text:
                 assert not any(task.done() for task in asked)
