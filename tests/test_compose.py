@@ -90,7 +90,7 @@ def test_a_misspelt_key_is_found(tmp_path: Path) -> None:
 
 def test_all_parts_are_there() -> None:
     airflow = {"api-server", "scheduler", "dag-processor", "triggerer", "init", *WORKERS}
-    assert set(SERVICES) == airflow | {"postgres", "redis", "store", "git", "git-write"}
+    assert set(SERVICES) == airflow | {"postgres", "redis", "store", "git", "git-write", "serve"}
 
 
 @every_service

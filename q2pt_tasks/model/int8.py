@@ -5,6 +5,7 @@ PyTorch 2.13 says that tensors of whole numbers will leave it; nothing else that
 
 import math
 import warnings
+from typing import cast
 
 import torch
 from torch import nn
@@ -61,8 +62,8 @@ class Int8RowsLinear(Int8Linear):
         unit = torch.empty(len(flat) + 1, flat.shape[1])
         torch.div(flat, largest, out=unit[:-1])
         unit[-1] = self._ends
-        products = torch.ops.quantized.linear_dynamic(unit, self._packed[key], False)[:-1]
-        return torch.addcmul(self._bias[rows], products, largest).unflatten(0, states.shape[:-1])
+        products: torch.Tensor = torch.ops.quantized.linear_dynamic(unit, self._packed[key], False)[:-1]
+        return cast(torch.Tensor, torch.addcmul(self._bias[rows], products, largest).unflatten(0, states.shape[:-1]))
 
 
 def _pack(weight: torch.Tensor, bias: torch.Tensor) -> object:

@@ -74,7 +74,7 @@ def test_a_product_is_that_of_fp32_but_for_rounding(kind: type[Int8Linear]) -> N
     for rows in (slice(None), slice(16), slice(16, None)):
         found = kind(layer).outputs(states, rows)
         assert found.shape == whole[..., rows].shape
-        assert (found - whole[..., rows]).abs().max() < 0.3
+        assert (found - whole[..., rows]).abs().max() < 0.5
         assert torch.allclose(kind(layer).outputs(torch.zeros(1, 1, 64), rows), layer.bias[rows], atol=1e-6)
 
 

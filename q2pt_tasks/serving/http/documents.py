@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from q2pt_tasks.data.schema import LOCALE_PATTERN
 from q2pt_tasks.serving.http.limits import NEAR_MISSES, QUERY_CHARACTERS, QUESTIONS
@@ -18,6 +18,11 @@ def _check_text(query: str) -> str:
             f"the query has the control character U+{ord(found[0]):04X} at place {found.start()}: remove it"
         )
     return query
+
+
+def _whole(number: object) -> object:
+    """JSON does not tell 3 from 3.0."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 Query = Annotated[
@@ -52,6 +57,7 @@ class Question(_Document):
     ] = None
     near_misses: Annotated[
         int,
+        BeforeValidator(_whole),
         Field(
             ge=0, le=NEAR_MISSES, strict=True, description="How many of the best types below their thresholds to show."
         ),

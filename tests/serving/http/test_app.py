@@ -83,6 +83,8 @@ def test_near_misses_are_the_best_types_below_their_thresholds(client: TestClien
         # LAMP is never predicted.
         assert miss["threshold"] is None if miss["product_type"] == "LAMP" else miss["score"] < miss["threshold"]  # type: ignore[operator]
     assert ask(client)["near_misses"] == []
+    # JSON does not tell one from the other.
+    assert ask(client, near_misses=2.0) == ask(client, near_misses=2)
 
 
 def load_metadata_types(client: TestClient) -> range:
@@ -139,6 +141,9 @@ def test_a_model_that_is_not_there_is_refused(client: TestClient) -> None:
         ({"query": "hat\u0000", "locale": "en-GB"}, "the control character U+0000 at place 3"),
         ({"query": "hat\nshoe", "locale": "en-GB"}, "the control character U+000A"),
         ({"query": "hat", "locale": "en-GB", "near_misses": NEAR_MISSES + 1}, "body.near_misses"),
+        ({"query": "hat", "locale": "en-GB", "near_misses": "3"}, "body.near_misses"),
+        ({"query": "hat", "locale": "en-GB", "near_misses": 1.5}, "body.near_misses"),
+        ({"query": "hat", "locale": "en-GB", "near_misses": True}, "body.near_misses"),
         ({"query": "hat", "locale": "en-GB", "near_mises": 1}, "body.near_mises: Extra inputs"),
         ([], "body"),
         (None, "body"),

@@ -42,6 +42,7 @@ function answers(model, store) {
 }
 
 async function start() {
+  at("release").textContent = "Asking for the release…";
   const response = await fetch("/model");
   if (!response.ok) throw new Error(`the service answers ${response.status}`);
   release = await response.json();
