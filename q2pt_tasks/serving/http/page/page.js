@@ -2,6 +2,8 @@
 "use strict";
 
 const NEAR_MISSES = 3;
+// Product types of another store.
+const SHOWN = 3;
 // Long enough that a word typed in one go is one request.
 const PAUSE_MILLISECONDS = 120;
 // A store that no model knows: language and region that are not determined.
@@ -54,13 +56,8 @@ async function start() {
   ask();
 }
 
-function questions(text) {
-  const [serving] = models().find(([, model]) => model.serves);
-  const here = models().filter(([, model]) => answers(model, locale.value))
-    .map(([model]) => ({ query: text, locale: locale.value, model, near_misses: NEAR_MISSES }));
-  const elsewhere = stores().filter((store) => store !== locale.value && answers(release.models[serving], store))
-    .map((store) => ({ query: text, locale: store }));
-  return [here, elsewhere];
+function questions(text, store) {
+  return models().filter(([, model]) => answers(model, store)).map(([model]) => ({ query: text, locale: store, model }));
 }
 
 async function ask() {
@@ -73,7 +70,8 @@ async function ask() {
     say("Type what a shopper would type.");
     return;
   }
-  const [here, elsewhere] = questions(text);
+  const here = questions(text, locale.value).map((question) => ({ ...question, near_misses: NEAR_MISSES }));
+  const elsewhere = stores().filter((store) => store !== locale.value).flatMap((store) => questions(text, store));
   asking = new AbortController();
   const started = performance.now();
   try {
@@ -119,8 +117,16 @@ function show(here, elsewhere) {
   at("here").hidden = !here.length;
   at("elsewhere").hidden = !elsewhere.length;
   at("models").replaceChildren(...here.map(card));
-  const first = here.find((answer) => release.models[answer.model].serves)?.product_types[0]?.product_type;
-  at("stores").replaceChildren(...elsewhere.map((answer) => row(answer, first)));
+  at("columns").replaceChildren(...["Store", ...models().map(([name]) => name)].map(header));
+  const first = new Map(here.map((answer) => [answer.model, answer.product_types[0]?.product_type]));
+  const others = [...new Set(elsewhere.map((answer) => answer.locale))];
+  at("stores").replaceChildren(...others.map((store) => row(store, elsewhere.filter((one) => one.locale === store), first)));
+}
+
+function header(text) {
+  const made = element("th", text);
+  made.scope = "col";
+  return made;
 }
 
 function card(answer) {
@@ -149,24 +155,34 @@ function item(type) {
   const bar = element("meter");
   bar.value = type.score;
   bar.setAttribute("aria-hidden", "true");
-  const limit = type.threshold === undefined ? "" : ` of ${type.threshold === null ? "never" : type.threshold.toFixed(3)}`;
-  made.append(element("span", type.product_type), element("span", type.score.toFixed(3) + limit, "score"), bar);
+  made.append(element("span", type.product_type), element("span", type.score.toFixed(3) + limit(type), "score"), bar);
   return made;
 }
 
-function row(answer, first) {
+function limit(type) {
+  if (type.threshold === undefined) return "";
+  return type.threshold === null ? ", never given" : ` < ${type.threshold.toFixed(3)}`;
+}
+
+function row(store, found, first) {
   const made = element("tr");
-  const [head, cell] = [element("th"), element("td")];
+  const head = element("th");
   head.scope = "row";
-  const button = element("button", storeName(answer.locale));
+  const button = element("button", storeName(store));
   button.type = "button";
-  button.addEventListener("click", () => go(answer.locale));
+  button.addEventListener("click", () => go(store));
   head.append(button);
-  const types = answer.product_types.slice(0, 4);
-  for (const type of types) cell.append(element("span", `${type.product_type} ${type.score.toFixed(2)}`, "type"));
-  if (!types.length) cell.append(element("span", "none", "note"));
-  if (first && types.length && types[0].product_type !== first) cell.append(element("b", "other", "differs"));
-  made.append(head, cell);
+  made.append(head, ...models().map(([name]) => cell(found.find((answer) => answer.model === name), first.get(name))));
+  return made;
+}
+
+function cell(answer, first) {
+  const made = element("td");
+  if (!answer) return made;
+  const types = answer.product_types.slice(0, SHOWN);
+  for (const type of types) made.append(element("span", `${type.product_type} ${type.score.toFixed(2)}`, "type"));
+  if (!types.length) made.append(element("span", "none", "note"));
+  if (first && types.length && types[0].product_type !== first) made.append(element("b", "other", "differs"));
   return made;
 }
 
