@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--demo", type=Path, default=Path(), help="root of a finished demo")
     parser.add_argument("--locale", default="en-GB")
     parser.add_argument("--bench", type=Path, default=Path("build/bench"), help="what `make bench` made")
-    parser.add_argument("--only", help="such as demo/rates")
+    parser.add_argument("--only", nargs="+", help="such as demo/rates")
     asked = parser.parse_args()
     subjects = {
         SMALL: Subject(
@@ -47,7 +47,7 @@ def main() -> None:
     }
     for name, subject in subjects.items():
         for part, measure in _PARTS[name].items():
-            if asked.only in (None, f"{name}/{part}"):
+            if not asked.only or f"{name}/{part}" in asked.only:
                 _measure(name, part, subject, measure)
     if all(_file(name, part).is_file() for name, own in _PARTS.items() for part in own):
         PAGE.write_text(build_page({name: _found(name) for name in _PARTS}), encoding="utf-8")

@@ -18,9 +18,9 @@ Figures = dict[str, Any]
 
 # Of what the plain loop does in a second.
 SHARES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
-_RATE_SECONDS = 20
-_SWITCH_SECONDS, _SWITCHES = 40, 8
-_OVERLOAD, _OVERLOAD_SECONDS = 8.0, 20
+_RATE_SECONDS = 10
+_SWITCH_SECONDS, _SWITCHES = 24, 6
+_OVERLOAD, _OVERLOAD_SECONDS = 8.0, 10
 REQUESTS, _LOOKS = 200_000, 20
 
 

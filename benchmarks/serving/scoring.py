@@ -18,7 +18,7 @@ from q2pt_tasks.model.quick_prediction import Int8Predictor, QuickPredictor
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 # Queries of each size that are timed, and of those whose answers are compared.
-_TIMED, _COMPARED = 160, 640
+_TIMED, _COMPARED = 128, 320
 
 
 def plain_loop(model: Path, queries: Sequence[str], locale: str, seconds: float) -> dict[str, object]:
@@ -76,7 +76,7 @@ def _meant(predictor: Predictor, queries: Sequence[str], locale: str, size: int)
 def main() -> None:
     part, model, file, locale = sys.argv[1:]
     queries = Path(file).read_text(encoding="utf-8").splitlines()
-    found = plain_loop(Path(model), queries, locale, 20) if part == "plain" else batches(Path(model), queries, locale)
+    found = plain_loop(Path(model), queries, locale, 10) if part == "plain" else batches(Path(model), queries, locale)
     json.dump(found, sys.stdout)
 
 

@@ -16,16 +16,20 @@ class Limits:
 
     Attributes:
         body_bytes: of a request; the largest that is allowed otherwise fits.
+        requests: that are under way. Reading one takes as long as scoring it where the network is small, so that more would
+            wait before anybody counts their questions.
         waiting: questions that are waiting or being answered, of all requests together.
         together: questions that are scored at once.
     """
 
     body_bytes: int = 4 * 2**20
+    requests: int = 512
     waiting: int = 2048
     together: int = 32
 
     def __post_init__(self) -> None:
         if self.waiting < QUESTIONS:
             raise ValueError(f"waiting is at least {QUESTIONS}, as many as one request may ask, found {self.waiting}")
-        if self.together < 1:
-            raise ValueError(f"together is 1 or more, found {self.together}")
+        for name in ("requests", "together"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is 1 or more, found {getattr(self, name)}")

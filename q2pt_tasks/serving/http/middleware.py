@@ -1,6 +1,7 @@
 """Around every request: its size, its figures, and what a browser is told about the answer."""
 
 import time
+from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -14,6 +15,10 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+
+# Where predictions are asked for; what tells how the service is must be answered when it is busy too.
+PREDICT = "/predict"
 
 
 class BodyLimit:
@@ -46,6 +51,21 @@ class BodyLimit:
     @property
     def _sentence(self) -> str:
         return f"the body has more than {self._most} bytes: ask fewer or shorter queries at once"
+
+
+class RequestLimit:
+    """Refuses a request for a prediction where more than `most` are under way, at a tenth of what taking it costs."""
+
+    def __init__(self, app: ASGIApp, most: int, under_way: Callable[[], int]) -> None:
+        self._app, self._most, self._under_way = app, most, under_way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_prediction = scope["type"] == "http" and scope["path"].startswith(PREDICT)
+        if not is_prediction or (count := self._under_way()) <= self._most:
+            await self._app(scope, receive, send)
+            return
+        sentence = f"{count} requests are under way, no more are taken: ask again in 1 s"
+        await JSONResponse({"detail": sentence}, 429, {"retry-after": "1"})(scope, receive, send)
 
 
 class Watched:

@@ -46,9 +46,9 @@ def serve(releases: Releases, place: Place, limits: Limits) -> str:
     # Scoring has the cores; a request's few texts are not worth threads of their own.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     service = Service(LoadedRelease.load(releases.current()), limits)
-    app = create_app(service, Watcher(releases, service, place.poll_seconds))
+    watcher = Watcher(releases, service, place.poll_seconds)
     config = uvicorn.Config(
-        app,
+        create_app(service, watcher, lambda: len(server.server_state.tasks)),
         host=place.host,
         port=place.port,
         log_config=None,
@@ -57,12 +57,13 @@ def serve(releases: Releases, place: Place, limits: Limits) -> str:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+    server = uvicorn.Server(config)
     listening = _listen(place)
     log.info("%s: http://%s:%d", service.loaded.release.version, place.host, listening.getsockname()[1])
     # uvicorn sends itself the signal again when it is done: being stopped is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listening])
+    server.run(sockets=[listening])
     return "stopped; all requests were answered"
 
 

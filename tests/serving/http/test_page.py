@@ -66,7 +66,9 @@ def test_product_types_come_as_a_person_types(opened_page: Watched) -> None:
     expect(stores.get_by_role("rowheader")).to_have_count(3)
     headers = ["Store", "unified_aware", "unified_agnostic", "non_unified"]
     expect(stores.get_by_role("columnheader")).to_have_text(headers)
-    expect(stores.get_by_role("row", name="United States").get_by_role("cell").first).to_contain_text(re.compile("[A-Z]+"))
+    expect(stores.get_by_role("row", name="United States").get_by_role("cell").first).to_contain_text(
+        re.compile("[A-Z]+")
+    )
 
 
 def test_it_never_scrolls_sideways(opened_page: Watched) -> None:

@@ -71,6 +71,28 @@ def test_a_request_that_was_taken_is_answered_though_it_is_told_to_stop(place: P
 
 
 @pytest.mark.slow
+def test_far_too_many_requests_are_refused_in_time_and_then_all_is_as_before(place: Path) -> None:
+    """3,000 at once: those that are taken wait for no more than the others that were taken."""
+
+    async def story(url: str) -> Counter[int]:
+        limits = httpx.Limits(max_connections=3000)
+        async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+            question = {"query": "red hat", "locale": "en-GB"}
+            answers = await asyncio.gather(*(client.post(f"{url}/predict", json=question) for _ in range(3000)))
+            refused = [answer for answer in answers if answer.status_code == 429]
+            assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+            assert (await client.post(f"{url}/predict", json=question)).status_code == 200
+            assert (await client.get(f"{url}/readyz")).status_code == 200
+        return Counter(answer.status_code for answer in answers)
+
+    with serving(place) as running:
+        statuses = asyncio.run(story(running.url))
+        assert set(statuses) == {200, 429}
+        assert statuses.total() == 3000
+        assert running.stop() == 0
+
+
+@pytest.mark.slow
 def test_a_switch_under_load_loses_no_request(place: Path) -> None:
     """Four clients ask without a pause while the release changes six times."""
     found: list[tuple[int, str]] = []
