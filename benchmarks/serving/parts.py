@@ -99,6 +99,7 @@ def memory(subject: Subject, _: Mapping[str, Figures]) -> Figures:
         for seed in range(_LOOKS):
             parts.append(_load(service, subject, requests=REQUESTS // _LOOKS, seed=seed))
             looks.append(service.megabytes)
+            sys.stderr.write(f"{(seed + 1) * REQUESTS // _LOOKS} requests: {looks[-1]:.1f} MB\n")
         seconds = time.monotonic() - started
     statuses = {status for part in parts for status in part["statuses"]}
     return {
