@@ -155,9 +155,9 @@ def _locale_tokens(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _largest_difference(checkpoint: Checkpoint, file: Path) -> float:
     """Between the scores of the checkpoint in fp32 and those of the file, for queries of the tokenizer's pieces."""
-    import onnxruntime
+    from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
 
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    session = InferenceSession(str(file), providers=["CPUExecutionProvider"])
     predictor = Predictor(checkpoint, Hardware(torch.device("cpu"), torch.float32, "to compare with"))
     queries, locales = _probes(checkpoint), [*checkpoint.metadata.locales[:3], "und-ZZ"]
     found = [

@@ -27,7 +27,7 @@ def seen(**changes: object) -> dict[str, Any]:
 
 def test_the_page_says_what_was_measured() -> None:
     way = {"milliseconds": {"1": 5.0, "8": 20.0}, "other_answers": {"1": 0.0, "8": 0.0, "32": 0.0031}}
-    parts = {
+    parts: dict[str, dict[str, Any]] = {
         "plain": {"a_second": 40.0, "milliseconds": MILLISECONDS},
         "batches": {"bf16": way, "int8": way},
         "rates": {"1.0": {"rate": 40.0, "together": 1.5, **seen()}, "4.0": {"rate": 160.0, "together": 20.0, **seen()}},
@@ -38,7 +38,7 @@ def test_the_page_says_what_was_measured() -> None:
             "after": seen(),
         },
     }
-    memory = {"statuses": {"200": 200_000}, "seconds": 100.0, "megabytes": [300.0, 301.0, 301.0]}
+    memory: dict[str, Any] = {"statuses": {"200": 200_000}, "seconds": 100.0, "megabytes": [300.0, 301.0, 301.0]}
     page = build_page({"demo": {**parts, "memory": memory}, "distilbert": parts})
     assert "| 160 requests a second | 45 | 1.2 | 2.5 | 4.0 | 9.0 | none | 20.0 |" in page
     assert "8 switches of the release while 20 requests a second came in: 90 x 200" in page

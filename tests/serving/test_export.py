@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from checkpoints import LOCALES, exact_predictor, random_checkpoint
+from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
 from tokenizers import Tokenizer
 
 from q2pt_tasks.model.metadata import CheckpointError, load_metadata, save_metadata
@@ -25,7 +25,7 @@ class Consumer:
     def __init__(self, folder: Path) -> None:
         self._contract: Mapping[str, Any] = json.loads((folder / "q2pt.json").read_text(encoding="utf-8"))
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+        self._session = InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
 
     def scores(self, query: str, locale: str) -> Mapping[str, float]:
         self._tokenizer.enable_truncation(self._contract["max_tokens"])
@@ -33,7 +33,9 @@ class Consumer:
         if self._contract["locale_tokens"] is not None:
             ids.insert(1, self._contract["locale_tokens"].get(locale, self._contract["unknown_locale_token"]))
         inputs = {"input_ids": np.array([ids]), "attention_mask": np.ones((1, len(ids)), np.int64)}
-        return dict(zip(self._contract["product_types"], self._session.run(None, inputs)[0][0].tolist(), strict=True))
+        (scores,) = self._session.run(None, inputs)
+        assert isinstance(scores, np.ndarray)
+        return dict(zip(self._contract["product_types"], scores[0].tolist(), strict=True))
 
     def predict(self, query: str, locale: str) -> set[str]:
         thresholds, unsold = self._contract["thresholds"], self._contract["unsold"].get(locale, ())

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from importlib import resources
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
+from starlette.routing import Route
 
 from q2pt_tasks.model.prediction import LocaleNotServedError
 from q2pt_tasks.serving.http.batcher import OverloadedError
@@ -75,16 +76,13 @@ def create_app(service: Service, watcher: Watcher, under_way: Callable[[], int])
         app.add_api_route(path, _file(name, kind), include_in_schema=False)
     app.add_middleware(BodyLimit, most=service.limits.body_bytes)
     app.add_middleware(RequestLimit, most=service.limits.requests, under_way=under_way)
-    app.add_middleware(Watched, figures=service.figures, paths=frozenset(route.path for route in _paths(app)))
+    paths = frozenset(route.path for route in app.routes if isinstance(route, Route))
+    app.add_middleware(Watched, figures=service.figures, paths=paths)
     app.add_exception_handler(RequestValidationError, _refuse_document)
-    for kind in (ModelNotServedError, LocaleNotServedError):
-        app.add_exception_handler(kind, _not_found)
+    for error in (ModelNotServedError, LocaleNotServedError):
+        app.add_exception_handler(error, _not_found)
     app.add_exception_handler(OverloadedError, _refuse_for_now)
     return app
-
-
-def _paths(app: FastAPI) -> Sequence[Any]:
-    return [route for route in app.routes if hasattr(route, "path")]
 
 
 def _service(request: Request) -> Service:
