@@ -16,8 +16,8 @@ class Limits:
 
     Attributes:
         body_bytes: of a request; the largest that is allowed otherwise fits.
-        requests: that are under way. Where the network is small, reading one takes as long as scoring it, and more would
-            wait before anybody has counted their questions.
+        requests: that are under way. With a small network, reading one takes as long as scoring it, and more would wait
+            before anybody has counted their questions.
         waiting: questions that are waiting or being answered, of all requests together.
         together: questions that are scored at once.
     """

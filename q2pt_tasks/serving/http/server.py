@@ -18,8 +18,8 @@ from q2pt_tasks.serving.http.watcher import Watcher
 
 # What is being answered when it is told to stop gets this long.
 _GRACE_SECONDS = 30
-# The thread that scores gives Python's lock away with every product of matrices, and would wait five milliseconds to have
-# it back while requests are being read: a fifth of all answers.
+# The thread that scores gives Python's lock away with every product of matrices, and would wait five milliseconds to
+# have it back while requests are being read: a fifth of all answers.
 _SWITCH_SECONDS = 0.0005
 # Connections that wait to be taken while the process is busy.
 _BACKLOG = 2048
