@@ -74,7 +74,8 @@ def _overload(parts: Mapping[str, Figures]) -> Iterator[str]:
         else "none refused"
     )
     yield (
-        f"**Overload**: {parts['overload']['rate']:.0f} requests a second: {_counts(during['statuses'])}; {told}. "
+        f"**Overload**: 64 clients that never pause have {parts['overload']['most']['a_second']:.0f} answers a second; "
+        f"{parts['overload']['rate']:.0f} requests a second, three times that: {_counts(during['statuses'])}; {told}. "
         f"{during['a_second']:.0f} answers a second, p99 {during['milliseconds']['p99']:.0f} ms. Right after it, at a "
         f"quarter of the plain loop's rate: {_counts(after['statuses'])}, p50 {after['milliseconds']['p50']:.1f} ms, "
         f"longest {after['milliseconds']['max']:.0f} ms."

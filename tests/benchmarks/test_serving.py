@@ -34,6 +34,7 @@ def test_the_page_says_what_was_measured() -> None:
         "switch": {"rate": 20.0, "turned": 8, "switches": 8.0, "steady": seen(), **seen()},
         "overload": {
             "rate": 320.0,
+            "most": seen(),
             "during": seen(statuses={"200": 60, "429": 40}, refused_milliseconds=MILLISECONDS, retry_after=[3, 7]),
             "after": seen(),
         },

@@ -57,10 +57,10 @@ class Question(_Document):
     ] = None
     near_misses: Annotated[
         int,
-        BeforeValidator(_whole),
         Field(
             ge=0, le=NEAR_MISSES, strict=True, description="How many of the best types below their thresholds to show."
         ),
+        BeforeValidator(_whole),
     ] = 0
 
     model_config = ConfigDict(
