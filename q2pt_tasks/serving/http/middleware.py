@@ -19,6 +19,8 @@ _POLICY = (
 
 # Where predictions are asked for; what tells how the service is must be answered when it is busy too.
 PREDICT = "/predict"
+# Of a refused body; a longer one is not worth its reading.
+_DRAINED_BYTES = 2**16
 
 
 class BodyLimit:
@@ -64,8 +66,19 @@ class RequestLimit:
         if not is_prediction or (count := self._under_way()) <= self._most:
             await self._app(scope, receive, send)
             return
+        # A connection with an unread body is cut, and who asked would see that in place of the answer.
+        await _drain(receive)
         sentence = f"{count} requests are under way, no more are taken: ask again in 1 s"
         await JSONResponse({"detail": sentence}, 429, {"retry-after": "1"})(scope, receive, send)
+
+
+async def _drain(receive: Receive) -> None:
+    left = _DRAINED_BYTES
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
 
 
 class Watched:
