@@ -21,6 +21,8 @@ TAXONOMY ?=
 ENCODER ?=
 SEEDS ?= 1 2 3
 PORT ?= 8080
+# What `make serve` serves: the models of the last run.
+MODEL ?= models
 # What the performance benchmark measures against has an environment of its own: it needs what the project does not.
 PEERS := build/peers-venv
 METRICS_PEERS := build/metrics-peers-venv
@@ -30,8 +32,8 @@ QUALITY_PEERS := build/quality-venv
 QUALITY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality test test-all lint \
-	format clean constraints
+.PHONY: help install demo airflow serve secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality \
+	bench-serving test test-all lint format clean constraints
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -53,6 +55,9 @@ demo: install ## synthetic log -> trained, evaluated and judged models: the whol
 airflow: install ## Airflow on this machine, on http://127.0.0.1:PORT; Ctrl-C ends it
 	python -m q2pt_tasks.orchestration.local --port $(PORT)
 
+serve: install ## the last model over HTTP, with a page to try it, on http://127.0.0.1:PORT; MODEL=folder; Ctrl-C ends it
+	python -m q2pt_tasks serve --model "$(MODEL)" --port $(PORT)
+
 secrets: ## write new secrets for docker-compose.yml to .env.secrets
 	$(PYTHON) deploy/make_secrets.py .env.secrets
 
@@ -65,8 +70,9 @@ seeds: install ## the pipeline on three synthetic logs: small stores, words that
 screenshots: install ## pictures of a running system for docs/screenshots; wants Chromium, and half an hour
 	python tests/screenshots.py
 
-pictures: install ## pictures of the last report for docs/screenshots; wants Chromium
+pictures: install ## pictures of the last report and of the page to try the model, for docs/screenshots; wants Chromium
 	python tests/report_pictures.py
+	python tests/serving_pictures.py
 
 overhead: install ## what Airflow costs beside dvc repro; wants PostgreSQL and Redis, and a quiet machine
 	PYTHONPATH=tests python -m benchmarks.overhead
@@ -94,6 +100,9 @@ $(QUALITY_PEERS)/installed: $(INSTALLED) benchmarks/quality/peers.txt
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(QUALITY_PEERS)
 	@$(BIN)/uv pip install --quiet --python $(QUALITY_PEERS)/bin/python $(PIP_SOURCES) --requirement benchmarks/quality/peers.txt
 	touch $@
+
+bench-serving: install ## the service under load; after `make demo` and `make bench`, half an hour of a quiet machine
+	python -m benchmarks.serving $(BENCH)
 
 test: install ## the fast tests: under five minutes, no network
 	pytest -n 2 --dist loadfile -m "not slow" --disable-socket --allow-unix-socket

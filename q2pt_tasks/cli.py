@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -58,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     plain.add_argument("--model", type=Path, required=True, help="such as models/non_unified/en-GB")
     plain.add_argument("--output", type=Path, required=True, help="the new directory")
     plain.add_argument("--encoder", type=Path, help="directory of its encoder; looked for above the model by default")
+    onnx = commands.add_parser("export", help="a checkpoint -> ONNX, for programs without PyTorch")
+    onnx.add_argument("--model", type=Path, required=True, help="such as models/unified_aware")
+    onnx.add_argument("--output", type=Path, required=True, help="the new directory")
+    onnx.add_argument("--encoder", type=Path, help="as materialise takes it")
     _add_studies(commands.add_parser("study", help="a question, its pipelines and its page; without a name: the list"))
     _add_predict(commands.add_parser("predict", help="ask a model: files of queries, or single ones"))
     _add_registry(commands.add_parser("promote", help="the last run's candidate -> production, if the gate said yes"))
@@ -70,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     retire.add_argument("--why", required=True, help="the reason, for the history")
     _add_registry(retire)
     _add_registry(commands.add_parser("history", help="what was in production when, by whom and why"))
+    _add_serve(commands.add_parser("serve", help="answer over HTTP, with a page to try a model"))
     for stage in STAGE_SECTIONS:
         command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")
         if target := _TARGETS.get(stage):
@@ -123,10 +129,41 @@ def _add_registry(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_serve(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Answers queries over HTTP until it is stopped; / is a page to try it, /openapi.json says what it takes. When "
+        "the directory holds another model, it changes to that one without a request being lost."
+    )
+    command.add_argument(
+        "--model", type=Path, required=True, metavar="DIR", help="a checkpoint, a folder of them, or a run's models/"
+    )
+    command.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 for all addresses")
+    command.add_argument("--port", type=_port, default=8080, help="0 takes a free one")
+    command.add_argument(
+        "--poll-seconds", type=_seconds, default=5.0, metavar="N", help="how often to look for another model"
+    )
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
     return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port, a whole number up to 65535, found {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, found {text!r}")
+    return seconds
 
 
 def _run(options: argparse.Namespace) -> object:
@@ -141,6 +178,11 @@ def _run(options: argparse.Namespace) -> object:
         return _study(options)
     if options.command == "predict":
         return _predict(options)
+    if options.command == "serve":
+        return _serve(options)
+    if options.command == "export":
+        export = importlib.import_module("q2pt_tasks.serving.export").export
+        return export(options.model, options.output, options.encoder)
     if options.command == "materialise":
         materialise = importlib.import_module("q2pt_tasks.model.materialise").materialise
         return materialise(options.model, options.output, options.encoder)
@@ -214,6 +256,13 @@ def _model(options: argparse.Namespace) -> object:
     opening = importlib.import_module("q2pt_tasks.registry.opening")
     url = None if opening.is_path(options.model) else _registry(options)
     return opening.open_release(options.model, url, opening.cache_folder(), options.store)
+
+
+def _serve(options: argparse.Namespace) -> object:
+    server = importlib.import_module("q2pt_tasks.serving.http.server")
+    releases = importlib.import_module("q2pt_tasks.serving.http.directories").DirectoryReleases(options.model)
+    limits = importlib.import_module("q2pt_tasks.serving.http.limits").Limits()
+    return f"serve: {server.serve(releases, server.Place(options.host, options.port, options.poll_seconds), limits)}"
 
 
 def _study(options: argparse.Namespace) -> object:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from compose_file import COMPOSE_FILE, Service, read_compose, read_env, read_services, required_variables
 
+from q2pt_tasks.cli import _parser
+from q2pt_tasks.layout import Layout
 from q2pt_tasks.orchestration.settings import read_settings
 
 SERVICES = read_services()
@@ -88,7 +90,7 @@ def test_a_misspelt_key_is_found(tmp_path: Path) -> None:
 
 def test_all_parts_are_there() -> None:
     airflow = {"api-server", "scheduler", "dag-processor", "triggerer", "init", *WORKERS}
-    assert set(SERVICES) == airflow | {"postgres", "redis", "store", "git", "git-write"}
+    assert set(SERVICES) == airflow | {"postgres", "redis", "store", "git", "git-write", "serve"}
 
 
 @every_service
@@ -177,7 +179,8 @@ def test_what_is_mounted_is_there(service: Service) -> None:
     for source, target, _ in service.mounts:
         assert target.startswith("/")
         if source.startswith("."):
-            assert Path(source).is_dir()
+            # The models are made by a run.
+            assert Path(source).is_dir() or source == f"./{Layout().models}"
         else:
             assert source in read_compose()["volumes"]
 
@@ -200,7 +203,24 @@ def test_a_volume_belongs_to_the_user_who_writes_there(service: Service) -> None
 @every_service
 def test_ports_are_open_to_this_host_alone(service: Service) -> None:
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-    assert bool(service.get("ports", [])) == (service.name == "api-server")
+    assert bool(service.get("ports", [])) == (service.name in {"api-server", "serve"})
+
+
+def test_the_service_of_the_model_writes_nothing_and_is_asked_for() -> None:
+    serve = SERVICES["serve"]
+    assert serve["read_only"] is True
+    assert [mode for _, _, mode in serve.mounts] == ["ro"]
+    assert serve["profiles"] == ["serve"]
+    assert not any(SECRET_NAME.search(name) for name in serve.environment)
+
+
+def test_the_service_of_the_model_is_called_as_the_command_takes_it() -> None:
+    program, *words = SERVICES["serve"]["command"]
+    options = _parser().parse_args(words)
+    assert program == "q2pt"
+    assert str(options.model) in {target for _, target, _ in SERVICES["serve"].mounts}
+    assert SERVICES["serve"]["ports"][0].endswith(f":{options.port}")
+    assert f":{options.port}/readyz" in SERVICES["serve"]["healthcheck"]["test"][-1]
 
 
 def test_scripts_are_there_and_can_be_run() -> None:

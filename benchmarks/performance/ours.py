@@ -32,7 +32,7 @@ from q2pt_tasks.model.build import build_network, load_network
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.examples import Examples, Packed
 from q2pt_tasks.model.inference import score
-from q2pt_tasks.model.int8 import quantise
+from q2pt_tasks.model.int8 import Int8Linear, quantise
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.metadata import load_metadata
 from q2pt_tasks.model.network import Network
@@ -192,7 +192,7 @@ def grade_quick(task: Grading) -> Graded:
     """Grades the scores of queries that are answered one by one."""
     network = load_network(Path(task.model))
     assert isinstance(network, PackedNetwork)  # noqa: S101 - of the benchmark's own checkpoints
-    quantise(network)
+    quantise(network, Int8Linear)
     return _graded(task, lambda rows: _scored(network, rows, [np.array([row]) for row in range(len(rows))], FP32))
 
 

@@ -26,6 +26,32 @@ class Answers:
         return len(self.types)
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The scores of n queries beside the limits that they have to reach.
+
+    Attributes:
+        scores: shape (s, product types).
+        limits: shape (l, product types); +inf is never reached.
+        score_rows: per query its row of `scores`, shape (n,).
+        limit_rows: per query its row of `limits`, shape (n,).
+    """
+
+    scores: FloatMatrix
+    limits: FloatMatrix
+    score_rows: Int64Array
+    limit_rows: Int64Array
+
+    def answers(self) -> Answers:
+        return select_answers(self.scores, self.limits, self.score_rows, self.limit_rows)
+
+    def misses(self, query: int, count: int) -> Int64Array:
+        """The indices of the `count` best types of one query that stay below their limits, best first."""
+        scores, limits = self.scores[self.score_rows[query]], self.limits[self.limit_rows[query]]
+        below = np.flatnonzero(scores < limits)
+        return below[np.argsort(-scores[below], kind="stable")[:count]]
+
+
 def select_answers(scores: FloatMatrix, limits: FloatMatrix, score_rows: Int64Array, limit_rows: Int64Array) -> Answers:
     """Of n queries the product types whose score is at or above the limit.
 

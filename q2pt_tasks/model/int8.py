@@ -3,7 +3,9 @@
 PyTorch 2.13 says that tensors of whole numbers will leave it; nothing else that it has is as fast for one query.
 """
 
+import math
 import warnings
+from typing import cast
 
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ from q2pt_tasks.model.layers import Linear
 from q2pt_tasks.model.packed_network import PackedNetwork
 
 _LARGEST = 127
+_SMALLEST = torch.finfo(torch.float32).tiny
 
 
 class Int8Linear(nn.Module):
@@ -37,9 +40,35 @@ class Int8Linear(nn.Module):
         return result
 
 
+class Int8RowsLinear(Int8Linear):
+    """An `Int8Linear` that rounds each token's states on a scale of their own.
+
+    A result then hardly depends on what else is computed in the same call, and is nearer to that of fp32; it takes a
+    tenth to a third longer.
+    """
+
+    def __init__(self, layer: Linear) -> None:
+        super().__init__(layer)
+        # One more row: with it the ends of the scale are the same in every call.
+        self._ends = torch.zeros(layer.in_features)
+        self._ends[:2] = torch.tensor([1.0, -1.0])
+
+    def outputs(self, states: torch.Tensor, rows: slice) -> torch.Tensor:
+        key = (rows.start, rows.stop)
+        if key not in self._packed:
+            self._packed[key] = _pack(self._weight[rows], torch.zeros_like(self._bias[rows]))
+        flat = states.flatten(0, -2)
+        largest = torch.linalg.vector_norm(flat, math.inf, -1, keepdim=True).clamp_(min=_SMALLEST)
+        unit = torch.empty(len(flat) + 1, flat.shape[1])
+        torch.div(flat, largest, out=unit[:-1])
+        unit[-1] = self._ends
+        products: torch.Tensor = torch.ops.quantized.linear_dynamic(unit, self._packed[key], False)[:-1]
+        return cast(torch.Tensor, torch.addcmul(self._bias[rows], products, largest).unflatten(0, states.shape[:-1]))
+
+
 def _pack(weight: torch.Tensor, bias: torch.Tensor) -> object:
     # A row of zeros has no scale.
-    scales = (weight.abs().amax(1) / _LARGEST).clamp(min=torch.finfo(torch.float32).tiny)
+    scales = (weight.abs().amax(1) / _LARGEST).clamp(min=_SMALLEST)
     zeros = torch.zeros(len(weight), dtype=torch.int64)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*quantized tensor creation functions.*", category=UserWarning)
@@ -52,9 +81,9 @@ def is_int8_fast() -> bool:
     return bool(torch.cpu._is_vnni_supported())
 
 
-def quantise(network: PackedNetwork) -> None:
+def quantise(network: PackedNetwork, kind: type[Int8Linear]) -> None:
     """Puts the products of the encoder's layers in int8, not those above them; it cannot be trained any more."""
     for module in list(network.layers.modules()):
         for name, layer in list(module.named_children()):
             if isinstance(layer, Linear):
-                setattr(module, name, Int8Linear(layer))
+                setattr(module, name, kind(layer))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import check_locale
 from q2pt_tasks.metrics.thresholds import Thresholds
-from q2pt_tasks.model.answers import Answers, select_answers
+from q2pt_tasks.model.answers import Answers, Judged
 from q2pt_tasks.model.assortment import mask_scores, unsold_table
 from q2pt_tasks.model.batching import insert_locale_tokens
 from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint
@@ -133,12 +133,16 @@ class Predictor:
         What the network would read twice is scored once: a query of two locales, where the model is not told the
         locale or knows neither. All scores are in memory at once.
         """
+        return self.judge(queries, locales).answers()
+
+    def judge(self, queries: Sequence[str], locales: Sequence[str]) -> Judged:
+        """The scores and limits from which `answer` selects, for whoever wants to see what stayed below."""
         names = {name: index for index, name in enumerate(dict.fromkeys(locales))}
         told = {name: self._told(name) for name in names}
         read = [(query, told[name]) for query, name in zip(queries, locales, strict=True)]
         rows = {pair: row for row, pair in enumerate(dict.fromkeys(read))}
         limits = [self._limits.get(name, self._other_limits) for name in names]
-        return select_answers(
+        return Judged(
             self._score([query for query, _ in rows], [token for _, token in rows]),
             np.array(limits, dtype=np.float32).reshape(len(names), len(self.metadata.product_types)),
             np.array([rows[pair] for pair in read], dtype=np.int64),

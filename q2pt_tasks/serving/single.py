@@ -39,7 +39,7 @@ def _check(query: str) -> None:
 
 
 def _line(query: str, locale: str, answer: Prediction) -> str:
-    types = [{"product_type": name, "score": _short(score)} for name, score in answer.product_types]
+    types = [{"product_type": name, "score": short(score)} for name, score in answer.product_types]
     line = {
         "query": query,
         "locale": locale,
@@ -49,6 +49,6 @@ def _line(query: str, locale: str, answer: Prediction) -> str:
     return json.dumps(line, ensure_ascii=False)
 
 
-def _short(score: float) -> float:
+def short(score: float) -> float:
     """The same score of fp32 in as few digits as tell it from all others."""
     return float(str(np.float32(score)))

@@ -8,9 +8,10 @@ import torch
 from checkpoints import WORDS, exact_predictor, random_checkpoint
 
 from q2pt_tasks.model.checkpoint import load_checkpoint
-from q2pt_tasks.model.int8 import Int8Linear, is_int8_fast
+from q2pt_tasks.model.examples import FloatMatrix
+from q2pt_tasks.model.int8 import Int8Linear, Int8RowsLinear, is_int8_fast
 from q2pt_tasks.model.layers import Linear
-from q2pt_tasks.model.quick_prediction import QuickPredictor
+from q2pt_tasks.model.quick_prediction import Int8Predictor, QuickPredictor
 
 VARIANTS = ("non_unified", "unified_agnostic", "unified_aware")
 QUERIES = [f"{first} {second}" for first in WORDS for second in WORDS]
@@ -37,6 +38,58 @@ def test_a_score_depends_on_the_query_alone(folder: Path) -> None:
     together = quick.scores(QUERIES, "en-US")
     for index in range(0, len(QUERIES), 5):
         np.testing.assert_array_equal(quick.scores([QUERIES[index]], "en-US")[0], together[index])
+
+
+@needs_int8
+def test_with_a_scale_for_each_token_a_score_hardly_depends_on_its_company(folder: Path) -> None:
+    exact = exact_predictor(folder).scores(QUERIES, "en-US")
+    rows, one_scale = (predictor.load(folder) for predictor in (Int8Predictor, OneScaleTogether))
+    together, alone = (predictor_scores(rows, size) for size in (32, 1))
+    assert np.abs(together - alone).mean() < 1e-3
+    # What it is for: on one scale company shows.
+    moved = np.abs(predictor_scores(one_scale, 32) - predictor_scores(one_scale, 1)).mean()
+    assert np.abs(together - alone).mean() < moved / 5
+    assert np.abs(together - exact).mean() < np.abs(predictor_scores(one_scale, 32) - exact).mean()
+
+
+class OneScaleTogether(Int8Predictor):
+    _layers = Int8Linear
+
+
+def predictor_scores(predictor: Int8Predictor, size: int) -> FloatMatrix:
+    parts = [QUERIES[start : start + size] for start in range(0, len(QUERIES), size)]
+    return np.concatenate([predictor.scores(part, "en-US") for part in parts])
+
+
+@needs_int8
+@pytest.mark.parametrize("kind", [Int8Linear, Int8RowsLinear])
+def test_a_product_is_that_of_fp32_but_for_rounding(kind: type[Int8Linear]) -> None:
+    torch.manual_seed(0)
+    layer = Linear(64, 48)
+    with torch.no_grad():
+        layer.weight.normal_()
+        layer.bias.normal_()
+    states = torch.randn(3, 5, 64)
+    whole = torch.nn.functional.linear(states, layer.weight, layer.bias)
+    for rows in (slice(None), slice(16), slice(16, None)):
+        found = kind(layer).outputs(states, rows)
+        assert found.shape == whole[..., rows].shape
+        assert (found - whole[..., rows]).abs().max() < 0.5
+        assert torch.allclose(kind(layer).outputs(torch.zeros(1, 1, 64), rows), layer.bias[rows], atol=1e-6)
+
+
+@needs_int8
+def test_a_token_of_large_states_does_not_blur_the_others() -> None:
+    torch.manual_seed(0)
+    layer = Linear(64, 48)
+    with torch.no_grad():
+        layer.weight.normal_()
+        layer.bias.zero_()
+    states = torch.randn(1, 2, 64)
+    alone = Int8RowsLinear(layer)(states[:, :1])
+    states[:, 1] *= 1000
+    torch.testing.assert_close(Int8RowsLinear(layer)(states)[:, :1], alone)
+    assert (Int8Linear(layer)(states)[:, :1] - alone).abs().max() > 1
 
 
 def test_no_queries_get_no_scores(folder: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, MISSING, opened
+from browser import CHROMIUM, CONTRAST, MISSING, opened
 from playwright.sync_api import Page, expect
 from report_inputs import HOSTILE_QUERY, first_run, inputs
 
@@ -138,30 +138,3 @@ def test_a_first_run_has_a_page_as_well(files: dict[str, Path], width: int) -> N
 def scores(page: Page) -> list[float]:
     rows = page.get_by_role("region", name="Surest mistakes").locator("tbody tr")
     return [float(text) for text in rows.locator("td:nth-child(4)").all_inner_texts()]
-
-
-# Elements with text of their own whose contrast with what is behind them is below 4.5 to 1 (WCAG AA).
-CONTRAST = """
-() => {
-  const parse = (color) => (color.match(/[0-9.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const color = parse(getComputedStyle(e).backgroundColor);
-      if (color.length === 3 || color[3] > 0) return color;
-    }
-    return [255, 255, 255];
-  };
-  const found = [];
-  for (const element of document.querySelectorAll("body *:not(svg *):not(script)")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own) continue;
-    const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) found.push(`${element.tagName} ${element.textContent.trim().slice(0, 20)} ${ratio.toFixed(2)}`);
-  }
-  return found;
-}
-"""

@@ -1,0 +1,115 @@
+"""Around every request: its size, its figures, and what a browser is told about the answer."""
+
+import time
+from collections.abc import Callable
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from q2pt_tasks.serving.http.figures import Figures
+
+# The page's own files and this service, nothing else; no script or style inside a document.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+# Where predictions are asked for; what tells how the service is must be answered when it is busy too.
+PREDICT = "/predict"
+# Of a refused body; a longer one is not worth its reading.
+_DRAINED_BYTES = 2**16
+
+
+class BodyLimit:
+    """Refuses a request whose body has more than `most` bytes: before it is read where it says so itself."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self._most:
+            answer = JSONResponse({"detail": self._sentence}, 413, {"connection": "close"})
+            await answer(scope, receive, send)
+            return
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._most:
+                raise HTTPException(413, self._sentence, {"connection": "close"})
+            return message
+
+        await self._app(scope, counted, send)
+
+    @property
+    def _sentence(self) -> str:
+        return f"the body has more than {self._most} bytes: ask fewer or shorter queries at once"
+
+
+class RequestLimit:
+    """Refuses a request for a prediction where more than `most` are under way, at a tenth of what taking it costs."""
+
+    def __init__(self, app: ASGIApp, most: int, under_way: Callable[[], int]) -> None:
+        self._app, self._most, self._under_way = app, most, under_way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_prediction = scope["type"] == "http" and scope["path"].startswith(PREDICT)
+        if not is_prediction or (count := self._under_way()) <= self._most:
+            await self._app(scope, receive, send)
+            return
+        # A connection with an unread body is cut, and who asked would see that in place of the answer.
+        await _drain(receive)
+        sentence = f"{count} requests are under way, no more are taken: ask again in 1 s"
+        await JSONResponse({"detail": sentence}, 429, {"retry-after": "1"})(scope, receive, send)
+
+
+async def _drain(receive: Receive) -> None:
+    left = _DRAINED_BYTES
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
+
+
+class Watched:
+    """Counts and times requests by the paths that are known; others together, as anybody can make them up."""
+
+    def __init__(self, app: ASGIApp, figures: Figures, paths: frozenset[str]) -> None:
+        self._app, self._figures, self._paths = app, figures, paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"] if scope["path"] in self._paths else "other"
+        started, status = time.monotonic(), 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _say_to_browsers(MutableHeaders(scope=message))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            self._figures.requests.labels(path, str(status)).inc()
+            self._figures.seconds.labels(path).observe(time.monotonic() - started)
+
+
+def _say_to_browsers(headers: MutableHeaders) -> None:
+    headers["Content-Security-Policy"] = _POLICY
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers.setdefault("Cache-Control", "no-store")

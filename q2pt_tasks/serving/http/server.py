@@ -1,0 +1,82 @@
+"""`q2pt serve`: loads the release, then listens until it is told to stop."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+
+import uvicorn
+
+from q2pt_tasks.serving.http.app import create_app
+from q2pt_tasks.serving.http.limits import Limits
+from q2pt_tasks.serving.http.loaded import LoadedRelease
+from q2pt_tasks.serving.http.releases import Releases
+from q2pt_tasks.serving.http.service import Service
+from q2pt_tasks.serving.http.watcher import Watcher
+
+# What is being answered when it is told to stop gets this long.
+_GRACE_SECONDS = 30
+# The thread that scores gives Python's lock away with every product of matrices, and would wait five milliseconds to
+# have it back while requests are being read: a fifth of all answers.
+_SWITCH_SECONDS = 0.0005
+# Connections that wait to be taken while the process is busy.
+_BACKLOG = 2048
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to listen, and how often to look for another release."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    poll_seconds: float = 5.0
+
+
+class AddressError(ValueError):
+    """The address cannot be had."""
+
+
+def serve(releases: Releases, place: Place, limits: Limits) -> str:
+    """Serves until SIGTERM or SIGINT, after which every request that was taken is still answered.
+
+    Raises:
+        CheckpointError: the first release cannot be loaded.
+        AddressError: the address cannot be had.
+    """
+    # Scoring has the cores; a request's few texts are not worth threads of their own.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    service = Service(LoadedRelease.load(releases.current()), limits)
+    watcher = Watcher(releases, service, place.poll_seconds)
+    config = uvicorn.Config(
+        create_app(service, watcher, lambda: len(server.server_state.tasks)),
+        host=place.host,
+        port=place.port,
+        log_config=None,
+        # Queries are nobody's business.
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    listening = _listen(place)
+    log.info("%s: http://%s:%d", service.loaded.release.version, place.host, listening.getsockname()[1])
+    # uvicorn sends itself the signal again when it is done: being stopped is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    server.run(sockets=[listening])
+    return "stopped; all requests were answered"
+
+
+def _listen(place: Place) -> socket.socket:
+    try:
+        return socket.create_server((place.host, place.port), backlog=_BACKLOG)
+    except OSError as error:
+        raise AddressError(
+            f"{place.host}:{place.port} cannot be listened on ({os.strerror(error.errno or 0)}): give another --port "
+            "or --host"
+        ) from error

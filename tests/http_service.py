@@ -1,0 +1,61 @@
+"""The service as a process of its own, on a free port of this machine."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+_START_SECONDS = 120
+
+
+@dataclass
+class Running:
+    """A process that serves at `url`."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def stop(self) -> int:
+        """Tells it to stop, and gives its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_START_SECONDS)
+
+
+@contextmanager
+def serving(model: Path, *options: str) -> Iterator[Running]:
+    """`q2pt serve` of `model`, ready to answer; ended when this is left."""
+    command = [sys.executable, "-m", "q2pt_tasks", "serve", "--model", str(model), "--port", "0", *options]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        yield Running(process, _url(process))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ask(url: str, query: str = "red hat", locale: str = "en-GB") -> httpx.Response:
+    return httpx.post(f"{url}/predict", json={"query": query, "locale": locale}, timeout=60)
+
+
+def _url(process: subprocess.Popen[str]) -> str:
+    """The address that it prints once it listens."""
+    assert process.stderr is not None
+    said = ""
+    while select.select([process.stderr], [], [], _START_SECONDS)[0]:
+        line = process.stderr.readline()
+        said += line
+        if found := re.search(r"http://[\d.]+:\d+", line):
+            return found[0]
+        if not line:
+            break
+    raise AssertionError(f"it does not serve: {said}")

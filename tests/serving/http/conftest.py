@@ -1,0 +1,52 @@
+"""A service of a small checkpoint."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from checkpoints import random_checkpoint
+from starlette.testclient import TestClient
+
+from q2pt_tasks.serving.http.app import create_app
+from q2pt_tasks.serving.http.directories import DirectoryReleases
+from q2pt_tasks.serving.http.limits import Limits
+from q2pt_tasks.serving.http.loaded import LoadedRelease
+from q2pt_tasks.serving.http.service import Service
+from q2pt_tasks.serving.http.watcher import Watcher
+
+
+@pytest.fixture(scope="session")
+def aware(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of three stores."""
+    return random_checkpoint(tmp_path_factory.mktemp("served") / "unified_aware")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run makes: all three variants."""
+    folder = tmp_path_factory.mktemp("run") / "models"
+    for seed, variant in enumerate(("unified_aware", "unified_agnostic")):
+        random_checkpoint(folder / variant, variant, seed=seed)
+    for seed, locale in enumerate(("en-US", "en-GB")):
+        random_checkpoint(folder / "non_unified" / locale, "non_unified", (locale,), seed=seed)
+    return folder
+
+
+def service_of(place: Path) -> Service:
+    return Service(LoadedRelease.load(DirectoryReleases(place).current()), Limits())
+
+
+def client_of(service: Service, place: Path) -> TestClient:
+    app = create_app(service, Watcher(DirectoryReleases(place), service, 3600), lambda: 0)
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def service(models: Path) -> Service:
+    return service_of(models)
+
+
+@pytest.fixture
+def client(service: Service, models: Path) -> Iterator[TestClient]:
+    with client_of(service, models) as client:
+        yield client
