@@ -206,7 +206,7 @@ def test_metadata_names_what_the_model_was_made_from(finished: Layout) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("schema_version", 99, "the checkpoint has schema version 99, this code reads 4: train the model again"),
+        ("schema_version", 99, "the checkpoint has schema version 99, this code reads 5: train the model again"),
         ("normalisation", "lower", "query normalisation do not fit"),
         ("product_types", ["A"], "product types do not fit"),
         ("locales", ["en-US", "xx-XX"], r"missing locale tokens do not fit: the checkpoint has \['\[xx-XX\]'\]"),

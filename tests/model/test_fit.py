@@ -34,6 +34,7 @@ RECIPE = Recipe(
     warmup_share=0.0,
     max_epochs=4,
     patience=4,
+    ngrams=None,
 )
 
 
@@ -72,6 +73,7 @@ def _write(job: FitJob, split: str, meaning: Sequence[tuple[str, str]], rows: in
     table = pa.table(
         {
             "locale": ["en-US"] * rows,
+            "query": [query for query, _ in chosen],
             "token_ids": pa.array(tokenizer.encode([query for query, _ in chosen], 8), pa.list_(pa.int32())),
             "product_types": [[product_type] for _, product_type in chosen],
             "shares": [[1.0]] * rows,
