@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from q2pt_tasks.model import training
+from q2pt_tasks.model import ngram_training, training
+from q2pt_tasks.model.adam import Adam
 from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.fit import fit
 from q2pt_tasks.model.job import FitJob
@@ -100,7 +101,14 @@ def _slow_down(pause: float) -> None:
             time.sleep(pause)
             print("step", flush=True)  # noqa: T201
 
+    class SlowAdam(Adam):
+        def step(self, share: float) -> None:
+            super().step(share)
+            time.sleep(pause)
+            print("step of n-grams", flush=True)  # noqa: T201
+
     setattr(training, "TrainingState", SlowState)  # noqa: B010
+    setattr(ngram_training, "Adam", SlowAdam)  # noqa: B010
 
 
 if __name__ == "__main__":
