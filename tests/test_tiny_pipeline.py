@@ -278,10 +278,11 @@ def _champion(finished: Layout, folder: Path, model: Path) -> Layout:
 def test_a_champion_is_scored_beside_the_candidates_and_an_equal_one_is_not_replaced(
     finished: Layout, tmp_path: Path
 ) -> None:
-    layout = _champion(finished, tmp_path, finished.unified_model("unified_aware"))
+    candidate = json.loads(finished.decision.read_text())["candidate"]
+    layout = _champion(finished, tmp_path, finished.unified_model(candidate))
     evaluate(layout)
     gate.main(layout)
-    assert _value(layout, "champion") == _value(layout, "unified_aware")
+    assert _value(layout, "champion") == _value(layout, candidate)
     decision = json.loads(layout.decision.read_text())
     assert decision["champion"]["version"] == "v1"
     rules = {rule["name"]: rule["passed"] for rule in decision["rules"]}
