@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from checkpoints import encoder_alone
 from dvc.repo import Repo
 from pretrained import write_encoder
 from safetensors.torch import load_file
@@ -89,11 +90,15 @@ def test_a_materialised_model_opens_in_hugging_face_with_the_same_scores(pretrai
     plain = Predictor.load(tmp_path / "plain")
     assert np.array_equal(own.scores(QUERIES, "en-GB"), plain.scores(QUERIES, "en-GB"))
     assert own.predict(QUERIES, "en-GB") == plain.predict(QUERIES, "en-GB")
+    beside = [folder / "ngrams.safetensors" for folder in (pretrained.non_unified_model("en-GB"), tmp_path / "plain")]
+    assert beside[0].read_bytes() == beside[1].read_bytes()
     network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "plain").eval()
     encoded = AutoTokenizer.from_pretrained(tmp_path / "plain")(["red shoes"], return_tensors="pt")
     assert network.config.problem_type == "single_label_classification"
     scores = network(**encoded).logits.softmax(-1).detach().numpy()
-    np.testing.assert_allclose(scores[0], own.scores(["red shoes"], "en-GB")[0], atol=0.01)
+    np.testing.assert_allclose(
+        scores[0], encoder_alone(tmp_path / "plain").scores(["red shoes"], "en-GB")[0], atol=0.01
+    )
     names = network.config.id2label
     assert tuple(names[index] for index in range(len(names))) == own.metadata.product_types
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from checkpoints import encoder_alone
 from tiny import LOCALES
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -94,7 +95,7 @@ def test_the_predictor_and_plain_hugging_face_agree(finished: Layout) -> None:
     network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     encoded = AutoTokenizer.from_pretrained(folder)("[en-GB] pants", return_tensors="pt")
     plain = network(input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"]).logits.sigmoid()
-    ours = Predictor.load(folder).scores(["  Pants "], "en-GB")
+    ours = encoder_alone(folder).scores(["  Pants "], "en-GB")
     np.testing.assert_allclose(ours[0], plain[0].detach().numpy(), atol=0.02)
 
 
@@ -200,15 +201,25 @@ def test_metadata_names_what_the_model_was_made_from(finished: Layout) -> None:
     assert metadata.split == {"salt": "q2pt-1", "validation": 0.1, "test": 0.2}
     assert metadata.objective == "binary_cross_entropy"
     assert set(metadata.data_hashes) == {"train.parquet", "validation.parquet", "label_space.json"}
-    assert metadata.metrics["average_precision"] == max(epoch["average_precision"] for epoch in metadata.history)
+    assert metadata.ngrams is not None
+    assert metadata.metrics["average_precision"] > max(epoch["average_precision"] for epoch in metadata.history)
+
+
+def test_the_n_grams_beside_the_encoder_change_the_scores(finished: Layout) -> None:
+    folder = finished.unified_model("unified_aware")
+    both, alone = (
+        predictor.scores(["pants", "red hat"], "en-GB") for predictor in (Predictor.load(folder), encoder_alone(folder))
+    )
+    assert not np.allclose(both, alone, atol=0.001)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("schema_version", 99, "the checkpoint has schema version 99, this code reads 4: train the model again"),
+        ("schema_version", 99, "the checkpoint has schema version 99, this code reads 5: train the model again"),
         ("normalisation", "lower", "query normalisation do not fit"),
         ("product_types", ["A"], "product types do not fit"),
+        ("ngrams", {"weight": 0.5, "form": "letters", "longest": 5}, "parts of queries do not fit"),
         ("locales", ["en-US", "xx-XX"], r"missing locale tokens do not fit: the checkpoint has \['\[xx-XX\]'\]"),
         ("surprise", 1, "metadata keys do not fit"),
     ],
@@ -223,6 +234,13 @@ def test_a_checkpoint_that_breaks_its_contract_is_refused(
         load_checkpoint(folder)
 
 
+def test_a_missing_n_gram_model_is_refused(finished: Layout, tmp_path: Path) -> None:
+    folder = _copy(finished.unified_model("unified_aware"), tmp_path / "model")
+    (folder / "ngrams.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"model cannot be loaded: .*ngrams"):
+        load_checkpoint(folder)
+
+
 def test_a_directory_without_metadata_is_not_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a finished checkpoint"):
         load_checkpoint(tmp_path)
@@ -234,6 +252,8 @@ def test_same_seed_same_weights(finished: Layout, tmp_path: Path) -> None:
     train_unified.main(first, "unified_aware")
     weights = [layout.unified_model("unified_aware") / "model.safetensors" for layout in (finished, first)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+    beside = [weight.with_name("ngrams.safetensors") for weight in weights]
+    assert beside[0].read_bytes() == beside[1].read_bytes()
 
 
 def test_a_model_of_a_removed_locale_stops_the_evaluation(finished: Layout, tmp_path: Path) -> None:
@@ -258,10 +278,11 @@ def _champion(finished: Layout, folder: Path, model: Path) -> Layout:
 def test_a_champion_is_scored_beside_the_candidates_and_an_equal_one_is_not_replaced(
     finished: Layout, tmp_path: Path
 ) -> None:
-    layout = _champion(finished, tmp_path, finished.unified_model("unified_aware"))
+    candidate = json.loads(finished.decision.read_text())["candidate"]
+    layout = _champion(finished, tmp_path, finished.unified_model(candidate))
     evaluate(layout)
     gate.main(layout)
-    assert _value(layout, "champion") == _value(layout, "unified_aware")
+    assert _value(layout, "champion") == _value(layout, candidate)
     decision = json.loads(layout.decision.read_text())
     assert decision["champion"]["version"] == "v1"
     rules = {rule["name"]: rule["passed"] for rule in decision["rules"]}

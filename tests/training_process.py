@@ -17,16 +17,18 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from q2pt_tasks.model import training
+from q2pt_tasks.model import ngram_training, training
+from q2pt_tasks.model.adam import Adam
 from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.fit import fit
 from q2pt_tasks.model.job import FitJob
-from q2pt_tasks.model.recipe import ObjectiveName, Recipe, Recipes
+from q2pt_tasks.model.recipe import NGramRecipe, ObjectiveName, Recipe, Recipes
 from q2pt_tasks.model.tokenizer import train_tokenizer
 from q2pt_tasks.model.training_state import TrainingState
 
 WORDS = ("hat", "shoe", "sofa", "lamp", "soap")
 LOCALES = ("en-US", "en-GB")
+NGRAMS = NGramRecipe(parts=100, longest=3, width=8, learning_rate=0.02, batch_size=16, min_steps_per_epoch=1, epochs=4)
 
 
 def prepare(folder: Path, queries: int) -> None:
@@ -40,6 +42,7 @@ def prepare(folder: Path, queries: int) -> None:
         table = pa.table(
             {
                 "locale": [LOCALES[row % 3 == 0] for row in range(rows)],
+                "query": [" ".join(own) for own in words],
                 "token_ids": pa.array(tokenizer.encode([" ".join(own) for own in words], 16), pa.list_(pa.int32())),
                 "product_types": words,
                 "shares": [generator.dirichlet(np.ones(len(own))) for own in words],
@@ -62,6 +65,7 @@ def job_in(folder: Path, epochs: int, objective: ObjectiveName = "binary_cross_e
         warmup_share=0.1,
         max_epochs=epochs,
         patience=epochs,
+        ngrams=NGRAMS,
     )
     sizes = ScratchParams(layers=2, width=16, heads=2, unified_vocabulary=100, non_unified_vocabulary=100)
     return FitJob(
@@ -97,7 +101,14 @@ def _slow_down(pause: float) -> None:
             time.sleep(pause)
             print("step", flush=True)  # noqa: T201
 
+    class SlowAdam(Adam):
+        def step(self, share: float) -> None:
+            super().step(share)
+            time.sleep(pause)
+            print("step of n-grams", flush=True)  # noqa: T201
+
     setattr(training, "TrainingState", SlowState)  # noqa: B010
+    setattr(ngram_training, "Adam", SlowAdam)  # noqa: B010
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class VariantCard:
         models: how many there are.
         product_types: the largest label space among them.
         max_tokens: tokens of a query that are read.
+        with_ngrams: how many have an n-gram model beside the encoder.
         params: those that they were trained with.
         git_sha: commit of the code that trained the first of them, empty outside a repository.
         threshold: the score from which on a type without a threshold of its own is predicted; None: never.
@@ -31,6 +32,7 @@ class VariantCard:
     models: int
     product_types: int
     max_tokens: int
+    with_ngrams: int
     params: Mapping[str, Any]
     git_sha: str
     threshold: float | None
@@ -49,6 +51,7 @@ def card_of(models: Sequence[Metadata], thresholds: Thresholds) -> VariantCard:
         models=len(models),
         product_types=max(len(model.product_types) for model in models),
         max_tokens=models[0].max_tokens,
+        with_ngrams=sum(model.ngrams is not None for model in models),
         params=models[0].params,
         git_sha=models[0].git_sha,
         threshold=overall,

@@ -1,13 +1,17 @@
 """A checkpoint is a directory with a contract: a Hugging Face model, its tokenizer, and what they were made from.
 
 `AutoModelForSequenceClassification.from_pretrained` opens it, but for one that holds only what changed against its
-encoder. `metadata.json` says what the weights cannot.
+encoder; the model is then the encoder alone, where an n-gram model lies beside it in `ngrams.safetensors`.
+`metadata.json` says what the weights cannot.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from q2pt_tasks.data.queries import NORMALISATION
 from q2pt_tasks.model.base import describe_base, find_base
@@ -16,11 +20,15 @@ from q2pt_tasks.model.delta import load_delta, save_delta
 from q2pt_tasks.model.families import CONFIG
 from q2pt_tasks.model.metadata import CheckpointError, Metadata, load_metadata, refuse_if, save_metadata
 from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.ngrams import NGrams
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.recipe import ObjectiveName
+from q2pt_tasks.model.text_parts import FORM
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.variants import locale_tokens
-from q2pt_tasks.model.weights import WEIGHTS
+from q2pt_tasks.model.weights import WEIGHTS, write_weights
+
+NGRAMS = "ngrams.safetensors"
 
 # What makes Hugging Face's pipeline turn logits into the same scores; it has no sparsemax.
 _PROBLEM_TYPES: Mapping[ObjectiveName, str | None] = {
@@ -37,14 +45,14 @@ class Checkpoint:
     metadata: Metadata
     network: Network
     tokenizer: QueryTokenizer
+    ngrams: NGrams | None = None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes all weights, tokenizer and, last, the metadata: a directory without it is not a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.network.save(folder)
-    _say_problem_type(folder / CONFIG, checkpoint.metadata.objective)
-    checkpoint.tokenizer.save(folder)
+    _save_beside(folder, checkpoint)
     save_metadata(folder, replace(checkpoint.metadata, base=None))
 
 
@@ -53,9 +61,16 @@ def save_changes(folder: Path, checkpoint: Checkpoint, encoder: Path) -> None:
     network = checkpoint.network
     assert isinstance(network, PackedNetwork)  # noqa: S101 - others are stored whole
     save_delta(folder, network, encoder / WEIGHTS)
+    _save_beside(folder, checkpoint)
+    save_metadata(folder, replace(checkpoint.metadata, base=describe_base(encoder)))
+
+
+def _save_beside(folder: Path, checkpoint: Checkpoint) -> None:
+    """All but the network and the metadata."""
     _say_problem_type(folder / CONFIG, checkpoint.metadata.objective)
     checkpoint.tokenizer.save(folder)
-    save_metadata(folder, replace(checkpoint.metadata, base=describe_base(encoder)))
+    if checkpoint.ngrams is not None:
+        write_weights(folder / NGRAMS, checkpoint.ngrams.tensors())
 
 
 def _say_problem_type(config: Path, objective: ObjectiveName) -> None:
@@ -83,10 +98,19 @@ def load_checkpoint(folder: Path, encoder: Path | None = None) -> Checkpoint:
     try:
         network = load_delta(folder, base) if base else load_network(folder)
         tokenizer = load_tokenizer(folder)
-    except (OSError, ValueError) as error:
+        ngrams = _load_ngrams(folder, metadata)
+    except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
-    _check(folder, Checkpoint(metadata, network, tokenizer))
-    return Checkpoint(metadata, network, tokenizer)
+    checkpoint = Checkpoint(metadata, network, tokenizer, ngrams)
+    _check(folder, checkpoint)
+    return checkpoint
+
+
+def _load_ngrams(folder: Path, metadata: Metadata) -> NGrams | None:
+    if metadata.ngrams is None:
+        return None
+    refuse_if(folder, "parts of queries", metadata.ngrams.form, FORM)
+    return NGrams.of(metadata.ngrams.longest, load_file(folder / NGRAMS))
 
 
 def _check(folder: Path, checkpoint: Checkpoint) -> None:
@@ -95,6 +119,9 @@ def _check(folder: Path, checkpoint: Checkpoint) -> None:
     rows = network.words.num_embeddings
     if len(tokenizer) > rows:
         raise CheckpointError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the network {rows}")
+    if checkpoint.ngrams is not None:
+        types = len(metadata.product_types)
+        refuse_if(folder, "product types of the n-gram model", checkpoint.ngrams.product_types, types)
     if metadata.is_aware:
         known = tokenizer.pieces.get_vocab(with_added_tokens=True)
         missing = [token for token in locale_tokens(metadata.locales) if token not in known]

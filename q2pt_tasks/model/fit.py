@@ -6,70 +6,41 @@ import logging
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 
 from q2pt_tasks.metrics.recall_at_precision import operating_point
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
-from q2pt_tasks.model.assortment import Unsold, read_unsold, unsold_table
-from q2pt_tasks.model.batching import shares_of
+from q2pt_tasks.model.assortment import unsold_table
+from q2pt_tasks.model.beside import Beside, fit_beside
 from q2pt_tasks.model.build import build_network
 from q2pt_tasks.model.checkpoint import Checkpoint, save_changes, save_checkpoint
 from q2pt_tasks.model.delta import round_matrices
-from q2pt_tasks.model.examples import Examples, FloatMatrix, examples_from_tokens
+from q2pt_tasks.model.examples import Examples, FloatMatrix
 from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.locale_dropout import LocaleTokens
-from q2pt_tasks.model.metadata import Metadata, save_metadata
+from q2pt_tasks.model.metadata import Metadata, NGramsBeside, save_metadata
 from q2pt_tasks.model.network import Network, start_from_bias
-from q2pt_tasks.model.objectives import Objective
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import detect_hardware
 from q2pt_tasks.model.resume import Resume, resume_of
+from q2pt_tasks.model.text_parts import FORM
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
-from q2pt_tasks.model.training import Trainer, validation_average_precision
+from q2pt_tasks.model.training import Trainer, true_pairs, validation_average_precision
+from q2pt_tasks.model.training_data import TrainingData, read_data
 from q2pt_tasks.model.training_state import Epoch, best_epoch
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_AWARE, UNKNOWN_LOCALE_TOKEN, locale_token, locale_tokens
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 from q2pt_tasks.model.workers import Workers, join_workers
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Data:
-    train: Examples
-    validation: Examples
-    product_types: tuple[str, ...]
-    split: Mapping[str, Any]
-    unsold: Unsold
-
-    @property
-    def priors(self) -> np.ndarray:
-        """Share of the training queries that mean each product type."""
-        counts = np.bincount(self.train.labels.values, minlength=len(self.product_types))
-        return counts / max(len(self.train), 1)
-
-    def bias(self, objective: Objective) -> torch.Tensor:
-        """The logits of a network that knows of a query only what all training queries mean together."""
-        targets = objective.targets(torch.from_numpy(self.train.shares)).numpy()
-        totals = np.bincount(self.train.labels.values, targets, minlength=len(self.product_types))
-        return objective.bias(torch.from_numpy(totals / max(len(self.train), 1)))
-
-    def lack(self, min_train_rows: int) -> str:
-        """Why a model cannot be trained on this; empty if it can."""
-        if not self.product_types:
-            return "no product type has enough training queries"
-        if len(self.train) < min_train_rows:
-            return f"{len(self.train)} training queries, at least {min_train_rows} are needed"
-        return "" if len(self.validation.labels.values) else "no validation query has a product type of the label space"
 
 
 def fit(job: FitJob, folder: Path) -> FitReport:
@@ -87,7 +58,7 @@ def fit(job: FitJob, folder: Path) -> FitReport:
     workers = join_workers()
     if workers.is_leader:
         shutil.rmtree(folder, ignore_errors=True)
-    data = _read(job)
+    data = read_data(job)
     metadata = _metadata(job, data)
     if lack := data.lack(job.recipes.min_train_rows):
         log.warning("%s %s: not trained: %s", job.variant, ", ".join(job.locales), lack)
@@ -102,8 +73,8 @@ def fit(job: FitJob, folder: Path) -> FitReport:
     for resume in trained.resumes:
         resume.forget()
     epochs = trained.epochs
-    best = best_epoch(epochs).average_precision
-    return FitReport(job.variant, job.locales, metadata.status, len(data.train), len(epochs), best, seconds)
+    quality = metadata.metrics["average_precision"]
+    return FitReport(job.variant, job.locales, metadata.status, len(data.train), len(epochs), quality, seconds)
 
 
 def _save(job: FitJob, folder: Path, checkpoint: Checkpoint) -> None:
@@ -118,18 +89,7 @@ def _keeps_changes(network: Network, job: FitJob) -> TypeGuard[PackedNetwork]:
     return job.variant == NON_UNIFIED and not job.encoder.is_scratch and isinstance(network, PackedNetwork)
 
 
-def _read(job: FitJob) -> _Data:
-    label_space = json.loads(job.label_space.read_text(encoding="utf-8"))
-    product_types = tuple(label_space["product_types"])
-    train, validation = (
-        examples_from_tokens(pq.ParquetFile(job.tokens / f"{split}.parquet").read(), product_types, job.locales)
-        for split in ("train", "validation")
-    )
-    unsold = read_unsold(job.assortment, job.locales, product_types) if job.assortment else {}
-    return _Data(train, validation, product_types, label_space["split"], unsold)
-
-
-def _metadata(job: FitJob, data: _Data) -> Metadata:
+def _metadata(job: FitJob, data: TrainingData) -> Metadata:
     files = [*sorted(job.tokens.glob("*.parquet")), job.label_space, *([job.assortment] if job.assortment else [])]
     return Metadata(
         variant=job.variant,
@@ -176,7 +136,7 @@ class _Trained:
     resumes: Sequence[Resume]
 
 
-def _train(job: FitJob, data: _Data, metadata: Metadata, workers: Workers) -> _Trained:
+def _train(job: FitJob, data: TrainingData, metadata: Metadata, workers: Workers) -> _Trained:
     """Trains with each learning rate and keeps the best on validation."""
     tokenizer = load_tokenizer(job.tokens / "tokenizer")
     tokens = _add_locale_tokens(job, tokenizer)
@@ -190,8 +150,9 @@ def _train(job: FitJob, data: _Data, metadata: Metadata, workers: Workers) -> _T
         for rate, resume in zip(trainer.recipe.learning_rates, resumes, strict=True)
     ]
     best = max(candidates, key=lambda candidate: best_epoch(candidate.epochs).average_precision)
-    completed = _completed(metadata, job, data, trainer, best)
-    return _Trained(Checkpoint(completed, best.network, tokenizer), best.epochs, resumes)
+    beside = fit_beside(job, data, trainer, best.logits)
+    completed = _completed(metadata, job, data, trainer, best, beside)
+    return _Trained(Checkpoint(completed, best.network, tokenizer, beside.ngrams), best.epochs, resumes)
 
 
 def _key(metadata: Metadata, job: FitJob, trainer: Trainer, learning_rate: float) -> str:
@@ -221,7 +182,7 @@ def _add_locale_tokens(job: FitJob, tokenizer: QueryTokenizer) -> LocaleTokens:
     return LocaleTokens(ids, tokenizer.id_of(UNKNOWN_LOCALE_TOKEN), job.locale_dropout)
 
 
-def _trainer(job: FitJob, data: _Data, tokens: LocaleTokens, pad_token: int) -> Trainer:
+def _trainer(job: FitJob, data: TrainingData, tokens: LocaleTokens, pad_token: int) -> Trainer:
     occurring = OccurringTokens.of(
         data.train.tokens.values, data.validation.tokens.values, tokens.all_ids, np.array([pad_token])
     )
@@ -242,16 +203,16 @@ def _trainer(job: FitJob, data: _Data, tokens: LocaleTokens, pad_token: int) -> 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A network trained with one learning rate, and its scores on validation, shape (queries, product types)."""
+    """A network trained with one learning rate, and its logits on validation, shape (queries, product types)."""
 
     learning_rate: float
     network: Network
     epochs: list[Epoch]
-    scores: FloatMatrix
+    logits: FloatMatrix
 
 
 def _fit_candidate(
-    job: FitJob, data: _Data, tokenizer: QueryTokenizer, trainer: Trainer, learning_rate: float, resume: Resume
+    job: FitJob, data: TrainingData, tokenizer: QueryTokenizer, trainer: Trainer, learning_rate: float, resume: Resume
 ) -> _Candidate:
     torch.manual_seed(job.seed)
     log.info("learning rate %g", learning_rate)
@@ -263,19 +224,21 @@ def _fit_candidate(
     if _keeps_changes(network, job):
         # The thresholds are to be those of the weights that are stored.
         round_matrices(network)
-    scores = trainer.validation_scores(network)
+    logits = trainer.validation_logits(network)
     network.to("cpu")
     restore_words(network, trainer.occurring, full_table)
-    return _Candidate(learning_rate, network, epochs, scores)
+    return _Candidate(learning_rate, network, epochs, logits)
 
 
-def _completed(metadata: Metadata, job: FitJob, data: _Data, trainer: Trainer, best: _Candidate) -> Metadata:
+def _completed(
+    metadata: Metadata, job: FitJob, data: TrainingData, trainer: Trainer, best: _Candidate, beside: Beside
+) -> Metadata:
     """The metadata with what validation says of the trained model."""
     validation = trainer.validation
-    scored = _scored(validation, job.locales, data.product_types, best.scores)
-    prior_scores = np.broadcast_to(data.priors.astype(np.float32), best.scores.shape)
+    scored = _scored(validation, job.locales, data.product_types, beside.scores)
+    prior_scores = np.broadcast_to(data.priors.astype(np.float32), beside.scores.shape)
     prior_precision = validation_average_precision(prior_scores, validation)
-    average_precision = best_epoch(best.epochs).average_precision
+    average_precision = validation_average_precision(beside.scores, validation)
     is_degenerate = average_precision <= prior_precision
     reason = f"validation average precision {average_precision:.4f}, that of the majority class {prior_precision:.4f}"
     return replace(
@@ -292,9 +255,10 @@ def _completed(metadata: Metadata, job: FitJob, data: _Data, trainer: Trainer, b
         history=tuple(
             {"epoch": e.number, "loss": e.loss, "average_precision": e.average_precision} for e in best.epochs
         ),
+        ngrams=NGramsBeside(weight=beside.weight, form=FORM, longest=beside.ngrams.longest) if beside.ngrams else None,
     )
 
 
 def _scored(examples: Examples, locales: Sequence[str], product_types: tuple[str, ...], scores: FloatMatrix) -> Scored:
-    targets = shares_of(examples, np.arange(len(examples)), len(product_types)).numpy() > 0
+    targets = true_pairs(examples, len(product_types))
     return Scored(product_types, tuple(locales), examples.locales, scores, targets, np.ones(len(examples)))

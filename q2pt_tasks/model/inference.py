@@ -1,4 +1,4 @@
-"""Scores of packed queries from a network."""
+"""Logits and scores of packed queries from a network."""
 
 import numpy as np
 import torch
@@ -13,19 +13,30 @@ from q2pt_tasks.model.precision import Hardware
 _TOKENS = 2048
 
 
-@torch.inference_mode()
 def score(network: Network, objective: Objective, tokens: Packed, hardware: Hardware) -> FloatMatrix:
     """Probability of every product type for every query, shape (queries, product types).
 
     `objective` is what the network was trained for.
     """
+    return probabilities_of(logits_of(network, tokens, hardware), objective)
+
+
+def probabilities_of(logits: FloatMatrix, objective: Objective) -> FloatMatrix:
+    """What the logits mean to a network that was trained for `objective`, shape (queries, product types)."""
+    probabilities: FloatMatrix = objective.probabilities(torch.from_numpy(logits)).numpy()
+    return probabilities
+
+
+@torch.inference_mode()
+def logits_of(network: Network, tokens: Packed, hardware: Hardware) -> FloatMatrix:
+    """Logit of every product type for every query, shape (queries, product types)."""
     # It walks through all modules, which a single query would wait for.
     if network.training:
         network.eval()
-    scores = np.zeros((len(tokens), network.head.out_features), dtype=np.float32)
+    found = np.zeros((len(tokens), network.head.out_features), dtype=np.float32)
     with hardware.autocast():
         for stretch in stretches(len(tokens)):
             for piece in pieces_of(tokens, stretch, hardware.tokens_at_once(_TOKENS)):
                 logits = network(piece.tokens.to(hardware.device))
-                scores[piece.rows] = objective.probabilities(logits.float()).cpu().numpy()[piece.inputs]
-    return scores
+                found[piece.rows] = logits.float().cpu().numpy()[piece.inputs]
+    return found

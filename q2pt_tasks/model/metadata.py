@@ -11,7 +11,7 @@ from q2pt_tasks.data.queries import NORMALISATION
 from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.variants import UNIFIED_AWARE
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 METADATA = "metadata.json"
 
 Status = Literal["trained", "degenerate", "untrained"]
@@ -32,6 +32,21 @@ class Base:
 
     path: str
     md5: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NGramsBeside:
+    """The n-gram model whose logits are added to the encoder's.
+
+    Attributes:
+        weight: of its logits.
+        form: name of what the parts of a query are.
+        longest: characters of the longest part.
+    """
+
+    weight: float
+    form: str
+    longest: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +73,7 @@ class Metadata:
         metrics: figures on its own validation split.
         history: one entry per epoch.
         base: what it needs beside its own files; None for one that holds all of its weights.
+        ngrams: the n-gram model beside the encoder; None where there is none.
     """
 
     variant: str
@@ -78,6 +94,7 @@ class Metadata:
     history: tuple[Mapping[str, float], ...]
     seconds: float
     base: Base | None = None
+    ngrams: NGramsBeside | None = None
     normalisation: str = NORMALISATION
     schema_version: int = SCHEMA_VERSION
 
@@ -113,7 +130,9 @@ def load_metadata(folder: Path) -> Metadata:
         known = ", ".join(get_args(ObjectiveName))
         raise CheckpointError(f"{folder}: it was trained for {document['objective']!r}, this code knows {known}")
     lists = {key: tuple(document[key]) for key in ("locales", "product_types", "history")}
-    return Metadata(**{**document, **lists, "base": Base(**document["base"]) if document["base"] else None})
+    parts = {"base": Base, "ngrams": NGramsBeside}
+    built = {key: kind(**document[key]) if document[key] else None for key, kind in parts.items()}
+    return Metadata(**{**document, **lists, **built})
 
 
 def _refuse_other_version(folder: Path, found: object) -> None:

@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from q2pt_tasks.model.recipe import ObjectiveName
 
-# A prior of 0 would be a bias of minus infinity.
-_MIN_PRIOR = 1e-5
+# A probability of 0 would have a logit of minus infinity.
+_LEAST = 1e-5
 
 
 class Objective(abc.ABC):
@@ -40,8 +40,8 @@ class Objective(abc.ABC):
         """Scores from 0 to 1."""
 
     @abc.abstractmethod
-    def bias(self, priors: torch.Tensor) -> torch.Tensor:
-        """The logits of a network that gives every query the mean targets `priors`, shape (product types,)."""
+    def logits(self, probabilities: torch.Tensor) -> torch.Tensor:
+        """Finite logits that have these probabilities, or nearly so, along the last dimension."""
 
 
 class BinaryCrossEntropy(Objective):
@@ -56,9 +56,9 @@ class BinaryCrossEntropy(Objective):
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.sigmoid()
 
-    def bias(self, priors: torch.Tensor) -> torch.Tensor:
+    def logits(self, probabilities: torch.Tensor) -> torch.Tensor:
         """Log-odds."""
-        return torch.logit(priors, _MIN_PRIOR)
+        return torch.logit(probabilities, _LEAST)
 
 
 class Softmax(Objective):
@@ -70,8 +70,8 @@ class Softmax(Objective):
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.softmax(-1)
 
-    def bias(self, priors: torch.Tensor) -> torch.Tensor:
-        return priors.clamp(min=_MIN_PRIOR).log()
+    def logits(self, probabilities: torch.Tensor) -> torch.Tensor:
+        return probabilities.clamp(min=_LEAST).log()
 
 
 class Sparsemax(Objective):
@@ -88,9 +88,9 @@ class Sparsemax(Objective):
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return sparsemax(logits)
 
-    def bias(self, priors: torch.Tensor) -> torch.Tensor:
+    def logits(self, probabilities: torch.Tensor) -> torch.Tensor:
         """A distribution is its own sparsemax."""
-        return priors / priors.sum()
+        return probabilities / probabilities.sum(-1, keepdim=True)
 
 
 OBJECTIVES: Mapping[ObjectiveName, Objective] = {

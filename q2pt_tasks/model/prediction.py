@@ -17,7 +17,8 @@ from q2pt_tasks.model.assortment import mask_scores, unsold_table
 from q2pt_tasks.model.batching import insert_locale_tokens
 from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint
 from q2pt_tasks.model.examples import FloatMatrix, Packed
-from q2pt_tasks.model.inference import score
+from q2pt_tasks.model.fusion import add_logits
+from q2pt_tasks.model.inference import logits_of, probabilities_of
 from q2pt_tasks.model.objectives import OBJECTIVES
 from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.variants import NON_UNIFIED, UNKNOWN_LOCALE_TOKEN, locale_token
@@ -47,6 +48,7 @@ class Predictor:
         self._network = checkpoint.network.to(hardware.device)
         self._objective = OBJECTIVES[checkpoint.metadata.objective]
         self._tokenizer = checkpoint.tokenizer
+        self._ngrams = checkpoint.ngrams
         self._hardware = hardware
         self.metadata = checkpoint.metadata
         thresholds = Thresholds.from_dict(dict(checkpoint.metadata.thresholds))
@@ -160,7 +162,11 @@ class Predictor:
         if self.metadata.is_aware:
             ids = {token: self._tokenizer.id_of(token) for token in set(told)}
             tokens = insert_locale_tokens(tokens, np.array([ids[token] for token in told], dtype=np.int64))
-        return score(self._network, self._objective, tokens, self._hardware)
+        logits = logits_of(self._network, tokens, self._hardware)
+        if self._ngrams is not None and self.metadata.ngrams is not None:
+            beside = self._ngrams.probabilities(queries)
+            logits = add_logits(logits, beside, self.metadata.ngrams.weight, self._objective)
+        return probabilities_of(logits, self._objective)
 
     def _named(self, answers: Answers) -> Iterator[Types]:
         names, offsets = self.metadata.product_types, answers.types.offsets.tolist()

@@ -10,12 +10,24 @@ from q2pt_tasks.params import Section
 ObjectiveName = Literal["binary_cross_entropy", "softmax", "sparsemax"]
 
 
+class NGramRecipe(Section):
+    """Sizes and learning of the n-gram model that is trained beside the encoder."""
+
+    parts: Annotated[int, Field(ge=1, le=4_194_304)]
+    longest: Annotated[int, Field(ge=1, le=10)]
+    width: Annotated[int, Field(ge=1, le=1024)]
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    min_steps_per_epoch: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1)]
+
+
 class Recipe(Section):
     """Hyper-parameters of one training.
 
     The paper gives Adam, learning rate, dropout, batch size and binary cross-entropy (papers A, section 4); the other
-    objectives, what the head starts from, epochs, warm-up, early stopping and the floor of steps per epoch are not in
-    it and are ours.
+    objectives, what the head starts from, epochs, warm-up, early stopping, the floor of steps per epoch and the n-gram
+    model are not in it and are ours.
     """
 
     objective: ObjectiveName
@@ -29,6 +41,7 @@ class Recipe(Section):
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
     max_epochs: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=1)]
+    ngrams: NGramRecipe | None
 
 
 class Recipes(Section):

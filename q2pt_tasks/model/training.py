@@ -15,7 +15,7 @@ from q2pt_tasks.model.adam import Adam, Group
 from q2pt_tasks.model.assortment import mask_logits, mask_scores
 from q2pt_tasks.model.batching import Piece, batch_size_for, batches, pieces_of, shares_of
 from q2pt_tasks.model.examples import Examples, FloatMatrix, Int64Array
-from q2pt_tasks.model.inference import score
+from q2pt_tasks.model.inference import logits_of, probabilities_of
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.locale_sampling import draw_rows
 from q2pt_tasks.model.network import Network
@@ -181,29 +181,34 @@ class Trainer:
             logits = mask_logits(logits, self.unsold[examples.locales[piece.rows]])
         return self.objective.loss(logits.float(), shares)
 
-    def validation_scores(self, network: Network) -> FloatMatrix:
-        """Scores of the validation queries, shape (queries, product types); each process computes its part."""
-        scores = self._validation_probabilities(network)
+    def validation_scores(self, logits: FloatMatrix) -> FloatMatrix:
+        """What the logits of the validation queries mean, both of shape (queries, product types)."""
+        scores = probabilities_of(logits, self.objective)
         return scores if self.unsold is None else mask_scores(scores, self.unsold[self.validation.locales])
 
-    def _validation_probabilities(self, network: Network) -> FloatMatrix:
+    def validation_logits(self, network: Network) -> FloatMatrix:
+        """Logits of the validation queries, shape (queries, product types); each process computes its part."""
         if self.workers.count == 1:
-            return score(network, self.objective, self.validation.tokens, self.hardware)
+            return logits_of(network, self.validation.tokens, self.hardware)
         rows = np.arange(len(self.validation))[self.workers.rank :: self.workers.count]
-        scores = np.zeros((len(self.validation), self.product_types), dtype=np.float32)
-        scores[rows] = score(network, self.objective, self.validation.tokens.select(rows), self.hardware)
-        of_all = torch.from_numpy(scores).to(self.hardware.device)
+        logits = np.zeros((len(self.validation), self.product_types), dtype=np.float32)
+        logits[rows] = logits_of(network, self.validation.tokens.select(rows), self.hardware)
+        of_all = torch.from_numpy(logits).to(self.hardware.device)
         self.workers.add_up([of_all])
         return np.asarray(of_all.cpu().numpy())
 
     def _average_precision(self, network: Network) -> float:
-        return validation_average_precision(self.validation_scores(network), self.validation)
+        return validation_average_precision(self.validation_scores(self.validation_logits(network)), self.validation)
 
 
 def validation_average_precision(scores: FloatMatrix, examples: Examples) -> float:
     """Micro average precision of `scores`, shape (queries, product types)."""
-    targets = shares_of(examples, np.arange(len(examples)), scores.shape[1]).numpy() > 0
-    return average_precision(scores.ravel(), targets.ravel())
+    return average_precision(scores.ravel(), true_pairs(examples, scores.shape[1]).ravel())
+
+
+def true_pairs(examples: Examples, product_types: int) -> NDArray[np.bool_]:
+    """Whether each query means each product type, shape (queries, product types)."""
+    return np.asarray(shares_of(examples, np.arange(len(examples)), product_types).numpy() > 0)
 
 
 def _figures(epoch: Epoch) -> tuple[int, float, float]:

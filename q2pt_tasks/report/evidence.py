@@ -108,6 +108,7 @@ class VariantCard:
     params: Mapping[str, Any]
     git_sha: str
     threshold: float | None
+    with_ngrams: int
     own_thresholds: int
     never: int
 

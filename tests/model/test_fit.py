@@ -17,7 +17,7 @@ from q2pt_tasks.model.job import FitJob
 from q2pt_tasks.model.metadata import load_metadata
 from q2pt_tasks.model.objectives import OBJECTIVES
 from q2pt_tasks.model.prediction import Predictor
-from q2pt_tasks.model.recipe import ObjectiveName, Recipe, Recipes
+from q2pt_tasks.model.recipe import NGramRecipe, ObjectiveName, Recipe, Recipes
 from q2pt_tasks.model.tokenizer import train_tokenizer
 
 WORDS = ["hat", "shoe"]
@@ -34,7 +34,10 @@ RECIPE = Recipe(
     warmup_share=0.0,
     max_epochs=4,
     patience=4,
+    ngrams=None,
 )
+
+NGRAMS = NGramRecipe(parts=100, longest=3, width=8, learning_rate=0.05, batch_size=8, min_steps_per_epoch=1, epochs=8)
 
 
 @pytest.fixture
@@ -72,6 +75,7 @@ def _write(job: FitJob, split: str, meaning: Sequence[tuple[str, str]], rows: in
     table = pa.table(
         {
             "locale": ["en-US"] * rows,
+            "query": [query for query, _ in chosen],
             "token_ids": pa.array(tokenizer.encode([query for query, _ in chosen], 8), pa.list_(pa.int32())),
             "product_types": [[product_type] for _, product_type in chosen],
             "shares": [[1.0]] * rows,
@@ -90,6 +94,35 @@ def test_a_model_that_learns_is_trained(job: FitJob, tmp_path: Path) -> None:
     assert report.average_precision is not None
     assert report.average_precision > 0.5
     assert len(metadata.history) == report.epochs
+
+
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
+def test_n_grams_that_know_what_the_network_cannot_are_stored_with_their_weight(
+    job: FitJob, tmp_path: Path, objective: ObjectiveName
+) -> None:
+    blind = RECIPE.model_copy(update={"objective": objective, "learning_rates": (1e-9,), "ngrams": NGRAMS})
+    recipes = Recipes(scratch=blind, pretrained=RECIPE, min_train_rows=20)
+    fit(replace(job, recipes=recipes), tmp_path / "model")
+    checkpoint = load_checkpoint(tmp_path / "model")
+    assert checkpoint.ngrams is not None
+    assert checkpoint.metadata.ngrams is not None
+    assert checkpoint.metadata.ngrams.weight > 0
+    assert checkpoint.metadata.metrics["average_precision"] == 1.0
+    predictor = Predictor.load(tmp_path / "model")
+    predicted = [prediction.product_types[0][0] for prediction in predictor.predict(WORDS, "en-US")]
+    assert predicted == ["HAT", "SHOES"]
+    alone = np.concatenate([predictor.scores([query], "en-US") for query in ["hat", "", "👟", "a hat" * 999]])
+    np.testing.assert_allclose(alone, predictor.scores(["hat", "", "👟", "a hat" * 999], "en-US"), atol=1e-3)
+
+
+def test_n_grams_that_do_not_help_are_not_stored(job: FitJob, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"max_epochs": 8, "ngrams": NGRAMS})
+    fit(replace(job, recipes=Recipes(scratch=recipe, pretrained=RECIPE, min_train_rows=20)), tmp_path / "model")
+    metadata = load_metadata(tmp_path / "model")
+    assert metadata.metrics["micro_recall"] == 1.0
+    assert metadata.ngrams is None
+    assert load_checkpoint(tmp_path / "model").ngrams is None
+    assert not (tmp_path / "model/ngrams.safetensors").exists()
 
 
 @pytest.mark.parametrize("prior_bias", [True, False])

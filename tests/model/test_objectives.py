@@ -141,8 +141,8 @@ def test_probabilities_lie_between_zero_and_one_in_the_order_of_the_logits(name:
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=ALL)
 def test_the_bias_of_priors_gives_the_priors(objective: Objective) -> None:
     priors = torch.tensor([0.6, 0.25, 0.15, 0.0], dtype=torch.float64)
-    found = objective.probabilities(objective.bias(priors))
-    assert torch.isfinite(objective.bias(priors)).all()
+    found = objective.probabilities(objective.logits(priors))
+    assert torch.isfinite(objective.logits(priors)).all()
     np.testing.assert_allclose(found, priors, atol=2e-5)
 
 

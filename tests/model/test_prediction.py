@@ -13,7 +13,7 @@ from q2pt_tasks.data.schema import LocaleError
 from q2pt_tasks.model.examples import FloatMatrix, Packed
 from q2pt_tasks.model.metadata import CheckpointError
 from q2pt_tasks.model.network import Network
-from q2pt_tasks.model.objectives import OBJECTIVES, Objective, sparsemax
+from q2pt_tasks.model.objectives import OBJECTIVES, sparsemax
 from q2pt_tasks.model.precision import Hardware
 from q2pt_tasks.model.prediction import LocaleNotServedError, Predictor
 from q2pt_tasks.model.recipe import ObjectiveName
@@ -52,11 +52,11 @@ def test_the_network_reads_a_query_once_where_it_is_not_told_the_locale(
 ) -> None:
     read: list[int] = []
 
-    def score(_: Network, __: Objective, tokens: Packed, ___: Hardware) -> FloatMatrix:
+    def logits_of(_: Network, tokens: Packed, __: Hardware) -> FloatMatrix:
         read.append(len(tokens))
         return np.zeros((len(tokens), len(TYPES)), np.float32)
 
-    monkeypatch.setattr("q2pt_tasks.model.prediction.score", score)
+    monkeypatch.setattr("q2pt_tasks.model.prediction.logits_of", logits_of)
     locales = [*LOCALES, "fr-FR", "fr-BE"]
     for variant in VARIANTS:
         exact_predictor(random_checkpoint(tmp_path / variant, variant)).answer(["hat"] * 5, locales)

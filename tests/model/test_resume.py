@@ -82,6 +82,8 @@ def _assert_equal(training: Training, first: str, second: str) -> None:
     assert ours.keys() == theirs.keys()
     for name in ours:
         assert torch.equal(ours[name], theirs[name]), name
+    beside = [training.folder / model / "ngrams.safetensors" for model in (first, second)]
+    assert beside[0].read_bytes() == beside[1].read_bytes()
     histories = [load_metadata(training.folder / model).history for model in (first, second)]
     assert histories[0] == histories[1]
     assert len(histories[0]) == EPOCHS
@@ -99,6 +101,15 @@ def test_killed_at_random_steps_it_ends_as_if_it_had_not_been(
     assert "goes on after" in training.run("killed")
     _assert_equal(training, "whole", "killed")
     assert list((tmp_path / "state").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_killed_in_the_n_gram_part_it_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    training = Training(tmp_path, {"Q2PT_STATE_DIR": str(tmp_path / "state"), "Q2PT_SAVE_SECONDS": "0"})
+    training.run("whole")
+    training.run_for("killed", STEPS + 5, signal.SIGKILL)
+    assert f"goes on after {EPOCHS - 1} epochs and" in training.run("killed")
+    _assert_equal(training, "whole", "killed")
 
 
 @pytest.mark.slow
