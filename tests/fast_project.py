@@ -55,8 +55,10 @@ elif stage == "label":
     write("data/labeled/assortment.json")
 elif stage == "split":
     write("data/splits/label_space.json")
+    write("data/splits/census.json")
     for locale in locales:
         write(f"data/splits/locale={locale}/label_space.json")
+        write(f"data/splits/locale={locale}/census.json")
 elif stage == "tokenize":
     write("data/tokens/unified/tokens")
     for locale in locales:

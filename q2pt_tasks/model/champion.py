@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from q2pt_tasks.model.metadata import METADATA, load_metadata
+from q2pt_tasks.data.queries import NORMALISATION
+from q2pt_tasks.model.metadata import METADATA, CheckpointError, load_metadata
 from q2pt_tasks.model.variants import NON_UNIFIED
 
 _REQUIRED = {"version", "hash", "path"}
-_OPTIONAL = {"outs", "locales", "commit"}
+_OPTIONAL = {"outs", "locales", "commit", "last_day"}
 
 
 class ChampionError(ValueError):
@@ -33,12 +34,14 @@ class Champion:
         path: the directory, below the repository's root.
         outs: hashes of DVC, by their place below `path` (`.` for the whole of it): what is not at `path` yet comes from
             DVC's cache or remote. Empty where a person puts the files there.
+        last_day: the last day that it learned from, in ISO form; None where that is not known.
     """
 
     version: str
     hash: str
     path: str
     outs: Mapping[str, str] = field(default_factory=dict)
+    last_day: str | None = None
 
 
 def read_champion(file: Path) -> Champion | None:
@@ -57,7 +60,9 @@ def read_champion(file: Path) -> Champion | None:
         return None
     if not isinstance(document, dict) or not _REQUIRED <= set(document) <= _REQUIRED | _OPTIONAL:
         raise ChampionError(f'{file}: expected version, hash and path, or {{"version": null}}; found {document!r}')
-    return Champion(document["version"], document["hash"], document["path"], document.get("outs", {}))
+    return Champion(
+        document["version"], document["hash"], document["path"], document.get("outs", {}), document.get("last_day")
+    )
 
 
 def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path | None]:
@@ -77,19 +82,38 @@ def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path | No
     return own_folder
 
 
-def check_champion_split(root: Path, champion: Champion, split: Mapping[str, Any]) -> None:
-    """Checks that the champion was trained on the other side of this run's split.
+def why_not_comparable(root: Path, champion: Champion, split: Mapping[str, Any]) -> list[str]:
+    """Why the champion cannot be scored fairly beside this run's models; empty where it can.
+
+    It may have been trained on what it would be tested on, or be asked in a form that it was not trained on.
 
     Raises:
-        ChampionError: its salt or fractions differ: it may have been trained on what it would be tested on.
+        ChampionError: the files cannot be had, or are not those that were resolved.
     """
-    for checkpoint in _checkpoints(champion_files(root, champion)):
-        found = load_metadata(checkpoint).split
-        if dict(found) != dict(split):
-            raise ChampionError(
-                f"version {champion.version} ({checkpoint.name}) was trained on the split {dict(found)}, this run "
-                f"has {dict(split)}: it may have seen the test queries; restore section split, or set no champion"
-            )
+    reasons = (_why_not(checkpoint, split) for checkpoint in _checkpoints(champion_files(root, champion)))
+    return sorted({reason for reason in reasons if reason})
+
+
+def _why_not(checkpoint: Path, split: Mapping[str, Any]) -> str:
+    try:
+        found = load_metadata(checkpoint)
+    except CheckpointError as error:
+        # The files are those that were promoted, by their hash: the code has changed.
+        return f"this code cannot read it ({error})"
+    if dict(found.split) != dict(split):
+        return (
+            f"it was trained on the split {dict(found.split)}, this run has {dict(split)}: it may have seen the test "
+            "queries"
+        )
+    if found.normalisation != NORMALISATION:
+        return f"its queries are normalised as {found.normalisation}, this run's as {NORMALISATION}"
+    return ""
+
+
+def champion_locales(root: Path, champion: Champion) -> tuple[str, ...]:
+    """The locales that the champion was trained on."""
+    found = (load_metadata(checkpoint).locales for checkpoint in _checkpoints(champion_files(root, champion)))
+    return tuple(dict.fromkeys(locale for locales in found for locale in locales))
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -26,6 +26,7 @@ class NamedChampion:
         outs: DVC's hash of each directory of it, by the place below `path`.
         locales: those that it serves.
         commit: the joined commit of the run that made it; empty for one that a person put there.
+        last_day: the last day of the run's window; None where that is not known.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -36,6 +37,7 @@ class NamedChampion:
     outs: dict[str, str] = field(default_factory=dict)
     locales: tuple[str, ...] = ()
     commit: str = ""
+    last_day: str | None = None
 
     def to_text(self) -> str:
         return json.dumps(_CHAMPION.dump_python(self, mode="json"), indent=2, ensure_ascii=False) + "\n"

@@ -92,6 +92,7 @@ def promote(settings: Settings, plan: RunPlan, joined: Joined) -> Promotion:
             outs={place: out["md5"] for place, out in outs.items()},
             locales=read_section(Layout(clone).params, "locales", tuple[str, ...]),
             commit=joined.commit,
+            last_day=_last_day((clone / Layout().source_manifest).read_text(encoding="utf-8")).isoformat(),
         )
         message = f"Champion {version}: {decision.candidate} of {plan.run_id}\n\n{decision.sentence}"
         _publish(settings, clone, production, champion, message)

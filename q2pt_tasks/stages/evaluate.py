@@ -25,8 +25,9 @@ from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
 from q2pt_tasks.model.breakdown import MOST_MISTAKES, Breakdown, BreakdownRules
 from q2pt_tasks.model.card import judgements_of, rows_of
-from q2pt_tasks.model.champion import check_champion_split, read_champion
-from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards
+from q2pt_tasks.model.champion import champion_folder, read_champion, why_not_comparable
+from q2pt_tasks.model.comparison import Ground, Rival, compare
+from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards, variant_folders
 from q2pt_tasks.model.score_stream import ScoreStream, Selected
 from q2pt_tasks.model.scorers import Scorer
 from q2pt_tasks.model.truth import FORWARD, JUDGEMENTS, Truth
@@ -80,6 +81,7 @@ class _Evaluated:
     points: list[dict[str, Any]]
     resampled: Mapping[str, Resampled]
     calibration: dict[str, Any] | None
+    measured: Mapping[str, Measured]
 
 
 def main(layout: Layout) -> EvaluateReport:
@@ -105,15 +107,15 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     judgements = _read_judgements(layout, params, locales)
     truth = _read_truth(layout, locales, judgements)
     champion = read_champion(layout.champion)
-    if champion is not None:
-        split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
-        check_champion_split(layout.root, champion, split)
+    split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
+    # One that cannot be compared fairly is not scored; the gate says what to do.
+    scored = None if champion is None or why_not_comparable(layout.root, champion, split) else champion
     samples = {split: _sample(truth, split) for split in RESAMPLED_SPLITS}
     rules = BreakdownRules(params.plan, params.min_support, params.min_store_positives)
     breakdown = Breakdown(truth, samples, json.loads(layout.brands.read_text(encoding="utf-8")), rules)
     evaluated = {
         name: _evaluate(name, scorer, truth, breakdown, params)
-        for name, scorer in scorers(layout, truth, variants, champion)
+        for name, scorer in scorers(layout, truth, variants, scored)
     }
     rows = [row for variant in evaluated.values() for row in variant.rows]
     headline = _headline(rows)
@@ -132,10 +134,20 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     _write(layout.summary, summary)
     _write(layout.precision_recall, [point for variant in evaluated.values() for point in variant.points])
     _write(layout.locales, _locale_rows(rows, truth))
-    _write(layout.slices, breakdown.slices(CHAMPION))
+    slices = breakdown.slices(CHAMPION)
+    _write(layout.slices, slices)
     _write(layout.mistakes, breakdown.mistakes())
     trained = {name: one.thresholds for name, one in evaluated.items() if name in (NON_UNIFIED, *variants)}
     _write(layout.model_card, {"rows": rows_of(truth), "variants": variant_cards(layout, locales, trained)})
+    folders = variant_folders(layout, variants) | (
+        {CHAMPION: champion_folder(layout.root, scored)} if scored is not None else {}
+    )
+    rivals = {
+        name: Rival(folder_of, evaluated[name].measured, _expected_error(evaluated[name]), slices["parity"][name])
+        for name, folder_of in folders.items()
+    }
+    rival = rivals.pop(CHAMPION, None)
+    _write(layout.comparison, compare(Ground(layout, truth, samples, params.plan), rivals, champion, rival))
     return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
 
 
@@ -187,7 +199,8 @@ def _evaluate(name: str, scorer: Scorer, truth: Truth, breakdown: Breakdown, par
     points = on["test"].curves.overall.points(MAX_CURVE_POINTS)
     curve = [{"variant": name, "recall": point.recall, "precision": point.precision} for point in points]
     resampled = {split: resample(on[split], sample, params.plan) for split, sample in breakdown.samples.items()}
-    return _Evaluated(thresholds, rows, curve, resampled, calibration)
+    decisive = {split: on[split] for split in RESAMPLED_SPLITS}
+    return _Evaluated(thresholds, rows, curve, resampled, calibration, decisive)
 
 
 def _calibration(name: str, blocks: Iterable[Scored]) -> dict[str, Any]:
@@ -201,6 +214,11 @@ def _calibration(name: str, blocks: Iterable[Scored]) -> dict[str, Any]:
             for kind, curve in (("best", found.best), ("pairs", found.pairs))
         },
     }
+
+
+def _expected_error(evaluated: _Evaluated) -> float | None:
+    error: float | None = evaluated.calibration["best"]["expected_error"] if evaluated.calibration else None
+    return error
 
 
 def _intervals(evaluated: Mapping[str, _Evaluated]) -> list[dict[str, Any]]:
