@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from q2pt_tasks.orchestration.branches import LOCK
 from q2pt_tasks.orchestration.clone import private_clone
-from q2pt_tasks.orchestration.decision_file import Decision, read_decision
+from q2pt_tasks.orchestration.decision_file import Decision, Rule, read_decision
 from q2pt_tasks.orchestration.join import Joined
 from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.plan import RunPlan
@@ -76,11 +76,17 @@ def decide(plan: RunPlan, decision: Decision) -> Verdict:
 
 
 def _page(plan: RunPlan, decision: Decision) -> str:
-    rows = [f"| {rule.name} | {'yes' if rule.passed else 'no'} | {_cell(rule.sentence)} |" for rule in decision.rules]
+    rows = [f"| {rule.name} | {_passed(rule)} | {_cell(rule.sentence)} |" for rule in decision.rules]
     table = ["| rule | passed | what it saw |", "|---|---|---|", *rows]
     return "\n".join(
         [_cell(decision.sentence), "", *table, "", f"Run {_cell(plan.run_id)}, commit `{plan.commit[:12]}`."]
     )
+
+
+def _passed(rule: Rule) -> str:
+    if rule.passed:
+        return "yes"
+    return "no" if rule.severity == "block" else "warning"
 
 
 def _cell(text: str) -> str:

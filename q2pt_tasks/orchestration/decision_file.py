@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import TypeAdapter
 
@@ -24,11 +25,12 @@ class JudgedChampion:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of the gate; its figures are in its sentence."""
+    """One rule of the gate; its figures are in its sentence. One that only warns does not refuse."""
 
     name: str
     passed: bool
     sentence: str
+    severity: Literal["block", "warning"] = "block"
 
 
 @dataclass(frozen=True)

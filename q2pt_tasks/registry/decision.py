@@ -61,7 +61,7 @@ def decide(evidence: Evidence, rules: Rules, variants: tuple[str, ...] = VARIANT
     return Decision(
         promote=promote,
         candidate=candidate,
-        sentence=_verdict(candidate, results),
+        sentence=_verdict(candidate, results, ("comparable", *_SPEAK_FOR_IT) if case.obstacles else _SPEAK_FOR_IT),
         rules=(_with_others(_with_choice(results[0], eligible, rules.metric), obstacles), *results[1:]),
         routes=dict.fromkeys(worse_locales(case, candidate), CHAMPION) if promote else {},
     )
@@ -129,7 +129,7 @@ def _with_others(result: RuleResult, obstacles: Mapping[str, str]) -> RuleResult
 
 
 # What a promotion is told by; the other rules say that nothing stands against it.
-_SPEAK_FOR_IT = ("comparable", "better", "precision", "locales", "forward", "judgements")
+_SPEAK_FOR_IT = ("better", "precision", "locales", "forward", "judgements")
 # Of a first model, and of one that replaces a champion that cannot be compared.
 _FLOORS: tuple[Rule, ...] = (better, precision, locales, forward, size)
 _AGAINST_CHAMPION: tuple[Rule, ...] = (
@@ -159,14 +159,14 @@ def _rules(case: Case) -> tuple[Rule, ...]:
     return (_trained, *asked) if case.rules.judgements_floor is None else (_trained, *asked, judgements)
 
 
-def _verdict(candidate: str, results: tuple[RuleResult, ...]) -> str:
-    """Promoted: what speaks for it. Refused: what speaks against it. Warnings either way."""
+def _verdict(candidate: str, results: tuple[RuleResult, ...], reasons: tuple[str, ...]) -> str:
+    """Promoted: what the rules `reasons` say. Refused: what speaks against it. Warnings either way."""
     refused = [result.sentence for result in results if result.refuses]
     warned = [result.sentence for result in results if result.warns]
     warnings = f" Warnings: {' '.join(warned)}" if warned else ""
     if refused:
         return f"Do not promote {candidate}: {' '.join(refused)}{warnings}"
-    said = [result.sentence for result in results if result.name in _SPEAK_FOR_IT]
+    said = [result.sentence for result in results if result.name in reasons]
     return f"Promote {candidate}: {' '.join(said)}{warnings}"
 
 

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 
 from q2pt_tasks.registry.case import Case
 from q2pt_tasks.registry.evidence import TypeSupport
-from q2pt_tasks.registry.rule import RuleResult, capital, listed
+from q2pt_tasks.registry.rule import Figures, RuleResult, capital, listed
 
 
 def comparable(case: Case, candidate: str) -> RuleResult:
     """The champion can be scored fairly on tonight's queries, or a person has said that it may be replaced unseen."""
     champion, obstacles = case.evidence.champion, case.obstacles
-    figures = {"obstacles": "; ".join(obstacles) or None, "replace_incomparable": case.rules.replace_incomparable}
+    figures: Figures = {
+        "obstacles": "; ".join(obstacles) or None,
+        "replace_incomparable": case.rules.replace_incomparable,
+    }
     if champion is None or not obstacles:
-        return RuleResult("comparable", True, "The champion is scored on the same queries by the same code.", figures)
+        return _scored_alike(case, figures)
     cannot = f"Champion {champion.version} cannot be compared: {'; '.join(obstacles)}."
     if case.rules.replace_incomparable == champion.version:
         sentence = f"{cannot} A person allowed to replace it all the same (gate.replace_incomparable)."
@@ -22,6 +25,21 @@ def comparable(case: Case, candidate: str) -> RuleResult:
         f"{champion.version}, which judges {candidate} by the floors of a first model."
     )
     return RuleResult("comparable", False, sentence, figures)
+
+
+def _scored_alike(case: Case, figures: Figures) -> RuleResult:
+    sentence = (
+        "Champion and candidate are scored on the same queries, at thresholds chosen on tonight's validation split."
+    )
+    shipped = None if case.evidence.facts is None else case.evidence.facts.shipped
+    if shipped is None or shipped.micro_recall is None or shipped.micro_precision is None:
+        return RuleResult("comparable", True, sentence, figures)
+    sentence += (
+        f" At the thresholds that it was shipped with the champion reaches micro recall {shipped.micro_recall:.3f} at "
+        f"precision {shipped.micro_precision:.3f} on test."
+    )
+    reached = {"shipped_recall": shipped.micro_recall, "shipped_precision": shipped.micro_precision}
+    return RuleResult("comparable", True, sentence, {**figures, **reached})
 
 
 def different(case: Case, candidate: str) -> RuleResult:

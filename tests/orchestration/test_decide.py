@@ -55,7 +55,8 @@ def test_the_reason_is_said() -> None:
 
 
 def test_a_person_is_shown_every_rule_and_nothing_breaks_the_table() -> None:
-    rules = (*YES.rules, Rule("locales", False, "fr-BE | de-AT\nare worse."))
+    worse = Rule("locales", False, "fr-BE | de-AT\nare worse.")
+    rules = (*YES.rules, worse, Rule("drift", False, "fr-BE moved.", "warning"))
     page = decide(PLAN, replace(YES, rules=rules)).page.splitlines()
     assert page[0] == "Promote unified_aware."
     assert page[2:6] == [
