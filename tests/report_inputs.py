@@ -129,8 +129,9 @@ def inputs(models: tuple[Model, ...] = ()) -> Inputs:
             {"version": "v7", "hash": "abc"},
             f"Refused: {HOSTILE}",
             (
-                Rule("gain", False, "The gain is below the margin.", figures),
-                Rule("floor", True, "Every store keeps its floor.", {}),
+                Rule("gain", False, "The gain is below the margin.", figures, "block"),
+                Rule("floor", True, "Every store keeps its floor.", {}, "block"),
+                Rule("drift", False, "One store moved.", {}, "warning"),
             ),
         ),
         validation=Validation("All expectations hold.", {"events": TableRows(1_000_000, 999_990, 10)}),

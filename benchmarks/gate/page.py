@@ -140,8 +140,8 @@ def _conclusion(name: str, found: Mapping[str, Outcome]) -> str:
     default, naive, alone = (found[policy] for policy in (DEFAULT, NAIVE, SUPERIOR_ALONE))
     return (
         f"{name.capitalize()}: the defaults {_in_words(default)}; with “higher is better” nights "
-        f"{_in_words(naive)}. Against it the defaults cost {100 * (default.regret - naive.regret):+.2f} points of recall "
-        f"over all nights. The oldest champion of a year is {default.oldest:.0f} days old with the defaults, "
+        f"{_in_words(naive)}. Against it the defaults cost {100 * (default.regret - naive.regret):+.2f} points of "
+        f"recall over all nights. The oldest champion of a year is {default.oldest:.0f} days old with the defaults, "
         f"{alone.oldest:.0f} with superiority alone."
     )
 

@@ -28,9 +28,7 @@ def comparable(case: Case, candidate: str) -> RuleResult:
 
 
 def _scored_alike(case: Case, figures: Figures) -> RuleResult:
-    sentence = (
-        "Champion and candidate are scored on the same queries, at thresholds chosen on tonight's validation split."
-    )
+    sentence = "Both are scored on the same queries, at thresholds chosen on tonight's validation split."
     shipped = None if case.evidence.facts is None else case.evidence.facts.shipped
     if shipped is None or shipped.micro_recall is None or shipped.micro_precision is None:
         return RuleResult("comparable", True, sentence, figures)

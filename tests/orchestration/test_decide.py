@@ -59,11 +59,12 @@ def test_a_person_is_shown_every_rule_and_nothing_breaks_the_table() -> None:
     rules = (*YES.rules, worse, Rule("drift", False, "fr-BE moved.", "warning"))
     page = decide(PLAN, replace(YES, rules=rules)).page.splitlines()
     assert page[0] == "Promote unified_aware."
-    assert page[2:6] == [
+    assert page[2:7] == [
         "| rule | passed | what it saw |",
         "|---|---|---|",
         "| better | yes | Recall is 0.700. |",
         r"| locales | no | fr-BE \| de-AT are worse. |",
+        "| drift | warning | fr-BE moved. |",
     ]
     assert page[-1] == "Run manual__2026-06-30T02:00:00+00:00, commit `0123456789ab`."
 
