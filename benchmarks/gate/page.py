@@ -77,7 +77,7 @@ def _assumptions(world: World) -> str:
             [
                 "A model's recall is that of a fresh model, plus luck of training: a standard deviation of "
                 f"{world.training_noise:g} over all stores (`gate.training_noise`) and of {world.store_noise:g} more "
-                "in each store.",
+                "in each store, where one gains what another loses.",
                 "It loses recall every day, exponentially distributed with the mean below, and "
                 f"{world.jump_loss:g} at once on one day in {1 / world.jump_chance:.0f}, such as a new season.",
                 f"One night in {1 / world.bad_chance:.0f} trains a model that is worse by {world.bad_loss:g}, one in "

@@ -29,7 +29,7 @@ class World:
         jump_chance: of a day on which it loses `jump_loss` at once, such as a new season.
         jump_loss: recall.
         training_noise: standard deviation over trainings that differ by chance alone, over all stores.
-        store_noise: the same within a store, on top.
+        store_noise: the same of a store on top, what one gains another loses.
         bad_chance: of a night whose model is worse by `bad_loss`: a broken delivery, a bad training.
         bad_loss: recall.
         bad_store_chance: of a night whose model is worse in one store by `bad_store_loss`.
@@ -90,7 +90,9 @@ def train(world: World, years: int, day: int, random: np.random.Generator) -> Mo
     """Tonight's candidates."""
     shape = (years, len(world.positives))
     quality = world.training_noise * random.standard_normal((years, 1))
-    quality = quality + world.store_noise * random.standard_normal(shape)
+    of_stores = world.store_noise * random.standard_normal(shape)
+    # What one store gains another loses: over all stores the spread is that of the training noise alone.
+    quality = quality + of_stores - (of_stores @ world.shares)[:, None]
     quality = quality - world.bad_loss * (random.random((years, 1)) < world.bad_chance)
     hit = random.integers(0, shape[1], years)
     is_bad = random.random(years) < world.bad_store_chance

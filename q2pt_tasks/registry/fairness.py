@@ -67,7 +67,7 @@ def types(case: Case, candidate: str) -> RuleResult:
         problems.append(f"{listed(facts.lost_locales)} would have no model")
     if missed:
         shown = listed(f"{one.product_type} ({one.positives} positives)" for one in missed)
-        problems.append(f"{candidate} does not know {shown}: name those that may go in gate.retired_types")
+        problems.append(f"the new model does not know {shown}: name those that may go in gate.retired_types")
     changes = f"Product types: {_changed(facts.added_types)} new, {_changed(facts.lost_types)} gone."
     if problems:
         return RuleResult("types", False, f"{capital('; '.join(problems))}. {changes}", figures)

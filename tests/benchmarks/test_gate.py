@@ -70,6 +70,12 @@ def test_a_models_luck_keeps_its_spread_however_long_it_serves() -> None:
     np.testing.assert_allclose(models.luck.std(axis=0), WORLD.sampling_noise, rtol=0.05)
 
 
+def test_over_all_stores_trainings_differ_by_the_training_noise() -> None:
+    calm = replace(WORLD, bad_chance=0.0, bad_store_chance=0.0)
+    models = train(calm, 4000, 0, np.random.default_rng(4))
+    np.testing.assert_allclose((models.quality @ calm.shares).std(), calm.training_noise, rtol=0.05)
+
+
 def test_differences_have_the_error_that_the_gate_is_told() -> None:
     random = np.random.default_rng(3)
     candidates, champions = (train(WORLD, 4000, 0, random) for _ in range(2))

@@ -140,10 +140,17 @@ def test_a_file_that_names_no_champion_is_refused(tmp_path: Path, text: str, mes
 
 
 @pytest.mark.parametrize(
-    ("more", "outs"), [({}, {}), ({"outs": {".": "0a.dir"}, "locales": ["en-US"], "commit": "1b"}, {".": "0a.dir"})]
+    ("more", "known"),
+    [
+        ({}, {}),
+        (
+            {"outs": {".": "0a.dir"}, "locales": ["en-US"], "commit": "1b", "last_day": "2026-06-30"},
+            {"outs": {".": "0a.dir"}, "last_day": "2026-06-30"},
+        ),
+    ],
 )
 def test_the_file_of_a_promotion_and_that_of_a_person_are_read(
-    tmp_path: Path, more: dict[str, Any], outs: dict[str, str]
+    tmp_path: Path, more: dict[str, Any], known: dict[str, Any]
 ) -> None:
     (tmp_path / "champion.json").write_text(json.dumps({"version": "v1", "hash": "a", "path": "b", **more}))
-    assert read_champion(tmp_path / "champion.json") == Champion("v1", "a", "b", outs)
+    assert read_champion(tmp_path / "champion.json") == Champion("v1", "a", "b", **known)

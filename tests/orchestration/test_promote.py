@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from night_repository import LOCALES, Shop, verdict
+from night_repository import LOCALES, NEWEST, Shop, verdict
 
 from q2pt_tasks.model.champion import champion_files, champion_folder, read_champion
 from q2pt_tasks.orchestration import promote as promotion
@@ -44,6 +44,7 @@ def test_the_first_promotion_makes_a_branch_and_a_tag(judged_shop: Shop) -> None
         "outs": {".": judged_shop.entries["train_unified@unified_aware"]["outs"][0]["md5"]},
         "locales": list(LOCALES),
         "commit": judged_shop.joined.commit,
+        "last_day": NEWEST,
     }
     assert set(judged_shop.refs()) - set(before) == {"refs/heads/production", "refs/tags/champion/v1"}
     assert _log(judged_shop, "production", "%P") == [judged_shop.joined.commit]

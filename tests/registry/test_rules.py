@@ -92,7 +92,7 @@ def test_added_and_lost_types_are_named() -> None:
         "lost_types": (TypeSupport("LAMP", 40), TypeSupport("SOFA", 0)),
     }
     sentence = rule(decide(whole(**facts), RULES), "types").sentence
-    assert "unified_aware does not know LAMP (40 positives): name those that may go in gate.retired_types" in sentence
+    assert "The new model does not know LAMP (40 positives): name those that may go in gate.retired_types" in sentence
     assert "Product types: 1 (SCOOTER) new, 2 (LAMP, SOFA) gone." in sentence
 
 
