@@ -22,6 +22,8 @@ from q2pt_tasks.orchestration.settings import Settings
 
 # The tasks that may follow, by their ids.
 Step = Literal["approval", "promote"]
+# The rule of the gate that says that no night has been promoted for long.
+OVERDUE = "stale"
 
 
 class RunIncompleteError(RuntimeError):
@@ -36,11 +38,13 @@ class Verdict:
         step: the next task; None where none follows.
         sentence: why.
         page: the decision in Markdown, for the person who approves.
+        alert: what the owner is told; empty where nothing is.
     """
 
     step: Step | None
     sentence: str
     page: str
+    alert: str = ""
 
 
 def run(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,12 +71,17 @@ def decide(plan: RunPlan, decision: Decision) -> Verdict:
     """What follows `decision` in the run of `plan`."""
     page = _page(plan, decision)
     if not decision.promote:
-        return Verdict(None, f"The gate says no. {decision.sentence}", page)
+        return Verdict(None, f"The gate says no. {decision.sentence}", page, _alert(decision))
     if not plan.may_promote:
         return Verdict(None, f"The gate says yes; not promoted: {plan.why_not_promote}.", page)
     if plan.approval:
         return Verdict("approval", f"The gate says yes; a person is asked. {decision.sentence}", page)
     return Verdict("promote", f"The gate says yes. {decision.sentence}", page)
+
+
+def _alert(decision: Decision) -> str:
+    """Nights that the gate refused for long."""
+    return " ".join(rule.sentence for rule in decision.rules if rule.name == OVERDUE and not rule.passed)
 
 
 def _page(plan: RunPlan, decision: Decision) -> str:

@@ -69,6 +69,13 @@ def test_a_person_is_shown_every_rule_and_nothing_breaks_the_table() -> None:
     assert page[-1] == "Run manual__2026-06-30T02:00:00+00:00, commit `0123456789ab`."
 
 
+def test_an_overdue_champion_is_told_to_the_owner_where_nothing_is_promoted() -> None:
+    overdue = Rule("stale", False, "No night of 60 days was promoted.", "warning")
+    assert decide(PLAN, replace(NO, rules=(*NO.rules, overdue))).alert == "No night of 60 days was promoted."
+    assert decide(PLAN, replace(YES, rules=(*YES.rules, overdue))).alert == ""
+    assert decide(PLAN, NO).alert == ""
+
+
 def _request(shop: Shop) -> dict[str, Any]:
     return {"plan": shop.plan.to_json(), "joined": asdict(shop.joined)}
 
