@@ -84,7 +84,7 @@ def every_night(_: World, seen: Seen) -> Bools:
 
 def store_errors(world: World) -> Floats:
     """(S,) standard errors of a difference on test, as a bootstrap over the queries finds them."""
-    return np.sqrt(2) * world.sampling_noise
+    return np.asarray(np.sqrt(2) * world.sampling_noise)
 
 
 def total_error(world: World) -> float:

@@ -1,12 +1,12 @@
 """How far two samples of counts are apart, beyond what chance alone does."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def drift(counts: Sequence[float], others: Sequence[float]) -> float | None:
+def drift(counts: ArrayLike, others: ArrayLike) -> float | None:
     """The Jensen-Shannon divergence of two distributions (Lin 1991), in bits, less what chance is expected to give.
 
     0: no further apart than two samples of one distribution; 1: nothing in common. Of two samples of one distribution

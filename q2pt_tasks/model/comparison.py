@@ -16,14 +16,13 @@ from q2pt_tasks.metrics.drift import drift
 from q2pt_tasks.metrics.intervals import Resampling, Sample
 from q2pt_tasks.metrics.measurements import Measured
 from q2pt_tasks.metrics.scored import Bools
-from q2pt_tasks.model.champion import Champion, champion_locales, why_not_comparable
+from q2pt_tasks.model.champion import Champion, champion_locales
 from q2pt_tasks.model.metadata import CENSUS, METADATA, load_metadata
 from q2pt_tasks.model.score_stream import ScoreStream
 from q2pt_tasks.model.scorers import CheckpointScorer
 from q2pt_tasks.model.shipped import shipped_figures
 from q2pt_tasks.model.truth import Truth
 
-_CHANGES = ("added_types", "lost_types", "added_locales", "lost_locales")
 # The checkpoint that serves a locale; None where there is none.
 FolderOf = Callable[[str], Path | None]
 
@@ -55,69 +54,79 @@ class Ground:
     plan: Resampling
 
 
-def compare(ground: Ground, variants: Mapping[str, Rival], champion: Champion | None, rival: Rival | None) -> Any:  # noqa: ANN401 - JSON
-    """What `metrics/comparison.json` says.
+@dataclass(frozen=True, eq=False)
+class Incumbent:
+    """The model in production.
 
-    Args:
-        ground: what they are compared on.
-        variants: the trained ones by their names.
-        champion: the model in production.
-        rival: the same, scored; None where nothing is in production or it cannot be compared.
+    Attributes:
+        champion: as it was resolved.
+        obstacles: why it is not scored; empty where it is.
+        rival: the same, scored; None where there are obstacles.
     """
+
+    champion: Champion
+    obstacles: Sequence[str]
+    rival: Rival | None
+
+
+def compare(ground: Ground, variants: Mapping[str, Rival], incumbent: Incumbent | None) -> dict[str, Any]:
+    """What `metrics/comparison.json` says of the trained `variants` and, where there is one, of the model in production."""
     window = json.loads(ground.layout.window.read_text(encoding="utf-8"))
+    rival = None if incumbent is None else incumbent.rival
     return {
         "last_day": window["last_day"],
-        "champion": None if champion is None else _champion(ground, champion, rival),
-        "variants": [_variant(ground, name, one, champion, rival) for name, one in variants.items()],
-        "differences": [
-            {"variant": name, "split": split, **asdict(figure)}
-            for name, one in variants.items()
-            if rival is not None
-            for split, sample in ground.samples.items()
-            for figure in shared_figures(
-                one.measured[split], rival.measured[split], _both_know(ground.truth, one, rival), sample, ground.plan
-            )
-        ],
+        "champion": None if incumbent is None else _champion(ground, incumbent),
+        "variants": [{**_facts(name, one), **_changes(ground, one, incumbent)} for name, one in variants.items()],
+        "differences": [] if rival is None else list(_differences(ground, variants, rival)),
         "drift": [] if rival is None else list(_drift(ground, rival)),
     }
 
 
-def _both_know(truth: Truth, one: Rival, other: Rival) -> Bools:
-    return LabelSpaces.of(truth, one.folder_of).cells & LabelSpaces.of(truth, other.folder_of).cells
-
-
-def _champion(ground: Ground, champion: Champion, rival: Rival | None) -> dict[str, Any]:
-    split = json.loads(ground.layout.label_space(None).read_text(encoding="utf-8"))["split"]
-    shipped = None
-    if rival is not None:
-        scorer = CheckpointScorer(rival.folder_of, ground.truth.types)
-        with ScoreStream(ground.truth, "test", scorer) as test:
-            shipped = asdict(shipped_figures(test, rival.folder_of))
+def _champion(ground: Ground, incumbent: Incumbent) -> dict[str, Any]:
+    rival = incumbent.rival
     return {
-        "last_day": champion.last_day,
-        "incomparable": why_not_comparable(ground.layout.root, champion, split),
+        "last_day": incumbent.champion.last_day,
+        "incomparable": list(incumbent.obstacles),
         "expected_error": None if rival is None else rival.expected_error,
-        "shipped": shipped,
+        "shipped": None if rival is None else _shipped(ground, rival),
     }
 
 
-def _variant(ground: Ground, name: str, one: Rival, champion: Champion | None, rival: Rival | None) -> dict[str, Any]:
-    locales = ground.truth.locales
+def _shipped(ground: Ground, rival: Rival) -> dict[str, Any]:
+    with ScoreStream(ground.truth, "test", CheckpointScorer(rival.folder_of, ground.truth.types)) as test:
+        return asdict(shipped_figures(test, rival.folder_of))
+
+
+def _differences(ground: Ground, variants: Mapping[str, Rival], rival: Rival) -> Iterator[dict[str, Any]]:
+    theirs = LabelSpaces.of(ground.truth, rival.folder_of)
+    for name, one in variants.items():
+        known = LabelSpaces.of(ground.truth, one.folder_of).cells & theirs.cells
+        for split, sample in ground.samples.items():
+            figures = shared_figures(one.measured[split], rival.measured[split], known, sample, ground.plan)
+            yield from ({"variant": name, "split": split, **asdict(figure)} for figure in figures)
+
+
+def _facts(name: str, one: Rival) -> dict[str, Any]:
+    locales = next(iter(one.measured.values())).observed.answers.locales
     folders = {folder for locale in locales if (folder := one.folder_of(locale)) is not None}
-    facts = {
+    return {
         "variant": name,
         "bytes": sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file()),
         "expected_error": one.expected_error,
         "parity": one.parity,
     }
-    if champion is None or rival is None:
-        return {**facts, "identical": False, **{change: [] for change in _CHANGES}}
-    served = champion_locales(ground.layout.root, champion)
-    own, theirs = (LabelSpaces.of(ground.truth, folder_of) for folder_of in (one.folder_of, rival.folder_of))
+
+
+def _changes(ground: Ground, one: Rival, incumbent: Incumbent | None) -> dict[str, Any]:
+    """What a variant knows and the champion does not, and the other way round; nothing where they are not compared."""
+    if incumbent is None or incumbent.rival is None:
+        return {"identical": False, "added_types": [], "lost_types": [], "added_locales": [], "lost_locales": []}
+    locales, theirs_of = ground.truth.locales, incumbent.rival.folder_of
+    served = champion_locales(ground.layout.root, incumbent.champion)
+    own, theirs = (LabelSpaces.of(ground.truth, folder_of) for folder_of in (one.folder_of, theirs_of))
     support = np.sum([measured.counts.support for measured in one.measured.values()], axis=0)
     return {
-        **facts,
-        "identical": _prints(one.folder_of, locales) == _prints(rival.folder_of, locales),
+        "identical": _prints(one.folder_of, locales) == _prints(theirs_of, locales),
         "added_types": own.beyond(theirs, support),
         "lost_types": theirs.beyond(own, support),
         "added_locales": [locale for locale in locales if locale not in served],

@@ -26,7 +26,7 @@ from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_threshol
 from q2pt_tasks.model.breakdown import MOST_MISTAKES, Breakdown, BreakdownRules
 from q2pt_tasks.model.card import judgements_of, rows_of
 from q2pt_tasks.model.champion import champion_folder, read_champion, why_not_comparable
-from q2pt_tasks.model.comparison import Ground, Rival, compare
+from q2pt_tasks.model.comparison import Ground, Incumbent, Rival, compare
 from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards, variant_folders
 from q2pt_tasks.model.score_stream import ScoreStream, Selected
 from q2pt_tasks.model.scorers import Scorer
@@ -108,8 +108,9 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     truth = _read_truth(layout, locales, judgements)
     champion = read_champion(layout.champion)
     split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
+    obstacles = [] if champion is None else why_not_comparable(layout.root, champion, split)
     # One that cannot be compared fairly is not scored; the gate says what to do.
-    scored = None if champion is None or why_not_comparable(layout.root, champion, split) else champion
+    scored = None if obstacles else champion
     samples = {split: _sample(truth, split) for split in RESAMPLED_SPLITS}
     rules = BreakdownRules(params.plan, params.min_support, params.min_store_positives)
     breakdown = Breakdown(truth, samples, json.loads(layout.brands.read_text(encoding="utf-8")), rules)
@@ -147,7 +148,8 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
         for name, folder_of in folders.items()
     }
     rival = rivals.pop(CHAMPION, None)
-    _write(layout.comparison, compare(Ground(layout, truth, samples, params.plan), rivals, champion, rival))
+    incumbent = None if champion is None else Incumbent(champion, obstacles, rival)
+    _write(layout.comparison, compare(Ground(layout, truth, samples, params.plan), rivals, incumbent))
     return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
 
 
