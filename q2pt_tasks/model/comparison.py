@@ -70,7 +70,7 @@ class Incumbent:
 
 
 def compare(ground: Ground, variants: Mapping[str, Rival], incumbent: Incumbent | None) -> dict[str, Any]:
-    """What `metrics/comparison.json` says of the trained `variants` and, where there is one, of the model in production."""
+    """What `metrics/comparison.json` says of the trained `variants` and, where there is one, of the champion."""
     window = json.loads(ground.layout.window.read_text(encoding="utf-8"))
     rival = None if incumbent is None else incumbent.rival
     return {

@@ -201,7 +201,8 @@ def _evaluate(name: str, scorer: Scorer, truth: Truth, breakdown: Breakdown, par
     points = on["test"].curves.overall.points(MAX_CURVE_POINTS)
     curve = [{"variant": name, "recall": point.recall, "precision": point.precision} for point in points]
     resampled = {split: resample(on[split], sample, params.plan) for split, sample in breakdown.samples.items()}
-    decisive = {split: on[split] for split in RESAMPLED_SPLITS}
+    # Baselines are not compared with the champion.
+    decisive = {split: on[split] for split in RESAMPLED_SPLITS} if name in PROBABILITIES else {}
     return _Evaluated(thresholds, rows, curve, resampled, calibration, decisive)
 
 
