@@ -39,9 +39,8 @@ def _really_promoted(difference: np.ndarray, forward: float, age: int) -> bool:
     values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
     whole = evidence_of(values, trained("unified_aware"), CHAMPION)
     counts = {"all": 6860, **dict(zip(names, WORLD.positives, strict=True))}
-    sized = [replace(row, n=counts[row.locale]) for row in whole.rows if row.locale in counts]
-    rows = [row for row in sized if row.locale != "sv-SE" or row.split == "test"]
-    evidence = replace(whole, rows=tuple(rows), differences=tuple(differences), facts=champion_of(age))
+    rows = tuple(replace(row, n=counts[row.locale]) for row in whole.rows)
+    evidence = replace(whole, rows=rows, differences=tuple(differences), facts=champion_of(age))
     return decide(evidence, RULES).promote
 
 
