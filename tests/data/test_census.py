@@ -9,7 +9,7 @@ from q2pt_tasks.data.census import WORD_BUCKETS, take_census
 
 
 def _table(queries: list[str], types: list[list[str]]) -> pa.Table:
-    return pa.table({"query": queries, "product_types": pa.array(types, pa.list_(pa.string()))})
+    return pa.table({"query": pa.array(queries, pa.string()), "product_types": pa.array(types, pa.list_(pa.string()))})
 
 
 def test_labels_and_words_are_counted() -> None:
