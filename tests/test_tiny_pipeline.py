@@ -244,7 +244,8 @@ def _champion(finished: Layout, folder: Path, model: Path) -> Layout:
     _copy(finished.models, layout.models)
     _copy(finished.reports, layout.reports)
     champion = _copy(model, folder / "champion")
-    named = {"version": "v1", "hash": hash_folder(champion), "path": "champion"}
+    last_day = json.loads(finished.window.read_text())["last_day"]
+    named = {"version": "v1", "hash": hash_folder(champion), "path": "champion", "last_day": last_day}
     layout.champion.write_text(json.dumps(named))
     return layout
 
