@@ -112,6 +112,11 @@ class Layout:
         return self.metrics / "calibration.json"
 
     @property
+    def comparison(self) -> Path:
+        """What else the gate looks at beside the summary, of every variant and the champion: `model/comparison.py`."""
+        return self.metrics / "comparison.json"
+
+    @property
     def precision_recall(self) -> Path:
         """Points of the test split's precision-recall curves: a list of {variant, recall, precision}."""
         return self.metrics / "precision_recall.json"
@@ -152,6 +157,10 @@ class Layout:
     def label_space(self, locale: str | None) -> Path:
         """The ordered product types that a model knows: of one locale, or of all (`None`)."""
         return self._splits_of(locale) / "label_space.json"
+
+    def census(self, locale: str | None) -> Path:
+        """What the training queries of one locale, or of all (`None`), consist of: see `data/census.py`."""
+        return self._splits_of(locale) / "census.json"
 
     def split(self, locale: str, split: str) -> Path:
         return self._splits_of(locale) / f"{split}.parquet"

@@ -59,8 +59,10 @@ elif stage == "label":
     write("data/labeled/assortment.json")
 elif stage == "split":
     write("data/splits/label_space.json")
+    write("data/splits/census.json")
     for locale in locales:
         write(f"data/splits/locale={locale}/label_space.json")
+        write(f"data/splits/locale={locale}/census.json")
 elif stage == "tokenize":
     write("data/tokens/unified/tokens")
     for locale in locales:
@@ -72,6 +74,7 @@ elif stage in ("train_unified", "train_non_unified"):
     else:
         write(f"{folder}/metadata.json", item)
 elif stage == "evaluate":
+    write("metrics/comparison.json")
     champion = json.loads(Path("champion.json").read_text())
     figures = {"unified_aware": {"micro_recall": 0.5, "macro_recall": None}, "non_unified": {"micro_recall": 0.25}}
     write("metrics/summary.json", json.dumps({"headline": figures, "champion": champion}))

@@ -88,7 +88,7 @@ def mistakes() -> Mistakes:
 
 
 def card() -> ModelCard:
-    one = VariantCard(1, 213, 32, {"encoder": {"name": HOSTILE, "layers": 2}}, "0123456789abcdef", 0.41, 38, 2)
+    one = VariantCard(1, 213, 32, {"encoder": {"name": HOSTILE, "layers": 2}}, "0123456789abcdef", 0.41, 1, 38, 2)
     return ModelCard({"train": 19_823, "test": 5_875}, {CANDIDATE: one})
 
 
@@ -138,8 +138,9 @@ def inputs(models: tuple[Model, ...] = ()) -> Inputs:
             {"version": "v7", "hash": "abc"},
             f"Refused: {HOSTILE}",
             (
-                Rule("gain", False, "The gain is below the margin.", figures),
-                Rule("floor", True, "Every store keeps its floor.", {}),
+                Rule("gain", False, "The gain is below the margin.", figures, "block"),
+                Rule("floor", True, "Every store keeps its floor.", {}, "block"),
+                Rule("drift", False, "One store moved.", {}, "warning"),
             ),
         ),
         validation=Validation("All expectations hold.", {"events": TableRows(1_000_000, 999_990, 10)}),

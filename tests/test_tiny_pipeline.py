@@ -202,7 +202,9 @@ def test_metadata_names_what_the_model_was_made_from(finished: Layout) -> None:
     assert metadata.objective == "binary_cross_entropy"
     assert set(metadata.data_hashes) == {"train.parquet", "validation.parquet", "label_space.json"}
     assert metadata.ngrams is not None
-    assert metadata.metrics["average_precision"] > max(epoch["average_precision"] for epoch in metadata.history)
+    reached = metadata.metrics["average_precision"]
+    assert reached is not None
+    assert reached > max(epoch["average_precision"] for epoch in metadata.history)
 
 
 def test_the_n_grams_beside_the_encoder_change_the_scores(finished: Layout) -> None:
@@ -270,7 +272,8 @@ def _champion(finished: Layout, folder: Path, model: Path) -> Layout:
     _copy(finished.models, layout.models)
     _copy(finished.reports, layout.reports)
     champion = _copy(model, folder / "champion")
-    named = {"version": "v1", "hash": hash_folder(champion), "path": "champion"}
+    last_day = json.loads(finished.window.read_text())["last_day"]
+    named = {"version": "v1", "hash": hash_folder(champion), "path": "champion", "last_day": last_day}
     layout.champion.write_text(json.dumps(named))
     return layout
 
@@ -286,16 +289,46 @@ def test_a_champion_is_scored_beside_the_candidates_and_an_equal_one_is_not_repl
     decision = json.loads(layout.decision.read_text())
     assert decision["champion"]["version"] == "v1"
     rules = {rule["name"]: rule["passed"] for rule in decision["rules"]}
-    differences = json.loads(layout.summary.read_text())["differences"]
-    (found,) = (
-        one
-        for one in differences
-        if (one["variant"], one["against"]) == (decision["candidate"], "champion")
-        and (one["split"], one["locale"], one["metric"]) == ("test", "all", "micro_recall")
-    )
-    assert found["value"] == pytest.approx(_value(layout, decision["candidate"]) - _value(layout, "champion"))
-    assert rules["better"] == (found["low"] >= 0.005)
+    comparison = json.loads(layout.comparison.read_text())
+    place = ("test", "all", "micro_recall")
+    found = {
+        one["variant"]: one
+        for one in comparison["differences"]
+        if (one["split"], one["locale"], one["metric"]) == place
+    }
+    assert set(found) == {"non_unified", "unified_agnostic", "unified_aware"}
+    assert found["unified_aware"]["value"] == found["unified_aware"]["low"] == found["unified_aware"]["high"] == 0
     assert rules["better"] is False
+    identical = {one["variant"]: one["identical"] for one in comparison["variants"]}
+    assert identical == {"non_unified": False, "unified_agnostic": False, "unified_aware": True}
+    # Of one label space: what both know is all that either finds.
+    own, champion = (found["unified_agnostic"][who] for who in ("own", "champion"))
+    assert own / champion == pytest.approx(_value(layout, "unified_agnostic") / _value(layout, "champion"))
+    drift = {one["locale"]: (one["labels"], one["words"]) for one in comparison["drift"]}
+    assert drift == dict.fromkeys(LOCALES, (0, 0))
+
+
+def test_the_champion_is_told_at_the_thresholds_that_it_was_shipped_with(finished: Layout, tmp_path: Path) -> None:
+    layout = _champion(finished, tmp_path, finished.unified_model("unified_aware"))
+    evaluate(layout)
+    shipped = json.loads(layout.comparison.read_text())["champion"]["shipped"]
+    predictor = Predictor.load(tmp_path / "champion")
+    named = right = meant = 0
+    for locale in LOCALES:
+        rows = pq.ParquetFile(finished.split(locale, "test")).read().to_pylist()
+        predictions = predictor.predict([row["query"] for row in rows], locale)
+        for row, prediction in zip(rows, predictions, strict=True):
+            answers = {name for name, _ in prediction.product_types}
+            named, right, meant = (
+                total + more
+                for total, more in zip(
+                    (named, right, meant),
+                    (len(answers), len(answers & set(row["product_types"])), len(row["product_types"])),
+                    strict=True,
+                )
+            )
+    assert shipped["micro_recall"] == pytest.approx(right / meant)
+    assert shipped["micro_precision"] == pytest.approx(right / named)
 
 
 def test_a_champion_without_a_model_for_a_new_store_finds_nothing_there(finished: Layout, tmp_path: Path) -> None:
@@ -305,6 +338,11 @@ def test_a_champion_without_a_model_for_a_new_store_finds_nothing_there(finished
     named = json.loads(layout.champion.read_text())
     layout.champion.write_text(json.dumps({**named, "hash": hash_folder(tmp_path / "champion")}))
     evaluate(layout)
+    comparison = json.loads(layout.comparison.read_text())
+    facts = {one["variant"]: one for one in comparison["variants"]}["unified_aware"]
+    assert facts["added_locales"] == ["fr-BE"]
+    # Stores of which the champion knows nothing do not decide between both.
+    assert "fr-BE" not in {one["locale"] for one in comparison["differences"]}
     assert _value(layout, "champion", locale="fr-BE") == 0
     assert _value(layout, "champion", "micro_average_precision", "en-US") == pytest.approx(
         _value(layout, "non_unified", "micro_average_precision", "en-US")
@@ -318,13 +356,30 @@ def test_a_champion_with_other_bytes_than_resolved_is_refused(finished: Layout, 
         evaluate(layout)
 
 
-def test_a_champion_of_another_split_is_refused(finished: Layout, tmp_path: Path) -> None:
+def test_a_champion_of_another_split_is_not_compared_and_a_person_is_told(finished: Layout, tmp_path: Path) -> None:
     layout = _champion(finished, tmp_path, finished.unified_model("unified_aware"))
     label_space = json.loads(layout.label_space(None).read_text())
     label_space["split"]["salt"] = "another"
     layout.label_space(None).write_text(json.dumps(label_space))
-    with pytest.raises(ChampionError, match="may have seen the test queries"):
-        evaluate(layout)
+    evaluate(layout)
+    gate.main(layout)
+    assert not _rows(layout, variant="champion")
+    decision = json.loads(layout.decision.read_text())
+    assert not decision["promote"]
+    assert "it may have seen the test queries" in decision["sentence"]
+    assert "set gate.replace_incomparable to v1" in decision["sentence"]
+
+
+def test_a_champion_that_this_code_cannot_read_is_not_compared(finished: Layout, tmp_path: Path) -> None:
+    layout = _champion(finished, tmp_path, finished.unified_model("unified_aware"))
+    file = tmp_path / "champion/metadata.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "normalisation": "lower"}))
+    layout.champion.write_text(
+        json.dumps({"version": "v1", "hash": hash_folder(tmp_path / "champion"), "path": "champion"})
+    )
+    evaluate(layout)
+    (said,) = json.loads(layout.comparison.read_text())["champion"]["incomparable"]
+    assert "normalised as lower" in said
 
 
 def test_a_night_without_an_eligible_model_is_refused_and_reported(finished: Layout, tmp_path: Path) -> None:

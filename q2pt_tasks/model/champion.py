@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from q2pt_tasks.model.metadata import METADATA, load_metadata
+from q2pt_tasks.data.queries import NORMALISATION
+from q2pt_tasks.model.metadata import METADATA, CheckpointError, load_metadata
 from q2pt_tasks.model.variants import NON_UNIFIED
 from q2pt_tasks.registry.release import Release, ReleaseError, directories, is_release, parse_release, place
 
@@ -112,19 +113,40 @@ def champion_folder(root: Path, champion: Champion) -> Callable[[str], Path | No
     return own_folder
 
 
-def check_champion_split(root: Path, champion: Champion, split: Mapping[str, Any]) -> None:
-    """Checks that the champion was trained on the other side of this run's split.
+def why_not_comparable(root: Path, champion: Champion, split: Mapping[str, Any]) -> list[str]:
+    """Why the champion cannot be scored fairly beside this run's models; empty where it can.
+
+    It may have been trained on what it would be tested on, or be asked in a form that it was not trained on.
 
     Raises:
-        ChampionError: its salt or fractions differ: it may have been trained on what it would be tested on.
+        ChampionError: the files cannot be had, or are not those that were resolved.
     """
-    for checkpoint in champion_checkpoints(root, champion):
-        found = load_metadata(checkpoint).split
-        if dict(found) != dict(split):
-            raise ChampionError(
-                f"version {champion.version} ({checkpoint.name}) was trained on the split {dict(found)}, this run "
-                f"has {dict(split)}: it may have seen the test queries; restore section split, or set no champion"
-            )
+    reasons = (_why_not(checkpoint, split) for checkpoint in champion_checkpoints(root, champion))
+    return sorted({reason for reason in reasons if reason})
+
+
+def _why_not(checkpoint: Path, split: Mapping[str, Any]) -> str:
+    try:
+        found = load_metadata(checkpoint)
+    except CheckpointError as error:
+        # The files are those that were promoted, by their hash: the code has changed.
+        return f"this code cannot read it ({error})"
+    if dict(found.split) != dict(split):
+        return (
+            f"it was trained on the split {dict(found.split)}, this run has {dict(split)}: it may have seen the test "
+            "queries"
+        )
+    if found.normalisation != NORMALISATION:
+        return f"its queries are normalised as {found.normalisation}, this run's as {NORMALISATION}"
+    return ""
+
+
+def champion_locales(root: Path, champion: Champion) -> tuple[str, ...]:
+    """The locales that a release names, or that a directory's checkpoints were trained on."""
+    if champion.release is not None:
+        return champion.locales
+    found = (load_metadata(checkpoint).locales for checkpoint in champion_checkpoints(root, champion))
+    return tuple(dict.fromkeys(locale for locales in found for locale in locales))
 
 
 def champion_checkpoints(root: Path, champion: Champion) -> list[Path]:

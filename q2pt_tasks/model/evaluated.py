@@ -56,6 +56,8 @@ class Evaluated:
         curve: points of the precision-recall curve of all pairs of test.
         resampled: per split of `RESAMPLED_SPLITS`.
         calibration: on test; None where scores are no probabilities.
+        decisive: per split of `RESAMPLED_SPLITS` all that was measured; empty for baselines, not compared with the
+            champion.
     """
 
     thresholds: Thresholds
@@ -63,11 +65,13 @@ class Evaluated:
     curve: list[OperatingPoint]
     resampled: Mapping[str, Resampled]
     calibration: Calibration | None
+    decisive: Mapping[str, Measured]
 
 
 def evaluate(name: str, scorer: Scorer, truth: Truth, breakdown: Breakdown, rules: Rules) -> Evaluated:
     """Scores every split once, and adds to `breakdown` what it collects."""
     log.info("evaluating %s", name)
+    is_model = name in PROBABILITIES
     with ScoreStream(truth, "validation", scorer) as validation:
         thresholds = choose_thresholds(validation, PRECISION, rules.min_positives)
 
@@ -82,8 +86,8 @@ def evaluate(name: str, scorer: Scorer, truth: Truth, breakdown: Breakdown, rule
         figures = {"validation": measured(validation).measurements}
     with ScoreStream(truth, TEST, scorer) as test:
         on_test = measured(test)
-        resamples = {TEST: resampled(TEST, test, on_test)}
-        calibration = calibrate(test) if name in PROBABILITIES else None
+        resamples, decisive = {TEST: resampled(TEST, test, on_test)}, {TEST: on_test}
+        calibration = calibrate(test) if is_model else None
         mistakes = surest_mistakes(test, thresholds, MOST_MISTAKES)
     figures[TEST] = on_test.measurements
     breakdown.add_test(name, on_test.observed.answers, mistakes)
@@ -94,7 +98,7 @@ def evaluate(name: str, scorer: Scorer, truth: Truth, breakdown: Breakdown, rule
             figures[f"{split}_seen"] = measured(Selected(blocks, seen)).measurements
             figures[f"{split}_unseen"] = measured(Selected(blocks, ~seen)).measurements
             if split == FORWARD:
-                resamples[split] = resampled(split, blocks, found)
+                resamples[split], decisive[split] = resampled(split, blocks, found), found
                 breakdown.add_forward(name, found.observed.answers)
     curve = on_test.curves.overall.points(MAX_CURVE_POINTS)
-    return Evaluated(thresholds, figures, curve, resamples, calibration)
+    return Evaluated(thresholds, figures, curve, resamples, calibration, decisive if is_model else {})

@@ -26,7 +26,7 @@ from q2pt_tasks.model.delta import round_matrices
 from q2pt_tasks.model.examples import Examples, FloatMatrix
 from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.locale_dropout import LocaleTokens
-from q2pt_tasks.model.metadata import Metadata, NGramsBeside, save_metadata
+from q2pt_tasks.model.metadata import CENSUS, Metadata, NGramsBeside, save_metadata
 from q2pt_tasks.model.network import Network, start_from_bias
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import detect_hardware
@@ -63,6 +63,7 @@ def fit(job: FitJob, folder: Path) -> FitReport:
     if lack := data.lack(job.recipes.min_train_rows):
         log.warning("%s %s: not trained: %s", job.variant, ", ".join(job.locales), lack)
         if workers.is_leader:
+            _keep_census(job, folder)
             save_metadata(folder, replace(metadata, status="untrained", reason=lack))
         return FitReport(job.variant, job.locales, "untrained", len(data.train), 0, None, 0.0)
     trained = _train(job, data, metadata, workers)
@@ -78,10 +79,18 @@ def fit(job: FitJob, folder: Path) -> FitReport:
 
 
 def _save(job: FitJob, folder: Path, checkpoint: Checkpoint) -> None:
+    _keep_census(job, folder)
     if _keeps_changes(checkpoint.network, job):
         save_changes(folder, checkpoint, job.encoder_files)
     else:
         save_checkpoint(folder, checkpoint)
+
+
+def _keep_census(job: FitJob, folder: Path) -> None:
+    """Copies it, before the metadata makes the folder a checkpoint: later nights compare their data with it."""
+    if job.census:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(job.census, folder / CENSUS)
 
 
 def _keeps_changes(network: Network, job: FitJob) -> TypeGuard[PackedNetwork]:

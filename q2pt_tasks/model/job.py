@@ -24,6 +24,7 @@ class FitJob:
         locale_temperature: how far the locales' parts in training are levelled, as `draw_rows` takes it.
         assortment: file with what each locale sells, where nothing else shall be learnt or given; None to leave it.
         params: the params of the stage, for the metadata.
+        census: file that says what its training queries consist of, kept beside the weights; None to keep none.
     """
 
     variant: str
@@ -38,6 +39,7 @@ class FitJob:
     seed: int
     params: Mapping[str, Any]
     assortment: Path | None = None
+    census: Path | None = None
 
     @property
     def recipe(self) -> Recipe:

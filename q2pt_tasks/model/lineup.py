@@ -1,6 +1,6 @@
 """Who is compared: the models that were trained, the champion, the baselines."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,17 +44,24 @@ def scorers(
     # Slow to import; whoever reads the params alone does not need it.
     from q2pt_tasks.model.baselines import MajorityClass, TfidfPerLocale, TfidfUnified
 
-    yield NON_UNIFIED, CheckpointScorer(layout.non_unified_model, truth.types)
-    for variant in UNIFIED_VARIANTS:
-        if variant in variants:
-            folder = layout.unified_model(variant)
-            yield variant, CheckpointScorer(lambda _, folder=folder: folder, truth.types)  # type: ignore[misc]
+    for variant, folder_of in variant_folders(layout, variants).items():
+        yield variant, CheckpointScorer(folder_of, truth.types)
     if champion is not None:
         yield CHAMPION, CheckpointScorer(champion_folder(layout.root, champion), truth.types)
     train = truth.labeled("train")
     yield "majority", MajorityClass(train, truth.types)
     yield "tfidf_per_locale", TfidfPerLocale(train, truth.types)
     yield "tfidf_unified", TfidfUnified(train, truth.types)
+
+
+def variant_folders(layout: Layout, variants: Sequence[str]) -> dict[str, Callable[[str], Path]]:
+    """Of every trained variant the checkpoint that serves a locale."""
+    unified = [variant for variant in UNIFIED_VARIANTS if variant in variants]
+    return {NON_UNIFIED: layout.non_unified_model, **{name: _always(layout.unified_model(name)) for name in unified}}
+
+
+def _always(folder: Path) -> Callable[[str], Path]:
+    return lambda _: folder
 
 
 def model_rows(layout: Layout, locales: Sequence[str], variants: Sequence[str]) -> list[dict[str, Any]]:

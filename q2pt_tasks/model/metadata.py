@@ -13,6 +13,8 @@ from q2pt_tasks.model.variants import UNIFIED_AWARE
 
 SCHEMA_VERSION = 5
 METADATA = "metadata.json"
+# Beside it lies what the training queries consisted of, as `data/census.py` counts it.
+CENSUS = "census.json"
 
 Status = Literal["trained", "degenerate", "untrained"]
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from q2pt_tasks.orchestration.branches import LOCK
 from q2pt_tasks.orchestration.clone import private_clone
-from q2pt_tasks.orchestration.decision_file import Decision, read_decision
+from q2pt_tasks.orchestration.decision_file import Decision, Rule, read_decision
 from q2pt_tasks.orchestration.join import Joined
 from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.plan import RunPlan
@@ -22,6 +22,8 @@ from q2pt_tasks.orchestration.settings import Settings
 
 # The tasks that may follow, by their ids.
 Step = Literal["approval", "promote"]
+# The rule of the gate that says that no night has been promoted for long.
+OVERDUE = "stale"
 
 
 class RunIncompleteError(RuntimeError):
@@ -36,11 +38,13 @@ class Verdict:
         step: the next task; None where none follows.
         sentence: why.
         page: the decision in Markdown, for the person who approves.
+        alert: what the owner is told; empty where nothing is.
     """
 
     step: Step | None
     sentence: str
     page: str
+    alert: str = ""
 
 
 def run(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +71,7 @@ def decide(plan: RunPlan, decision: Decision) -> Verdict:
     """What follows `decision` in the run of `plan`."""
     page = _page(plan, decision)
     if not decision.promote:
-        return Verdict(None, f"The gate says no. {decision.sentence}", page)
+        return Verdict(None, f"The gate says no. {decision.sentence}", page, _alert(decision))
     if not plan.may_promote:
         return Verdict(None, f"The gate says yes; not promoted: {plan.why_not_promote}.", page)
     if plan.approval:
@@ -75,12 +79,23 @@ def decide(plan: RunPlan, decision: Decision) -> Verdict:
     return Verdict("promote", f"The gate says yes. {decision.sentence}", page)
 
 
+def _alert(decision: Decision) -> str:
+    """Nights that the gate refused for long."""
+    return " ".join(rule.sentence for rule in decision.rules if rule.name == OVERDUE and not rule.passed)
+
+
 def _page(plan: RunPlan, decision: Decision) -> str:
-    rows = [f"| {rule.name} | {'yes' if rule.passed else 'no'} | {_cell(rule.sentence)} |" for rule in decision.rules]
+    rows = [f"| {rule.name} | {_passed(rule)} | {_cell(rule.sentence)} |" for rule in decision.rules]
     table = ["| rule | passed | what it saw |", "|---|---|---|", *rows]
     return "\n".join(
         [_cell(decision.sentence), "", *table, "", f"Run {_cell(plan.run_id)}, commit `{plan.commit[:12]}`."]
     )
+
+
+def _passed(rule: Rule) -> str:
+    if rule.passed:
+        return "yes"
+    return "no" if rule.severity == "block" else "warning"
 
 
 def _cell(text: str) -> str:

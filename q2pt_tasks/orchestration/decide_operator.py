@@ -3,6 +3,7 @@
 from airflow.sdk import BranchMixIn, Context
 from airflow.sdk.bases.xcom import BaseXCom
 
+from q2pt_tasks.orchestration.alerts import FailureAlert
 from q2pt_tasks.orchestration.operators import CONFIGURE, JOIN, ChildOperator
 
 
@@ -17,6 +18,8 @@ class DecideOperator(ChildOperator, BranchMixIn):
         plan, joined = task.xcom_pull(task_ids=CONFIGURE), task.xcom_pull(task_ids=JOIN)
         verdict = self.run_child({"plan": plan, "joined": joined})
         self.log.info("%s", verdict["sentence"])
+        if verdict["alert"]:
+            FailureAlert().tell(f"{task.dag_id}: {verdict['alert']}\nOwner: {self.owner}")
         # Branching ends the task by an exception where it skips another one: a returned value would be lost.
         task.xcom_push(key=BaseXCom.XCOM_RETURN_KEY, value=verdict)
         self.do_branch(context, verdict["step"])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import TypeAdapter
 
@@ -25,11 +26,12 @@ class JudgedChampion:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of the gate; its figures are in its sentence."""
+    """One rule of the gate; its figures are in its sentence. One that only warns does not refuse."""
 
     name: str
     passed: bool
     sentence: str
+    severity: Literal["block", "warning"] = "block"
 
 
 @dataclass(frozen=True)

@@ -5,30 +5,36 @@ what it looked at in figures and in a sentence for the team that runs the search
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from q2pt_tasks.registry.evidence import ALL_LOCALES, VARIANTS, Case, Evidence, Metric, Rules
-from q2pt_tasks.registry.rules import (
-    RuleResult,
-    better,
-    capital,
-    forward,
-    judgements,
-    locales,
-    precision,
-    reaches,
-    words,
-)
+from q2pt_tasks.registry.case import Case, Metric, Rules
+from q2pt_tasks.registry.circumstances import calibration, drift, newer, size, spacing, stale
+from q2pt_tasks.registry.evidence import ALL_LOCALES, VARIANTS, Evidence
+from q2pt_tasks.registry.fairness import comparable, different, types
+from q2pt_tasks.registry.locale_rules import locales, new_locales, parity, worse_locales
+from q2pt_tasks.registry.rule import RuleResult, capital, reaches, words
+from q2pt_tasks.registry.rules import better, forward, judgements, precision
+
+Rule = Callable[[Case, str], RuleResult]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The verdict; `candidate` is None where no variant could be one."""
+    """The verdict.
+
+    Attributes:
+        promote: whether the candidate takes the champion's place.
+        candidate: the variant that was judged; None where no variant could be.
+        sentence: the verdict and its reasons.
+        rules: each with what it saw.
+        kept_locales: the stores that stay with the champion in the new release; the others go to the candidate.
+    """
 
     promote: bool
     candidate: str | None
     sentence: str
     rules: tuple[RuleResult, ...]
+    kept_locales: tuple[str, ...] = ()
 
 
 def decide(evidence: Evidence, rules: Rules, variants: tuple[str, ...] = VARIANTS) -> Decision:
@@ -40,7 +46,7 @@ def decide(evidence: Evidence, rules: Rules, variants: tuple[str, ...] = VARIANT
         variants: those that may become the candidate, the simplest first; those without rows and models are ignored.
 
     Raises:
-        SummaryError: two rows, two differences or two models say the same thing twice.
+        SummaryError: the evidence says the same thing twice, or lacks what evaluate writes of every variant.
     """
     case = Case.of(evidence, rules)
     obstacles = {variant: _obstacle(case, variant) for variant in variants if case.knows(variant)}
@@ -50,13 +56,19 @@ def decide(evidence: Evidence, rules: Rules, variants: tuple[str, ...] = VARIANT
     best = max(value for value in eligible.values() if value is not None)
     # The first that reaches the best, so a tie goes to the simpler variant.
     candidate = next(variant for variant, value in eligible.items() if value is not None and reaches(value, best))
-    results = tuple(rule(case, candidate) for rule in _rules(rules))
+    results = tuple(_with_severity(rule(case, candidate), rules) for rule in _rules(case))
+    promote = not any(result.refuses for result in results)
     return Decision(
-        promote=all(result.passed for result in results),
+        promote=promote,
         candidate=candidate,
-        sentence=_verdict(candidate, results),
+        sentence=_verdict(candidate, results, ("comparable", *_SPEAK_FOR_IT) if case.obstacles else _SPEAK_FOR_IT),
         rules=(_with_others(_with_choice(results[0], eligible, rules.metric), obstacles), *results[1:]),
+        kept_locales=tuple(worse_locales(case, candidate)) if promote else (),
     )
+
+
+def _with_severity(result: RuleResult, rules: Rules) -> RuleResult:
+    return replace(result, severity="warning") if result.name in rules.warn_only else result
 
 
 def _obstacle(case: Case, variant: str) -> str:
@@ -116,20 +128,46 @@ def _with_others(result: RuleResult, obstacles: Mapping[str, str]) -> RuleResult
     return RuleResult(result.name, result.passed, result.sentence + named, {**result.figures, **others})
 
 
-_RULES: tuple[Callable[[Case, str], RuleResult], ...] = (_trained, better, precision, locales, forward)
+# What a promotion is told by; the other rules say that nothing stands against it.
+_SPEAK_FOR_IT = ("better", "precision", "locales", "forward", "judgements")
+# Of a first model, and of one that replaces a champion that cannot be compared.
+_FLOORS: tuple[Rule, ...] = (better, precision, locales, forward, size)
+_AGAINST_CHAMPION: tuple[Rule, ...] = (
+    comparable,
+    different,
+    better,
+    precision,
+    locales,
+    new_locales,
+    forward,
+    types,
+    spacing,
+    calibration,
+    size,
+    newer,
+    parity,
+    drift,
+    stale,
+)
 
 
-def _rules(rules: Rules) -> tuple[Callable[[Case, str], RuleResult], ...]:
+def _rules(case: Case) -> tuple[Rule, ...]:
     """Those that are asked: human judgements only where they have a floor."""
-    return _RULES if rules.judgements_floor is None else (*_RULES, judgements)
+    asked: tuple[Rule, ...] = (comparable, *_FLOORS) if case.obstacles else _FLOORS
+    if case.champion:
+        asked = _AGAINST_CHAMPION
+    return (_trained, *asked) if case.rules.judgements_floor is None else (_trained, *asked, judgements)
 
 
-def _verdict(candidate: str, results: tuple[RuleResult, ...]) -> str:
-    """Promoted: what speaks for it. Refused: what speaks against it."""
-    failed = [result.sentence for result in results if not result.passed]
-    if failed:
-        return f"Do not promote {candidate}: {' '.join(failed)}"
-    return f"Promote {candidate}: {' '.join(result.sentence for result in results[1:])}"
+def _verdict(candidate: str, results: tuple[RuleResult, ...], reasons: tuple[str, ...]) -> str:
+    """Promoted: what the rules `reasons` say. Refused: what speaks against it. Warnings either way."""
+    refused = [result.sentence for result in results if result.refuses]
+    warned = [result.sentence for result in results if result.warns]
+    warnings = f" Warnings: {' '.join(warned)}" if warned else ""
+    if refused:
+        return f"Do not promote {candidate}: {' '.join(refused)}{warnings}"
+    said = [result.sentence for result in results if result.name in reasons]
+    return f"Promote {candidate}: {' '.join(said)}{warnings}"
 
 
 def _validation(case: Case, variant: str) -> float | None:

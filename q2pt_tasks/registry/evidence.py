@@ -1,7 +1,7 @@
-"""What a decision looks at: the figures of an evaluation, indexed, and the rules that are applied to them."""
+"""What a decision looks at: the figures of an evaluation, and what is known of champion and challengers beside them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 from pydantic import FiniteFloat
@@ -13,11 +13,9 @@ VARIANTS = ("unified_agnostic", "unified_aware", "non_unified")
 # Most product types have a handful of positives in one locale, so a locale is judged by all its pairs together.
 LOCALE_METRIC = "micro_recall"
 
-Metric = Literal["micro_recall", "macro_recall"]
-
 
 class SummaryError(ValueError):
-    """The summary of the evaluation cannot be decided on."""
+    """What evaluate wrote cannot be decided on."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +32,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of `variant` minus that of `against` on the same queries; `low` to `high` is its interval."""
+    """A figure of `variant` minus the champion's, on the queries, locales and product types that both know.
+
+    `own` and `champion` are the figures there, `n` counts positives or, of a macro figure, types; `low` to `high` is
+    the interval of the difference `value`.
+    """
 
     variant: str
-    against: str
-    locale: str
     split: str
+    locale: str
     metric: str
+    own: FiniteFloat
+    champion: FiniteFloat
+    n: int
     value: FiniteFloat
     low: FiniteFloat
     high: FiniteFloat
@@ -66,38 +70,84 @@ class Champion:
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What a candidate must reach; values, margins and tolerances are shares between 0 and 1.
+class TypeSupport:
+    """A product type that only one of two models knows, and its positives where the other one does not know it."""
+
+    product_type: str
+    positives: int
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The gap between the stores with the best and the worst recall, and its change against the champion's own gap."""
+
+    best: str
+    worst: str
+    gap: FiniteFloat
+    change: FiniteFloat | None
+    change_low: FiniteFloat | None
+    change_high: FiniteFloat | None
+
+
+@dataclass(frozen=True)
+class VariantFacts:
+    """What is known of a variant's models.
 
     Attributes:
-        precision: the precision that the thresholds were chosen for.
-        precision_tolerance: how far below it the precision on test may end.
-        floor: the lowest value on test of a first model.
-        margin: how much better than the champion on test a candidate must at least be: the lower end of the interval.
-        min_locale_support: positives on test from which on a locale is judged.
-        locale_floor: the lowest recall of a judged locale of a first model.
-        locale_tolerance: how much worse than the champion a candidate may be in a judged locale: in none may it be
-            shown to be worse than that.
-        min_forward_support: positives from which on the forward set is judged.
-        forward_floor: the lowest value on the forward set of a first model.
-        forward_tolerance: how much worse than the champion a candidate may at most be on the forward set: the lower end
-            of the interval.
-        metric: the figure that chooses the candidate and that `margin` and all floors but the locales' are about.
-        judgements_floor: the lowest value on human judgements, champion or not; None: they are not asked.
+        variant: its name.
+        bytes: of all its files.
+        expected_error: how far its scores are from the share that is right, as a mean; None where that is not defined.
+        identical: whether it gives every locale the champion's own answers, byte for byte.
+        added_types: product types that the champion does not know.
+        lost_types: product types that only the champion knows.
+        added_locales: locales that the champion does not serve.
+        lost_locales: locales that only the champion serves.
+        parity: None where fewer than two stores can be compared.
     """
 
-    precision: float
-    precision_tolerance: float
-    floor: float
-    margin: float
-    min_locale_support: int
-    locale_floor: float
-    locale_tolerance: float
-    min_forward_support: int
-    forward_floor: float
-    forward_tolerance: float
-    metric: Metric = "micro_recall"
-    judgements_floor: float | None = None
+    variant: str
+    bytes: int
+    expected_error: FiniteFloat | None
+    identical: bool
+    added_types: tuple[TypeSupport, ...]
+    lost_types: tuple[TypeSupport, ...]
+    added_locales: tuple[str, ...]
+    lost_locales: tuple[str, ...]
+    parity: Parity | None
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What the champion reaches on test at the thresholds that it was shipped with."""
+
+    micro_recall: FiniteFloat | None
+    micro_precision: FiniteFloat | None
+
+
+@dataclass(frozen=True)
+class ChampionFacts:
+    """What is known of the champion.
+
+    Attributes:
+        last_day: the last day that it learned from; None where nobody wrote it down.
+        incomparable: why its figures would not be fair; empty where they are.
+        expected_error: as in `VariantFacts`.
+        shipped: None where it was not scored.
+    """
+
+    last_day: date | None
+    incomparable: tuple[str, ...]
+    expected_error: FiniteFloat | None
+    shipped: Shipped | None
+
+
+@dataclass(frozen=True)
+class LocaleDrift:
+    """How far a locale's training queries are from the champion's, 0 to 1 each: by product types and by words."""
+
+    locale: str
+    labels: FiniteFloat | None
+    words: FiniteFloat | None
 
 
 @dataclass(frozen=True)
@@ -106,59 +156,20 @@ class Evidence:
 
     Attributes:
         rows: the figures of every variant and, where there is a champion, of the champion on the same queries.
-        differences: between any two of them; those from the champion are looked at.
         models: the state of every model of the variants.
         champion: the model in production, None before the first one.
+        last_day: the last day that the run learned from.
+        differences: of every variant from the champion.
+        variants: what else is known of the variants.
+        facts: what else is known of the champion.
+        drift: per locale, against the champion's data.
     """
 
     rows: tuple[Row, ...]
-    differences: tuple[Difference, ...]
     models: tuple[ModelState, ...]
     champion: Champion | None
-
-
-@dataclass(frozen=True)
-class Case:
-    """The evidence, indexed."""
-
-    rows: Mapping[tuple[str, str, str, str], Row]
-    differences: Mapping[tuple[str, str, str, str], Difference]
-    models: Mapping[tuple[str, str | None], ModelState]
-    champion: Champion | None
-    rules: Rules
-
-    @classmethod
-    def of(cls, evidence: "Evidence", rules: Rules) -> "Case":
-        from_champion = [one for one in evidence.differences if one.against == CHAMPION]
-        by_key = {(row.variant, row.locale, row.split, row.metric): row for row in evidence.rows}
-        by_difference = {(one.variant, one.locale, one.split, one.metric): one for one in from_champion}
-        by_model = {(model.variant, model.locale): model for model in evidence.models}
-        found = (len(by_key), len(by_difference), len(by_model))
-        if found != (len(evidence.rows), len(from_champion), len(evidence.models)):
-            raise SummaryError("the summary gives a figure or a model twice: evaluate again from a clean folder")
-        return cls(by_key, by_difference, by_model, evidence.champion, rules)
-
-    def knows(self, variant: str) -> bool:
-        return any(key[0] == variant for key in (*self.rows, *self.models))
-
-    def value(self, variant: str, locale: str, split: str, metric: str) -> float | None:
-        row = self.rows.get((variant, locale, split, metric))
-        return row.value if row else None
-
-    def difference(self, variant: str, locale: str, split: str, metric: str) -> Difference | None:
-        """The variant's figure minus the champion's."""
-        return self.differences.get((variant, locale, split, metric))
-
-    def support(self, locale: str, split: str) -> int | None:
-        """Positives of a locale, the same for every variant; None where no variant has figures."""
-        found = [row.n for key, row in self.rows.items() if key[1:] == (locale, split, LOCALE_METRIC)]
-        return max(found, default=None)
-
-    def locales(self) -> list[str]:
-        return sorted({locale for _, locale, split, _ in self.rows if split == "test"} - {ALL_LOCALES})
-
-    def judged_locales(self) -> list[str]:
-        return [locale for locale in self.locales() if self._is_judged(locale)]
-
-    def _is_judged(self, locale: str) -> bool:
-        return (self.support(locale, "test") or 0) >= self.rules.min_locale_support
+    last_day: date
+    differences: tuple[Difference, ...] = ()
+    variants: tuple[VariantFacts, ...] = ()
+    facts: ChampionFacts | None = None
+    drift: tuple[LocaleDrift, ...] = ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from q2pt_tasks.report.evidence import Calibration, FigureInterval, Mistakes, ModelCard, Slices, Window
 from q2pt_tasks.report.plots import CurvePoint
@@ -11,12 +11,20 @@ from q2pt_tasks.report.tables import StoreRecall, Summary
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of the promotion decision, with the figures that it looked at."""
+    """One rule of the promotion decision, with the figures that it looked at, and whether it refuses or warns."""
 
     name: str
     passed: bool
     sentence: str
     figures: Mapping[str, Any]
+    severity: Literal["block", "warning"]
+
+    @property
+    def result(self) -> str:
+        """In words: one that only warns does not refuse."""
+        if self.passed:
+            return "✓ passed"
+        return "✗ refused" if self.severity == "block" else "⚠ warning"
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from q2pt_tasks.metrics.thresholds import PRECISION
 from q2pt_tasks.model import summary
 from q2pt_tasks.model.breakdown import Breakdown, BreakdownRules
 from q2pt_tasks.model.card import judgements_of, rows_of
-from q2pt_tasks.model.champion import Champion, check_champion_split, read_champion
-from q2pt_tasks.model.evaluated import RESAMPLED_SPLITS, Rules, evaluate
-from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards
+from q2pt_tasks.model.champion import Champion, champion_folder, read_champion, why_not_comparable
+from q2pt_tasks.model.comparison import FolderOf, Ground, Incumbent, Rival, compare
+from q2pt_tasks.model.evaluated import RESAMPLED_SPLITS, Evaluated, Rules, evaluate
+from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards, variant_folders
 from q2pt_tasks.model.truth import JUDGEMENTS, Truth
 from q2pt_tasks.model.variants import NON_UNIFIED, Variants
 from q2pt_tasks.params import Section, read_section
@@ -78,7 +79,11 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     check_models(layout, locales, variants)
     judgements = _read_judgements(layout, params, locales)
     truth = _read_truth(layout, locales, judgements)
-    champion = _read_champion(layout)
+    champion = read_champion(layout.champion)
+    split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
+    obstacles = [] if champion is None else why_not_comparable(layout.root, champion, split)
+    # One that cannot be compared fairly is not scored; the gate says what to do.
+    scored = None if obstacles else champion
     samples = {split: _sample(truth, split) for split in RESAMPLED_SPLITS}
     brands = json.loads(layout.brands.read_text(encoding="utf-8"))
     slicing = BreakdownRules(params.plan, params.min_support, params.min_store_positives)
@@ -86,7 +91,7 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     rules = Rules(params.min_positives, params.min_support, params.plan)
     evaluated = {
         name: evaluate(name, scorer, truth, breakdown, rules)
-        for name, scorer in scorers(layout, truth, variants, champion)
+        for name, scorer in scorers(layout, truth, variants, scored)
     }
     rows = summary.figure_rows(evaluated)
     headline = summary.headline(rows)
@@ -107,19 +112,29 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     _write(layout.calibration, summary.calibration_rows(evaluated))
     _write(layout.precision_recall, summary.curve_rows(evaluated))
     _write(layout.locales, summary.locale_rows(rows, truth))
-    _write(layout.slices, breakdown.slices(CHAMPION))
+    slices = breakdown.slices(CHAMPION)
+    _write(layout.slices, slices)
     _write(layout.mistakes, breakdown.mistakes())
     trained = {name: one.thresholds for name, one in evaluated.items() if name in (NON_UNIFIED, *variants)}
     _write(layout.model_card, {"rows": rows_of(truth), "variants": variant_cards(layout, locales, trained)})
+    rivals = {
+        name: Rival(folder_of, evaluated[name].decisive, _expected_error(evaluated[name]), slices["parity"][name])
+        for name, folder_of in _compared(layout, variants, scored).items()
+    }
+    rival = rivals.pop(CHAMPION, None)
+    incumbent = None if champion is None else Incumbent(champion, obstacles, rival)
+    _write(layout.comparison, compare(Ground(layout, truth, samples, params.plan), rivals, incumbent))
     return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
 
 
-def _read_champion(layout: Layout) -> Champion | None:
-    champion = read_champion(layout.champion)
-    if champion is not None:
-        split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
-        check_champion_split(layout.root, champion, split)
-    return champion
+def _compared(layout: Layout, variants: Sequence[str], champion: Champion | None) -> Mapping[str, FolderOf]:
+    """Whose checkpoints are compared: the trained variants and, where it can be scored, the champion."""
+    trained = variant_folders(layout, variants)
+    return trained if champion is None else {**trained, CHAMPION: champion_folder(layout.root, champion)}
+
+
+def _expected_error(evaluated: Evaluated) -> float | None:
+    return None if evaluated.calibration is None else evaluated.calibration.best.expected_error()
 
 
 def _read_truth(layout: Layout, locales: Sequence[str], judgements: Judgements | None) -> Truth:

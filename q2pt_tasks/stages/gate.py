@@ -1,31 +1,37 @@
 """Decides whether the night's best candidate takes the champion's place, and says why.
 
-Reads `metrics/summary.json`, writes `reports/decision.json`. A refusal is a result: the stage ends well either way.
+Reads `metrics/summary.json` and `metrics/comparison.json`, writes `reports/decision.json`. A refusal is a result: the
+stage ends well either way.
 """
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import Section, read_section
+from q2pt_tasks.registry.case import Metric, Rules, Warnable
 from q2pt_tasks.registry.decision import Decision, decide
 from q2pt_tasks.registry.evidence import (
     Champion,
+    ChampionFacts,
     Difference,
     Evidence,
-    Metric,
+    LocaleDrift,
     ModelState,
     Row,
-    Rules,
     SummaryError,
+    VariantFacts,
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Support = Annotated[int, Field(ge=1)]
+Days = Annotated[int, Field(ge=0)]
+T = TypeVar("T")
 
 
 class GateParams(Section):
@@ -35,14 +41,27 @@ class GateParams(Section):
     floor: Share
     margin: Share
     training_noise: Share
+    tolerance: Share
+    max_age_days: Days
+    min_days_between_promotions: Days
+    alert_after_days: Days
     precision_tolerance: Share
     min_locale_support: Support
     locale_floor: Share
     locale_tolerance: Share
+    per_locale_routing: Literal["on", "off"]
+    min_type_support: Support
+    retired_types: tuple[str, ...]
     min_forward_support: Support
     forward_floor: Share
     forward_tolerance: Share
+    calibration_tolerance: Share
+    parity_tolerance: Share
+    drift_tolerance: Share
+    max_megabytes: Annotated[float, Field(gt=0)] | None
     judgements_floor: Share | None
+    replace_incomparable: Annotated[str, Field(min_length=1)] | None
+    warn_only: tuple[Warnable, ...]
 
     @model_validator(mode="after")
     def _margin_exceeds_noise(self) -> Self:
@@ -51,6 +70,15 @@ class GateParams(Section):
                 f"a margin of at least twice the training noise, which is {self.training_noise:g}: margin is "
                 f"{self.margin:g}, so that another seed alone could pass it; raise gate.margin to "
                 f"{2 * self.training_noise:g} or more"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _old_when_promotion_is_allowed(self) -> Self:
+        if self.max_age_days < self.min_days_between_promotions:
+            raise ValueError(
+                f"max_age_days of at least min_days_between_promotions, found {self.max_age_days} and "
+                f"{self.min_days_between_promotions}: a champion would be old before it may be replaced"
             )
         return self
 
@@ -64,13 +92,19 @@ class Summary:
 
     precision: Annotated[float, Field(gt=0, le=1)]
     rows: tuple[Row, ...]
-    differences: tuple[Difference, ...]
     models: tuple[ModelState, ...]
     champion: Champion | None
 
-    @property
-    def evidence(self) -> Evidence:
-        return Evidence(self.rows, self.differences, self.models, self.champion)
+
+@dataclass(frozen=True)
+class Comparison:
+    """`metrics/comparison.json`: see `model/comparison.py`."""
+
+    last_day: date
+    champion: ChampionFacts | None
+    variants: tuple[VariantFacts, ...]
+    differences: tuple[Difference, ...]
+    drift: tuple[LocaleDrift, ...]
 
 
 @dataclass(frozen=True)
@@ -81,20 +115,22 @@ class GateReport:
     path: Path
 
     def __str__(self) -> str:
-        passed = sum(rule.passed for rule in self.decision.rules)
-        return f"{self.decision.sentence} ({passed} of {len(self.decision.rules)} rules passed; {self.path})"
+        rules = self.decision.rules
+        passed, warned = sum(rule.passed for rule in rules), sum(rule.warns for rule in rules)
+        counted = f"{passed} of {len(rules)} rules passed" + (f", {warned} warned" if warned else "")
+        return f"{self.decision.sentence} ({counted}; {self.path})"
 
 
 def run(layout: Layout, params: GateParams) -> GateReport:
     """Writes the decision about the candidates of `layout.summary`.
 
     Raises:
-        SummaryError: the summary is missing or not what evaluate writes.
+        SummaryError: a file is missing or not what evaluate writes.
     """
     # A decision of an earlier summary must not outlive a failure here: someone would promote by it.
     layout.decision.unlink(missing_ok=True)
-    summary = read_summary(layout.summary)
-    decision = decide(summary.evidence, params.rules(summary.precision))
+    summary, comparison = _read(layout.summary, Summary), _read(layout.comparison, Comparison)
+    decision = decide(_evidence(summary, comparison), params.rules(summary.precision))
     write_decision(decision, summary.champion, layout.decision)
     return GateReport(decision, layout.decision)
 
@@ -104,21 +140,34 @@ def main(layout: Layout) -> GateReport:
     return run(layout, read_section(layout.params, "gate", GateParams))
 
 
-def read_summary(path: Path) -> Summary:
-    """The summary at `path`.
+def _evidence(summary: Summary, comparison: Comparison) -> Evidence:
+    return Evidence(
+        rows=summary.rows,
+        models=summary.models,
+        champion=summary.champion,
+        last_day=comparison.last_day,
+        differences=comparison.differences,
+        variants=comparison.variants,
+        facts=comparison.champion,
+        drift=comparison.drift,
+    )
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    """The file at `path`.
 
     Raises:
         SummaryError: the file is missing, not JSON, or a key is missing or of the wrong type.
     """
     try:
-        return TypeAdapter(Summary).validate_json(path.read_bytes(), strict=True)
+        return TypeAdapter(kind).validate_json(path.read_bytes(), strict=True)
     except FileNotFoundError:
         raise SummaryError(f"{path} not found: run the stage evaluate first") from None
     except ValidationError as error:
         # A wrong file is wrong in every row: the first few say enough.
         problems = error.errors(include_url=False)[:5]
         found = "; ".join(f"{_key(problem['loc'])}: {problem['msg']}" for problem in problems)
-        raise SummaryError(f"{path} is not a summary of evaluate: {found}. Run the stage evaluate again") from None
+        raise SummaryError(f"{path} is not what evaluate writes: {found}. Run the stage evaluate again") from None
 
 
 def write_decision(decision: Decision, champion: Champion | None, path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
+from q2pt_tasks.data.census import LocaleCensus, take_census
 from q2pt_tasks.data.schema import Locale, Locales
 from q2pt_tasks.data.splits import Sample, SplitRules, check_no_leak, divide, flip_labels, label_space, mark_seen
 from q2pt_tasks.engine import write_table
@@ -65,7 +66,7 @@ def main(layout: Layout) -> SplitReport:
 
 
 def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitReport:
-    """Writes `data/splits/locale=XX/{train,validation,test,forward}.parquet` and the label spaces.
+    """Writes `data/splits/locale=XX/{train,validation,test,forward}.parquet`, the label spaces and the censuses.
 
     Raises:
         SplitLeakError: a query would stand on both sides of a split.
@@ -82,6 +83,10 @@ def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitRep
             write_table(table, layout.split(locale, split))
         own_types = label_space([tables["train"]], params.min_train_queries)
         _write_label_space(layout.label_space(locale), own_types, params)
+    censuses = {locale: take_census(tables["train"]) for locale, tables in splits.items()}
+    for locale, census in censuses.items():
+        _write_census(layout.census(locale), {locale: census})
+    _write_census(layout.census(None), censuses)
     product_types = label_space([tables["train"] for tables in splits.values()], params.min_train_queries)
     _write_label_space(layout.label_space(None), product_types, params)
     rows = {split: sum(len(tables[split]) for tables in splits.values()) for split in SPLITS}
@@ -104,3 +109,8 @@ def _write_label_space(path: Path, product_types: Sequence[str], params: SplitPa
     division = {"salt": params.salt, "validation": params.validation, "test": params.test}
     document = json.dumps({"split": division, "product_types": product_types}, indent=1, ensure_ascii=False)
     path.write_text(document + "\n", encoding="utf-8")
+
+
+def _write_census(path: Path, censuses: Mapping[str, LocaleCensus]) -> None:
+    document = {locale: asdict(census) for locale, census in censuses.items()}
+    path.write_text(json.dumps(document, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -40,6 +40,7 @@ def run(layout: Layout, locale: str, params: TrainNonUnifiedParams, encoder: Enc
         locales=(locale,),
         tokens=layout.non_unified_tokens(locale),
         label_space=layout.label_space(locale),
+        census=layout.census(locale),
         encoder=encoder,
         encoder_files=layout.encoder,
         recipes=params,

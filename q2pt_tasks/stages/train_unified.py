@@ -72,6 +72,7 @@ def run(
         locale_dropout=params.locale_dropout,
         locale_temperature=params.locale_temperature,
         seed=seed,
+        census=layout.census(None),
         assortment=layout.assortment if params.mask_unsold else None,
         params={"train_unified": params.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json")},
     )

@@ -55,16 +55,25 @@ def test_the_reason_is_said() -> None:
 
 
 def test_a_person_is_shown_every_rule_and_nothing_breaks_the_table() -> None:
-    rules = (*YES.rules, Rule("locales", False, "fr-BE | de-AT\nare worse."))
+    worse = Rule("locales", False, "fr-BE | de-AT\nare worse.")
+    rules = (*YES.rules, worse, Rule("drift", False, "fr-BE moved.", "warning"))
     page = decide(PLAN, replace(YES, rules=rules)).page.splitlines()
     assert page[0] == "Promote unified_aware."
-    assert page[2:6] == [
+    assert page[2:7] == [
         "| rule | passed | what it saw |",
         "|---|---|---|",
         "| better | yes | Recall is 0.700. |",
         r"| locales | no | fr-BE \| de-AT are worse. |",
+        "| drift | warning | fr-BE moved. |",
     ]
     assert page[-1] == "Run manual__2026-06-30T02:00:00+00:00, commit `0123456789ab`."
+
+
+def test_an_overdue_champion_is_told_to_the_owner_where_nothing_is_promoted() -> None:
+    overdue = Rule("stale", False, "No night of 60 days was promoted.", "warning")
+    assert decide(PLAN, replace(NO, rules=(*NO.rules, overdue))).alert == "No night of 60 days was promoted."
+    assert decide(PLAN, replace(YES, rules=(*YES.rules, overdue))).alert == ""
+    assert decide(PLAN, NO).alert == ""
 
 
 def _request(shop: Shop) -> dict[str, Any]:

@@ -4,89 +4,26 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
+from decisions import (
+    CHAMPION,
+    RULES,
+    Status,
+    Values,
+    at,
+    decided,
+    differences_of,
+    evidence_of,
+    failed,
+    figures_of,
+    judged,
+    rule,
+    trained,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from q2pt_tasks.registry.decision import Decision, decide
-from q2pt_tasks.registry.evidence import Champion, Difference, Evidence, ModelState, Row, Rules, SummaryError
-from q2pt_tasks.registry.rules import RuleResult
-
-RULES = Rules(
-    precision=0.8,
-    precision_tolerance=0.05,
-    floor=0.3,
-    margin=0.01,
-    min_locale_support=100,
-    locale_floor=0.1,
-    locale_tolerance=0.05,
-    min_forward_support=100,
-    forward_floor=0.25,
-    forward_tolerance=0.02,
-)
-LOCALES = {"de-DE": 500, "sv-SE": 100, "fr-FR": 20}
-CHAMPION = Champion(version="v7", hash="abc")
-Key = tuple[str, str, str, str]
-Values = dict[Key, float | None]
-Status = Literal["trained", "degenerate", "untrained"]
-
-
-def figures_of(variant: str, recall: float) -> Values:
-    """A variant that is equally good everywhere."""
-    values: Values = {(variant, locale, "test", "micro_recall"): recall for locale in (*LOCALES, "all")}
-    for split in ("validation", "forward"):
-        values[variant, "all", split, "micro_recall"] = recall
-    values[variant, "all", "test", "micro_precision"] = 0.8
-    return values
-
-
-def rows_of(values: Values) -> tuple[Row, ...]:
-    return tuple(Row(*key, value, LOCALES.get(key[1], 1000)) for key, value in values.items())
-
-
-def differences_of(values: Values, standard_error: float = 0.0) -> tuple[Difference, ...]:
-    """From the champion, with 95 % intervals."""
-    found = []
-    for (variant, locale, split, metric), value in values.items():
-        champion = values.get(("champion", locale, split, metric))
-        if variant != "champion" and value is not None and champion is not None:
-            own, room = value - champion, 1.96 * standard_error
-            found.append(
-                Difference(variant, "champion", locale, split, metric, own, own - room, own + room, standard_error)
-            )
-    return tuple(found)
-
-
-def decided(values: Values, models: tuple[ModelState, ...], champion: Champion | None, rules: Rules) -> Decision:
-    return decide(Evidence(rows_of(values), differences_of(values), models, champion), rules)
-
-
-def trained(*variants: str) -> tuple[ModelState, ...]:
-    unified = [ModelState(variant, None, "trained", "") for variant in variants if variant != "non_unified"]
-    return (
-        *unified,
-        *(ModelState("non_unified", locale, "trained", "") for locale in LOCALES if "non_unified" in variants),
-    )
-
-
-def judged(changes: Values, champion: bool, rules: Rules = RULES) -> Decision:
-    """unified_aware at 0.6, a champion at 0.5, and `changes` to their figures."""
-    values = figures_of("unified_aware", 0.6) | (figures_of("champion", 0.5) if champion else {}) | changes
-    return decided(values, trained("unified_aware"), CHAMPION if champion else None, rules)
-
-
-def failed(decision: Decision) -> list[str]:
-    return [rule.name for rule in decision.rules if not rule.passed]
-
-
-def rule(decision: Decision, name: str) -> RuleResult:
-    return next(rule for rule in decision.rules if rule.name == name)
-
-
-def at(
-    locale: str, split: str, value: float | None, metric: str = "micro_recall", who: str = "unified_aware"
-) -> Values:
-    return {(who, locale, split, metric): value}
-
+from q2pt_tasks.registry.decision import decide
+from q2pt_tasks.registry.evidence import Evidence, ModelState, SummaryError
 
 WITHOUT_CHAMPION = [
     ({}, []),
@@ -146,7 +83,24 @@ def test_a_promotion_says_why() -> None:
     assert decision.sentence.startswith("Promote unified_aware: Micro recall at precision 0.8 on test is 0.600")
     assert "champion v7 0.500: a difference of +0.100 (+0.100 to +0.100)" in decision.sentence
     assert "No store is shown to be worse" in decision.sentence
-    assert [rule.name for rule in decision.rules] == ["trained", "better", "precision", "locales", "forward"]
+    assert [rule.name for rule in decision.rules] == [
+        "trained",
+        "comparable",
+        "different",
+        "better",
+        "precision",
+        "locales",
+        "new_locales",
+        "forward",
+        "types",
+        "spacing",
+        "calibration",
+        "size",
+        "newer",
+        "parity",
+        "drift",
+        "stale",
+    ]
 
 
 def test_a_refusal_says_only_what_failed() -> None:
@@ -168,9 +122,11 @@ def test_every_store_that_falls_behind_is_named() -> None:
 def test_rules_carry_their_figures() -> None:
     found = rule(judged({}, champion=True), "better").figures
     assert found["metric"] == "micro_recall"
-    numbers = {key: value for key, value in found.items() if key != "metric"}
-    difference = {"difference": 0.1, "low": 0.1, "high": 0.1, "bar": 0.01}
-    assert numbers == pytest.approx({"value": 0.6, "n": 1000, "champion": 0.5} | difference)
+    assert found["reasons_to_renew"] is None
+    numbers = {key: value for key, value in found.items() if key not in ("metric", "reasons_to_renew")}
+    difference = {"difference": 0.1, "low": 0.1, "high": 0.1, "bar": 0.01, "tolerance": -0.005}
+    age = {"age_days": 10, "max_age_days": 30}
+    assert numbers == pytest.approx({"value": 0.6, "n": 1000, "champion": 0.5} | difference | age)
     assert rule(judged({}, champion=False), "better").figures["bar"] == 0.3
 
 
@@ -291,6 +247,10 @@ def test_the_metric_of_the_rules_chooses_and_judges_while_stores_stay_micro() ->
     assert rule(decision, "locales").figures["value"] == 0.5
 
 
+def _whole(values: Values) -> Evidence:
+    return evidence_of(values, trained("unified_aware"), CHAMPION)
+
+
 @pytest.mark.parametrize(("standard_error", "expected"), [(0.04, []), (0.05, ["better"])])
 def test_a_candidate_that_may_be_better_by_chance_is_refused(standard_error: float, expected: list[str]) -> None:
     values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
@@ -298,14 +258,14 @@ def test_a_candidate_that_may_be_better_by_chance_is_refused(standard_error: flo
         one if one.split == "forward" else two
         for one, two in zip(differences_of(values), differences_of(values, standard_error), strict=True)
     )
-    decision = decide(Evidence(rows_of(values), noisy, trained("unified_aware"), CHAMPION), RULES)
+    decision = decide(replace(_whole(values), differences=noisy), RULES)
     assert failed(decision) == expected
 
 
 def test_a_store_that_is_too_small_to_tell_does_not_refuse_and_is_named() -> None:
     values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5) | at("sv-SE", "test", 0.44)
     noisy = tuple(replace(one, standard_error=0.05) if one.locale == "sv-SE" else one for one in differences_of(values))
-    decision = decide(Evidence(rows_of(values), noisy, trained("unified_aware"), CHAMPION), RULES)
+    decision = decide(replace(_whole(values), differences=noisy), RULES)
     assert failed(decision) == []
     assert rule(decision, "locales").figures["worst_locale"] == "sv-SE"
     assert rule(decision, "locales").figures["shown_not_worse"] == "de-DE"
@@ -315,7 +275,7 @@ def test_a_difference_that_the_summary_lacks_fails_its_rule() -> None:
     values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
     for locale, split, name in (("all", "test", "better"), ("sv-SE", "test", "locales"), ("all", "forward", "forward")):
         kept = tuple(one for one in differences_of(values) if (one.locale, one.split) != (locale, split))
-        decision = decide(Evidence(rows_of(values), kept, trained("unified_aware"), CHAMPION), RULES)
+        decision = decide(replace(_whole(values), differences=kept), RULES)
         assert failed(decision) == [name]
 
 
@@ -331,11 +291,12 @@ def test_human_judgements_are_asked_only_where_they_have_a_floor(
 
 def test_a_figure_given_twice_is_refused() -> None:
     values = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
-    whole = Evidence(rows_of(values), differences_of(values), trained("unified_aware"), CHAMPION)
+    whole = _whole(values)
     for twice in (
         {"rows": (*whole.rows, whole.rows[0])},
         {"differences": (*whole.differences, whole.differences[0])},
         {"models": whole.models * 2},
+        {"variants": whole.variants * 2},
     ):
         with pytest.raises(SummaryError, match="twice"):
             decide(replace(whole, **twice), RULES)
@@ -346,10 +307,11 @@ def test_a_figure_given_twice_is_refused() -> None:
 def test_the_order_of_rows_does_not_matter(data: st.DataObject, champion: bool) -> None:
     values = figures_of("unified_aware", 0.6) | figures_of("unified_agnostic", 0.6) | figures_of("champion", 0.61)
     models, who = trained("unified_aware", "unified_agnostic"), CHAMPION if champion else None
-    whole = Evidence(rows_of(values), differences_of(values, 0.01), models, who)
+    whole = replace(evidence_of(values, models, who), differences=differences_of(values, 0.01))
     rows: tuple[Any, ...] = tuple(data.draw(st.permutations(whole.rows)))
     differences: tuple[Any, ...] = tuple(data.draw(st.permutations(whole.differences)))
-    assert decide(Evidence(rows, differences, models[::-1], who), RULES) == decide(whole, RULES)
+    mixed = replace(whole, rows=rows, differences=differences, models=models[::-1], variants=whole.variants[::-1])
+    assert decide(mixed, RULES) == decide(whole, RULES)
 
 
 @settings(deadline=None, max_examples=200)

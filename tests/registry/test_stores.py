@@ -9,7 +9,17 @@ from q2pt_tasks.registry.stores import compare_stores
 def difference(locale: str, value: float, standard_error: float) -> Difference:
     room = 1.96 * standard_error
     return Difference(
-        "unified_aware", "champion", locale, "test", "micro_recall", value, value - room, value + room, standard_error
+        "unified_aware",
+        "test",
+        locale,
+        "micro_recall",
+        own=0.5 + value,
+        champion=0.5,
+        n=100,
+        value=value,
+        low=value - room,
+        high=value + room,
+        standard_error=standard_error,
     )
 
 

@@ -101,7 +101,7 @@ def test_ids_stand_once_and_references_find_them(html: str) -> None:
 def test_rules_say_their_result_in_words_and_figures(html: str) -> None:
     text = Page(html).text
     assert "✗ Do not promote" in text
-    assert text.index("✗ refused") < text.index("✓ passed")
+    assert text.index("✗ refused") < text.index("✓ passed") < text.index("⚠ warning")
     assert f"gain: 0.012; floor: –; {HOSTILE}: {HOSTILE}; stores: en-US, {HOSTILE}; enough: yes" in text
 
 

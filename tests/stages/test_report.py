@@ -31,7 +31,13 @@ def summary() -> dict[str, Any]:
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     layout = Layout(tmp_path)
-    rule = {"name": "first", "passed": True, "sentence": "There is no champion yet.", "figures": {"gain": 0.1}}
+    rule = {
+        "name": "first",
+        "passed": True,
+        "sentence": "There is no champion yet.",
+        "figures": {"gain": 0.1},
+        "severity": "block",
+    }
     decision = {
         "promote": True,
         "candidate": "unified_aware",

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +46,14 @@ def test_noise_is_in_the_training_labels_alone(finished: Layout, labeled: Layout
     assert _rows(labeled, "en-US", "train") != _rows(finished, "en-US", "train")
     for split in ("validation", "test", "forward"):
         assert _rows(labeled, "en-US", split) == _rows(finished, "en-US", split)
+
+
+def test_censuses_count_what_is_trained_on_and_stay_where_it_stays(finished: Layout, labeled: Layout) -> None:
+    run(labeled, _params(finished, keep_queries={"fr-BE": 0}), LOCALES)
+    whole = json.loads(labeled.census(None).read_text())
+    assert set(whole) == set(LOCALES)
+    assert json.loads(labeled.census("en-US").read_text()) == {"en-US": whole["en-US"]}
+    assert labeled.census("en-US").read_bytes() == finished.census("en-US").read_bytes()
+    assert whole["fr-BE"]["labels"] == {}
+    rows = _rows(labeled, "en-US", "train")
+    assert sum(whole["en-US"]["labels"].values()) == sum(len(row["product_types"]) for row in rows)

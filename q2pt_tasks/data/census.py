@@ -1,0 +1,40 @@
+"""What a locale's training queries consist of: counts without any query's text, to compare one night with another."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from q2pt_tasks.data.queries import query_position
+
+# Words are counted in so many buckets: a checkpoint outlives the queries that it was trained on and must not hold them.
+WORD_BUCKETS = 64
+_SALT = "q2pt/words"
+
+
+@dataclass(frozen=True)
+class LocaleCensus:
+    """One locale.
+
+    Attributes:
+        labels: product type -> training queries that mean it.
+        words: occurrences of words by bucket, `WORD_BUCKETS` of them; a text without spaces is one word.
+    """
+
+    labels: Mapping[str, int]
+    words: Sequence[int]
+
+
+def take_census(train: pa.Table) -> LocaleCensus:
+    """The census of training queries, a table of schema `data.splits.SPLIT`."""
+    labels = Counter(pc.list_flatten(train["product_types"]).to_pylist())
+    return LocaleCensus(dict(sorted(labels.items())), _count_words(train["query"]))
+
+
+def _count_words(queries: pa.ChunkedArray) -> list[int]:
+    buckets = [0] * WORD_BUCKETS
+    for found in pc.value_counts(pc.list_flatten(pc.utf8_split_whitespace(queries))).to_pylist():
+        buckets[int(query_position(found["values"], _SALT) * WORD_BUCKETS)] += found["counts"]
+    return buckets
