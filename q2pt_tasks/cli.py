@@ -115,7 +115,7 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
         "--model", required=True, metavar="MODEL", help="prod, a version such as v3, or a checkpoint's directory"
     )
     _add_registry(command)
-    command.add_argument("--store", metavar="URL", help="where DVC has the files, if not where the release says")
+    _add_store(command)
     command.add_argument("--input", type=Path, metavar="FILE_OR_DIR", help="a Parquet file, or a folder of them")
     command.add_argument("--output", type=Path, metavar="DIR", help="an empty folder, a new or an unfinished one")
     command.add_argument("--part-rows", type=_positive, metavar="N", help="rows in memory at once, and per output file")
@@ -129,14 +129,23 @@ def _add_registry(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_store(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--store", metavar="URL", help="where DVC has the files, if not where the release says")
+
+
 def _add_serve(command: argparse.ArgumentParser) -> None:
     command.description = (
         "Answers queries over HTTP until it is stopped; / is a page to try it, /openapi.json says what it takes. When "
-        "the directory holds another model, it changes to that one without a request being lost."
+        "the directory holds another model, or the stage has moved, it changes without a request being lost."
     )
     command.add_argument(
-        "--model", type=Path, required=True, metavar="DIR", help="a checkpoint, a folder of them, or a run's models/"
+        "--model",
+        required=True,
+        metavar="MODEL",
+        help="prod, a version such as v3, a checkpoint's directory, a folder of them, or a run's models/",
     )
+    _add_registry(command)
+    _add_store(command)
     command.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 for all addresses")
     command.add_argument("--port", type=_port, default=8080, help="0 takes a free one")
     command.add_argument(
@@ -260,9 +269,18 @@ def _model(options: argparse.Namespace) -> object:
 
 def _serve(options: argparse.Namespace) -> object:
     server = importlib.import_module("q2pt_tasks.serving.http.server")
-    releases = importlib.import_module("q2pt_tasks.serving.http.directories").DirectoryReleases(options.model)
+    releases = _releases(options)
     limits = importlib.import_module("q2pt_tasks.serving.http.limits").Limits()
     return f"serve: {server.serve(releases, server.Place(options.host, options.port, options.poll_seconds), limits)}"
+
+
+def _releases(options: argparse.Namespace) -> object:
+    """Where the service learns what to serve."""
+    opening = importlib.import_module("q2pt_tasks.registry.opening")
+    if opening.is_path(options.model):
+        return importlib.import_module("q2pt_tasks.serving.http.directories").DirectoryReleases(Path(options.model))
+    registered = importlib.import_module("q2pt_tasks.serving.http.registered")
+    return registered.RegisteredReleases(options.model, _registry(options), opening.cache_folder(), options.store)
 
 
 def _study(options: argparse.Namespace) -> object:

@@ -20,6 +20,7 @@ from q2pt_tasks.model.checkpoint import load_checkpoint
 from q2pt_tasks.model.lineup import StrayModelError
 from q2pt_tasks.model.metadata import CheckpointError, load_metadata
 from q2pt_tasks.model.prediction import Predictor
+from q2pt_tasks.serving.export import ExportError, export
 from q2pt_tasks.stages import gate, report, tokenize, train_unified
 from q2pt_tasks.stages.evaluate import main as evaluate
 
@@ -234,6 +235,12 @@ def test_a_checkpoint_that_breaks_its_contract_is_refused(
     (folder / "metadata.json").write_text(json.dumps({**metadata, key: value}))
     with pytest.raises(CheckpointError, match=words):
         load_checkpoint(folder)
+
+
+def test_a_model_with_n_grams_is_not_exported_without_them(finished: Layout, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="n-gram model beside its encoder"):
+        export(finished.unified_model("unified_aware"), tmp_path / "onnx")
+    assert not (tmp_path / "onnx").exists()
 
 
 def test_a_missing_n_gram_model_is_refused(finished: Layout, tmp_path: Path) -> None:

@@ -81,6 +81,11 @@ def export(model: Path, output: Path, encoder: Path | None = None) -> str:
             f"{model} is none of BERT, DistilBERT and RoBERTa, which alone can be exported: as a Hugging Face model, "
             "export it with Optimum"
         )
+    if checkpoint.metadata.ngrams is not None:
+        raise ExportError(
+            f"{model} has an n-gram model beside its encoder, which ONNX cannot compute from token ids: train it with "
+            "ngrams: null in its recipe, or serve it with `q2pt serve`"
+        )
     output.parent.mkdir(parents=True, exist_ok=True)
     # In one step: a process that is killed leaves no half.
     with tempfile.TemporaryDirectory(dir=output.parent) as unfinished:
