@@ -30,7 +30,7 @@ QUALITY_PEERS := build/quality-venv
 QUALITY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality test test-all lint \
+.PHONY: help install demo airflow secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality bench-scale test test-all lint \
 	format clean constraints
 
 help: ## list the targets
@@ -94,6 +94,9 @@ $(QUALITY_PEERS)/installed: $(INSTALLED) benchmarks/quality/peers.txt
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(QUALITY_PEERS)
 	@$(BIN)/uv pip install --quiet --python $(QUALITY_PEERS)/bin/python $(PIP_SOURCES) --requirement benchmarks/quality/peers.txt
 	touch $@
+
+bench-scale: install ## ingest to split on 1 and 10 million events beside plain pandas and hand-written SQL; 3 GB of disk
+	python -m benchmarks.scale
 
 test: install ## the fast tests: under five minutes, no network
 	pytest -n 2 --dist loadfile -m "not slow" --disable-socket --allow-unix-socket
