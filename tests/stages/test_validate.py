@@ -340,9 +340,9 @@ def test_params_out_of_range_are_refused(wrong: dict[str, object]) -> None:
 
 def test_main_reads_its_sections(tmp_path: Path) -> None:
     layout = write_raw(tmp_path, good_events())
-    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\n")
+    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\nengine: {{}}\n")
     assert main(layout).events.valid == 120
-    layout.params.write_text("locales: [en-GB, en-GB]\nvalidate: {}\n")
+    layout.params.write_text("locales: [en-GB, en-GB]\nvalidate: {}\nengine: {}\n")
     with pytest.raises(ParamsError, match="en-GB stands there more than once"):
         main(layout)
 
@@ -360,7 +360,7 @@ main(Layout(Path(sys.argv[1])))
 
 def test_nothing_is_sent_printed_or_written_at_home(tmp_path: Path) -> None:
     layout = write_raw(tmp_path / "work", good_events())
-    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\n")
+    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\nengine: {{}}\n")
     folders = {name: tmp_path / name for name in ("HOME", "TMPDIR")}
     for folder in folders.values():
         folder.mkdir()
