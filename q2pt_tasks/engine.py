@@ -15,6 +15,7 @@ import duckdb
 import narwhals as nw
 import pyarrow as pa
 import pyarrow.parquet as pq
+from duckdb.func import PythonUDFType
 from pydantic import Field
 
 from q2pt_tasks.params import Section
@@ -49,9 +50,10 @@ class Engine:
                 "temp_directory": str(spilled),
                 # Orders are always asked for; keeping one that nobody asked for costs memory.
                 "preserve_insertion_order": False,
-                "parquet_metadata_cache": True,
             }
         )
+        # Every day is looked for in every file's metadata.
+        self._connection.execute("SET parquet_metadata_cache = true")
         self._numbers = count()
 
     def scan(self, files: Iterable[Path]) -> nw.LazyFrame[Any]:
@@ -81,8 +83,10 @@ class Engine:
             return pa.array([function(text) for text in texts.to_pylist()], pa.string())
 
         registered = f"mapped_{next(self._numbers)}"
-        self._connection.create_function(registered, of_array, ["VARCHAR"], "VARCHAR", type="arrow")
-        return nw.from_native(frame.to_native().project(f'*, {registered}("{column}") AS "{name}"'))
+        self._connection.create_function(registered, of_array, ["VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
+        projected = frame.to_native().project(f'*, {registered}("{column}") AS "{name}"')
+        mapped: nw.LazyFrame[Any] = nw.from_native(projected)
+        return mapped
 
 
 def collect(frame: nw.LazyFrame[Any], order: Iterable[str]) -> pa.Table:

@@ -12,7 +12,18 @@ from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.engine import Engine, EngineParams, append_sorted, collect, open_table
 
 # Sharp s, a ligature, the dotted capital I, full width, a decomposed accent, a final sigma, an emoji with a joiner.
-HARD = ["Straße", "ﬁlm", "İstanbul", "ＡＢＣ　１２", "cafe\u0301", "ΣΊΓΑΣ", "👩\u200d👧", " a\u00ad  b ", "", "x" * 5_000]
+HARD = [
+    "Straße",
+    "ﬁlm",
+    "İstanbul",
+    "ＡＢＣ　１２",
+    "cafe\u0301",
+    "ΣΊΓΑΣ",
+    "👩\u200d👧",
+    " a\u00ad  b ",
+    "",
+    "x" * 5_000,
+]
 NUMBERS = pa.schema([("number", pa.int64()), ("text", pa.string())])
 
 
@@ -54,6 +65,7 @@ def test_rows_are_written_in_order_in_groups_of_one_size(
 def test_what_does_not_fit_into_its_memory_is_sorted_all_the_same_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "spilled").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "spilled"))
     rows = 1_500_000
     source = tmp_path / "source.parquet"

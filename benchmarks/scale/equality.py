@@ -51,4 +51,3 @@ def _rows(table: str, name: str, folder: Path) -> str:
     columns = "* REPLACE (event_date::VARCHAR AS event_date)" if table in ("raw", "valid", "quarantine") else "*"
     hive = "true" if table in SPLITS else "false"
     return f"SELECT {columns} FROM read_parquet('{folder / pattern}', hive_partitioning = {hive})"
-

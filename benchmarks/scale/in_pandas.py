@@ -63,7 +63,7 @@ def _reasons(events: pd.DataFrame, catalog: pd.DataFrame, job: Job) -> "pd.Serie
     }
     reason = pd.Series(None, index=events.index, dtype="str")
     for name in reversed(broken):
-        reason[broken[name]] = job.reasons[name]
+        reason = reason.mask(np.asarray(broken[name], bool), job.reasons[name])
     return reason
 
 
@@ -99,7 +99,8 @@ def _labels(clicked: pd.DataFrame, rules: LabelRules) -> pd.DataFrame:
     nested = kept.groupby(["locale", "query"], as_index=False).agg(
         product_types=("product_type", list), shares=("shares", list), clicks=("query_clicks", "first")
     )
-    return nested.sort_values(["locale", "query"])
+    labels: pd.DataFrame = nested.sort_values(["locale", "query"])
+    return labels
 
 
 def split(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import PythonUDFType
 
 from benchmarks.scale.rules import CONTROL, MAX_COUNT, VISIBLE, Job, read_job
 from q2pt_tasks.data.labels import LabelRules
@@ -35,7 +36,8 @@ def validate(folder: Path) -> None:
     for day in [*job.window.days, None]:
         base.execute(
             f"CREATE OR REPLACE TEMP TABLE judged AS "
-            f"SELECT * REPLACE (CASE WHEN reason IS NULL AND place > 1 THEN '{DUPLICATE_EVENT[1]}' ELSE reason END AS reason) "
+            f"SELECT * REPLACE (CASE WHEN reason IS NULL AND place > 1 THEN '{DUPLICATE_EVENT[1]}' ELSE reason END "
+            f"AS reason) "
             f"FROM (SELECT *, row_number() OVER (PARTITION BY event_date, locale, query, product_id, reason IS NULL "
             f"ORDER BY impressions DESC, clicks DESC, carts DESC, purchases DESC) AS place "
             f"FROM (SELECT {COLUMNS}, CASE {_cases(job)} END AS reason "
@@ -43,7 +45,9 @@ def validate(folder: Path) -> None:
             f"LEFT JOIN (SELECT locale, product_id, true AS known FROM catalog) USING (locale, product_id)))"
         )
         if day:
-            _copy_day(base, f"SELECT {COLUMNS} FROM judged WHERE reason IS NULL ORDER BY {ORDER}", folder / "valid", day)
+            _copy_day(
+                base, f"SELECT {COLUMNS} FROM judged WHERE reason IS NULL ORDER BY {ORDER}", folder / "valid", day
+            )
         base.execute(
             "INSERT INTO bad FROM (SELECT * EXCLUDE place FROM judged WHERE reason IS NOT NULL)"
             if day != job.window.first_day
@@ -76,18 +80,20 @@ def _cases(job: Job) -> str:
 
 def label(folder: Path) -> None:
     job, base = read_job(folder), duckdb.connect()
-    base.create_function("normal", _normal_forms, ["VARCHAR"], "VARCHAR", type="arrow")  # type: ignore[arg-type]
+    base.create_function("normal", _normal_forms, ["VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
     first_forward = job.window.last_day - datetime.timedelta(days=job.label.forward_days - 1)
     base.execute(
         f"CREATE TEMP TABLE clicked AS SELECT event_date >= '{first_forward}' AS forward, locale, query, product_id, "
-        f"sum(clicks)::BIGINT AS clicks FROM read_parquet('{folder}/valid/events/*.parquet') WHERE clicks > 0 GROUP BY ALL"
+        f"sum(clicks)::BIGINT AS clicks FROM read_parquet('{folder}/valid/events/*.parquet') WHERE clicks > 0 "
+        f"GROUP BY ALL"
     )
     base.execute(
         "CREATE TEMP TABLE forms AS SELECT query, normal(query) AS normal FROM (SELECT DISTINCT query FROM clicked)"
     )
     base.execute(
-        f"CREATE TEMP TABLE typed AS SELECT forward, locale, normal AS query, product_type, sum(clicks)::BIGINT AS clicks "
-        f"FROM clicked JOIN forms USING (query) JOIN '{folder}/catalog.parquet' USING (locale, product_id) GROUP BY ALL"
+        f"CREATE TEMP TABLE typed AS SELECT forward, locale, normal AS query, product_type, "
+        f"sum(clicks)::BIGINT AS clicks FROM clicked JOIN forms USING (query) "
+        f"JOIN '{folder}/catalog.parquet' USING (locale, product_id) GROUP BY ALL"
     )
     for period, rules in (("history", job.label.rules()), ("forward", job.label.forward_rules())):
         base.execute(f"CREATE TEMP TABLE {period} AS {_labels(period == 'forward', rules)}")
@@ -115,15 +121,18 @@ def split(folder: Path) -> None:
     for locale in job.locales:
         base.execute(
             f"CREATE OR REPLACE TEMP TABLE history AS SELECT *, CASE WHEN position < {job.split.test} THEN 'test' "
-            f"WHEN position < {upto} THEN 'validation' ELSE 'train' END AS side FROM (SELECT *, {position} AS position FROM "
-            f"read_parquet('{folder}/labeled/history/locale={locale}.parquet', hive_partitioning = false))"
+            f"WHEN position < {upto} THEN 'validation' ELSE 'train' END AS side "
+            f"FROM (SELECT *, {position} AS position "
+            f"FROM read_parquet('{folder}/labeled/history/locale={locale}.parquet', hive_partitioning = false))"
         )
         for name in ("train", "validation", "test"):
-            rows = f"SELECT query, product_types, shares, clicks, side = 'train' AS seen FROM history WHERE side = '{name}'"
-            _copy(base, f"{rows} ORDER BY query", folder / f"splits/locale={locale}/{name}.parquet")
+            columns = "query, product_types, shares, clicks, side = 'train' AS seen"
+            rows = f"SELECT {columns} FROM history WHERE side = '{name}' ORDER BY query"
+            _copy(base, rows, folder / f"splits/locale={locale}/{name}.parquet")
         forward = (
             f"SELECT *, query IN (SELECT query FROM history WHERE side = 'train') AS seen FROM "
-            f"read_parquet('{folder}/labeled/forward/locale={locale}.parquet', hive_partitioning = false) ORDER BY query"
+            f"read_parquet('{folder}/labeled/forward/locale={locale}.parquet', hive_partitioning = false) "
+            f"ORDER BY query"
         )
         _copy(base, forward, folder / f"splits/locale={locale}/forward.parquet")
 

@@ -1,4 +1,4 @@
-"""A shop's log of a chosen size in a folder of its own, made by the project's generator, and the params that read it."""
+"""A shop's log of a chosen size in a folder of its own, made by the project's generator, and params that read it."""
 
 import datetime
 import shutil
@@ -37,7 +37,7 @@ class Made:
 
 
 def make_log(folder: Path, rows: int, params_file: Path, days: int = DAYS) -> Made:
-    """Writes about `rows` events of `days` days to `folder`, one Parquet file per day, a catalog and params; resolves."""
+    """Writes about `rows` events of `days` days, a Parquet file per day, catalog and params to `folder`; resolves."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "log").mkdir(parents=True)
     began = time.perf_counter()

@@ -47,10 +47,10 @@ def build_page(sizes: Sequence[Size]) -> str:
         [
             "# Scale of the data path",
             "",
-            f"The project's synthetic log of {len(LOCALES)} stores and {DAYS} days, seed {SEED}, as a shop's own log: one "
-            "Parquet file per day. The stages from ingest to split, each in a process of its own, beside the same tables "
-            "made by plain pandas and by hand-written SQL for DuckDB, stage by stage as well; days, quarantine and splits "
-            "were compared and have the same rows.",
+            f"The project's synthetic log of {len(LOCALES)} stores and {DAYS} days, seed {SEED}, as a shop's own log: "
+            "one Parquet file per day. The stages from ingest to split, each in a process of its own, beside the same "
+            "tables made by plain pandas and by hand-written SQL for DuckDB, stage by stage as well; days, quarantine "
+            "and splits were compared and have the same rows.",
             "",
             code("make bench-scale"),
             "",

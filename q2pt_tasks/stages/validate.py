@@ -205,7 +205,7 @@ class _Division:
                 if day and any(tally.reason is None for tally in found):
                     with open_table(day_file(self.layout.valid, day), EVENTS) as valid:
                         append_sorted(valid, part.filter(nw.col(REASON).is_null()), _order(EVENTS))
-                append_sorted(quarantine, part.filter(~nw.col(REASON).is_null()), _order(EVENTS))
+                append_sorted(quarantine, _unfit(part), (*_order(EVENTS), REASON))
                 self.engine.drop(part)
                 tallies += found
         self.engine.drop(catalog)
@@ -277,12 +277,12 @@ def _with_reason(schema: pa.Schema) -> pa.Schema:
 
 def _collect(judged: Frame, schema: pa.Schema) -> pa.Table:
     """The judged rows in one order whatever the engine does: rows that tie are equal."""
-    return collect(judged, _order(schema)).cast(_with_reason(schema))
+    return collect(judged, (*_order(schema), REASON)).cast(_with_reason(schema))
 
 
 def _order(schema: pa.Schema) -> list[str]:
     key = EVENT_KEY if schema is EVENTS else CATALOG_KEY
-    return [*key, *(name for name in schema.names if name not in key), REASON]
+    return [*key, *(name for name in schema.names if name not in key)]
 
 
 def _valid(judged: pa.Table) -> pa.Table:
@@ -291,6 +291,10 @@ def _valid(judged: pa.Table) -> pa.Table:
 
 def _quarantined(judged: pa.Table) -> pa.Table:
     return judged.filter(pc.is_valid(judged[REASON]))
+
+
+def _unfit(judged: Frame) -> Frame:
+    return judged.filter(~nw.col(REASON).is_null())
 
 
 def _rows(frame: Frame) -> list[dict[str, Any]]:

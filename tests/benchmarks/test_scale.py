@@ -35,7 +35,7 @@ def test_a_single_other_row_is_caught(folders: dict[str, Path], tmp_path: Path) 
     other = Path(shutil.copytree(folders["sql"], tmp_path / "sql"))
     file = other / "splits/locale=en-US/test.parquet"
     pq.write_table(pq.ParquetFile(file).read().slice(1), file)
-    with pytest.raises(UnequalError, match="^test: q2pt alone of q2pt and sql has the row"):
+    with pytest.raises(UnequalError, match=r"^test: q2pt alone of q2pt and sql has the row"):
         check_equal({"q2pt": folders["q2pt"], "sql": other})
 
 
