@@ -33,7 +33,7 @@ QUALITY ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow serve secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality \
-	bench-serving test test-all lint format clean constraints
+	bench-serving bench-scale test test-all lint format clean constraints
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -103,6 +103,9 @@ $(QUALITY_PEERS)/installed: $(INSTALLED) benchmarks/quality/peers.txt
 
 bench-serving: install ## the service under load; after `make demo` and `make bench`, half an hour of a quiet machine
 	python -m benchmarks.serving $(BENCH)
+
+bench-scale: install ## ingest to split on 1 and 10 million events beside plain pandas and hand-written SQL; 3 GB of disk
+	python -m benchmarks.scale
 
 test: install ## the fast tests: under five minutes, no network
 	pytest -n 2 --dist loadfile -m "not slow" --disable-socket --allow-unix-socket

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from q2pt_tasks.data.schema import Locales
+from q2pt_tasks.engine import EngineParams
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.variants import Variants
@@ -24,6 +25,7 @@ SECTIONS: Mapping[str, Any] = {
     "seed": Seed,
     "locales": Locales,
     "variants": Variants,
+    "engine": EngineParams,
     "encoder": EncoderParams,
     "ingest": IngestParams,
     "validate": ValidateParams,

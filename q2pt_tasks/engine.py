@@ -1,23 +1,60 @@
 """The engine that the data stages run on: opens tables as lazy frames, writes them with reproducible bytes.
 
-The rooms in `data/` see narwhals frames only, so that another engine can take DuckDB's place here.
+The rooms in `data/` see narwhals frames only, so that another engine can take DuckDB's place here. What narwhals has no
+words for, a text function of Python's, a frame that is kept, and rows that come in batches, is said here in DuckDB's.
 """
 
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from uuid import uuid4
 
 import duckdb
 import narwhals as nw
 import pyarrow as pa
 import pyarrow.parquet as pq
+from duckdb.func import PythonUDFType
+from pydantic import Field
+
+from q2pt_tasks.params import Section
+
+# Rows of a row group: the most that are in memory while a table is written.
+ROW_GROUP_ROWS = 1_048_576
+_BATCH_ROWS = 131_072
+
+
+class EngineParams(Section):
+    """The section `engine`: how large a machine the data stages may take for granted. It changes no byte of a result.
+
+    Attributes:
+        memory_limit_mb: the most memory of the engine in megabytes; what does not fit goes to the temporary directory.
+    """
+
+    memory_limit_mb: Annotated[int, Field(ge=100)] = 1_000
+
+
+DEFAULT = EngineParams()
 
 
 class Engine:
     """An embedded DuckDB. Frames of one engine can be joined with each other, not with those of another."""
 
-    def __init__(self) -> None:
-        self._connection = duckdb.connect()
+    def __init__(self, params: EngineParams = DEFAULT) -> None:
+        # DuckDB makes it when it needs it and removes it at its end; its own choice lies in the working directory.
+        spilled = Path(tempfile.gettempdir()) / f"q2pt-engine-{uuid4().hex}"
+        self._connection = duckdb.connect(
+            config={
+                "memory_limit": f"{params.memory_limit_mb}MB",
+                "temp_directory": str(spilled),
+                # Orders are always asked for; keeping one that nobody asked for costs memory.
+                "preserve_insertion_order": False,
+            }
+        )
+        # Every day is looked for in every file's metadata.
+        self._connection.execute("SET parquet_metadata_cache = true")
+        self._numbers = count()
 
     def scan(self, files: Iterable[Path]) -> nw.LazyFrame[Any]:
         """The rows of Parquet `files`, in no particular order."""
@@ -27,10 +64,67 @@ class Engine:
         """A table in memory as a frame of this engine."""
         return nw.from_native(self._connection.from_arrow(table))
 
+    def keep(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """`frame`, computed once: for one that is read more than once. It is kept until `drop` or the engine's end."""
+        name = f"kept_{next(self._numbers)}"
+        frame.to_native().create(name)
+        return nw.from_native(self._connection.table(name))
+
+    def drop(self, kept: nw.LazyFrame[Any]) -> None:
+        """Frees what `keep` kept."""
+        self._connection.execute(f'DROP TABLE "{kept.to_native().alias}"')
+
+    def map_text(
+        self, frame: nw.LazyFrame[Any], column: str, name: str, function: Callable[[str], str]
+    ) -> nw.LazyFrame[Any]:
+        """`frame` with one more column `name`: what `function` of Python's makes of each text of `column`."""
+
+        def of_array(texts: pa.ChunkedArray) -> pa.Array:
+            return pa.array([function(text) for text in texts.to_pylist()], pa.string())
+
+        registered = f"mapped_{next(self._numbers)}"
+        self._connection.create_function(registered, of_array, ["VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
+        projected = frame.to_native().project(f'*, {registered}("{column}") AS "{name}"')
+        mapped: nw.LazyFrame[Any] = nw.from_native(projected)
+        return mapped
+
 
 def collect(frame: nw.LazyFrame[Any], order: Iterable[str]) -> pa.Table:
     """The rows of `frame` in memory, sorted by the columns `order`, which must make the order complete."""
     return frame.sort(*order, nulls_last=True).collect(backend="pyarrow").to_native()
+
+
+def sorted_batches(frame: nw.LazyFrame[Any], order: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of `frame` in tables of `ROW_GROUP_ROWS`, sorted by the columns `order`, which must make it complete.
+
+    The engine computes nothing else before the last one is taken.
+    """
+    ordered = frame.select(*schema.names).sort(*order, nulls_last=True).to_native()
+    pending, rows = [], 0
+    for batch in ordered.to_arrow_reader(_BATCH_ROWS):
+        pending.append(batch)
+        rows += batch.num_rows
+        if rows >= ROW_GROUP_ROWS:
+            table = pa.Table.from_batches(pending)
+            yield table.slice(0, ROW_GROUP_ROWS).cast(schema).combine_chunks()
+            pending, rows = table.slice(ROW_GROUP_ROWS).to_batches(), rows - ROW_GROUP_ROWS
+    if rows:
+        yield pa.Table.from_batches(pending).cast(schema).combine_chunks()
+
+
+def append_sorted(writer: pq.ParquetWriter, frame: nw.LazyFrame[Any], order: Sequence[str]) -> int:
+    """Writes the rows of `frame` sorted by `order`, which must make the order complete; returns their number."""
+    rows = 0
+    for table in sorted_batches(frame, order, writer.schema):
+        writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        rows += table.num_rows
+    return rows
+
+
+def open_table(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer of `path` that makes equal bytes of equal rows in equal pieces; creates the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return pq.ParquetWriter(path, schema, compression="zstd", store_schema=False)
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -5,6 +5,7 @@ here are published ones: a share of clicks and a floor for the best share (home-
 of clicks for a pair of query and type (eBay 2019).
 """
 
+import datetime
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,13 +40,23 @@ class LabelRules:
     min_top_share: float
 
 
+def clicks_by_product(events: nw.LazyFrame[Any], first_forward_day: datetime.date) -> nw.LazyFrame[Any]:
+    """Clicks per locale, query as it was typed and product, apart for the days from `first_forward_day` on."""
+    return (
+        events.filter(nw.col("clicks") > 0)
+        .with_columns(is_forward=nw.col("event_date") >= nw.lit(first_forward_day))
+        .group_by("is_forward", "locale", "query", "product_id")
+        .agg(nw.col("clicks").sum().cast(nw.Int64))
+    )
+
+
 def clicks_by_type(
     events: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]
 ) -> nw.LazyFrame[Any]:
     """Clicks per locale, normalised query and product type.
 
     Args:
-        events: valid events.
+        events: valid events, or the clicks of `clicks_by_product`.
         catalog: the product type of every product and locale.
         normal_forms: `raw_query` and its normal form `query`, one row per raw query of the events.
     """

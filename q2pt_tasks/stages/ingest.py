@@ -16,7 +16,7 @@ from pydantic import Field
 
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS, Locales
-from q2pt_tasks.engine import write_table
+from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, open_table, write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.params import Section, read_section
 from q2pt_tasks.sources import events, google_taxonomy
@@ -93,10 +93,13 @@ class _Counts:
 def main(layout: Layout) -> IngestReport:
     """Runs the stage with the params of `layout`."""
     params = read_section(layout.params, "ingest", IngestParams)
-    return run(layout, params, read_section(layout.params, "locales", Locales))
+    locales = read_section(layout.params, "locales", Locales)
+    return run(layout, params, locales, read_section(layout.params, "engine", EngineParams))
 
 
-def run(layout: Layout, params: IngestParams, locales: Sequence[str]) -> IngestReport:
+def run(
+    layout: Layout, params: IngestParams, locales: Sequence[str], engine_params: EngineParams = DEFAULT
+) -> IngestReport:
     """Writes the window's events by day, the catalog, the brands and the window itself below `layout.raw`.
 
     Raises:
@@ -109,7 +112,7 @@ def run(layout: Layout, params: IngestParams, locales: Sequence[str]) -> IngestR
     if not source.catalog.num_rows:
         raise SourceError(f"the catalog of the source {params.source} is empty: it must name every product's type")
     shutil.rmtree(layout.raw, ignore_errors=True)
-    counts = _write_days(source.batches, days, layout.raw)
+    counts = _write_days(source.batches, days, layout.raw, Engine(engine_params))
     if counts.rows == counts.without_date:
         raise SourceError(
             f"the source {params.source} holds no events from {days} ({counts.without_date:,} rows have no date, "
@@ -187,15 +190,15 @@ def _report(params: IngestParams, days: Window, counts: _Counts, source: _Source
     )
 
 
-def _write_days(batches: Iterable[pa.Table], days: Window, raw: Path) -> _Counts:
-    """Collects batches of any order by day on disk, then sorts one day after the other: memory is one batch or day."""
+def _write_days(batches: Iterable[pa.Table], days: Window, raw: Path, engine: Engine) -> _Counts:
+    """Collects batches of any order by day on disk, then the engine sorts one day after the other."""
     raw.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=raw, prefix=".unsorted-") as folder:
         counts = _collect_days(batches, days, Path(folder))
         unsorted = sorted(Path(folder).rglob("*.parquet"))
         for file in unsorted:
-            table = pq.read_table(file, schema=EVENTS, partitioning=None)
-            write_table(_sorted(table, (*EVENT_KEY, *COUNTS)), raw / "events" / file.name)
+            with open_table(raw / "events" / file.name, EVENTS) as writer:
+                append_sorted(writer, engine.scan([file]), (*EVENT_KEY, *COUNTS))
     return replace(counts, days=sum(file != day_file(Path(folder), None) for file in unsorted))
 
 

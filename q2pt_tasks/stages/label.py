@@ -10,13 +10,12 @@ from typing import Annotated, Any
 
 import narwhals as nw
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
 
-from q2pt_tasks.data.labels import LabelRules, clicks_by_type, label_pairs, nest_labels
+from q2pt_tasks.data.labels import LabelRules, clicks_by_product, clicks_by_type, label_pairs, nest_labels
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.engine import Engine, collect, write_table
+from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, collect, write_table
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.params import Section, read_section
 
@@ -67,10 +66,13 @@ def main(layout: Layout) -> LabelReport:
         layout,
         read_section(layout.params, "label", LabelParams),
         read_section(layout.params, "locales", Locales),
+        read_section(layout.params, "engine", EngineParams),
     )
 
 
-def run(layout: Layout, params: LabelParams, locales: Sequence[str]) -> LabelReport:
+def run(
+    layout: Layout, params: LabelParams, locales: Sequence[str], engine_params: EngineParams = DEFAULT
+) -> LabelReport:
     """Writes `data/labeled/{history,forward}/locale=XX.parquet` for every locale, empty where it has no labels.
 
     Beside them `assortment.json`, the product types of every locale's catalog.
@@ -78,27 +80,22 @@ def run(layout: Layout, params: LabelParams, locales: Sequence[str]) -> LabelRep
     Raises:
         TooFewLabelsError: fewer queries or product types are left than the params' floors.
     """
-    engine = Engine()
-    files = sorted((layout.valid / "events").glob("event_date=*.parquet"))
-    events = engine.scan(files)
-    first_forward_day = _last_day(layout) - datetime.timedelta(days=params.forward_days - 1)
+    engine = Engine(engine_params)
+    events = engine.scan(sorted((layout.valid / "events").glob("event_date=*.parquet")))
     catalog = engine.scan([catalog_file(layout.valid)])
-    forms = engine.frame(_normal_forms(events))
+    first_forward_day = _last_day(layout) - datetime.timedelta(days=params.forward_days - 1)
+    clicks = engine.keep(clicks_by_product(events, first_forward_day))
+    forms = engine.keep(_normal_forms(engine, clicks))
     shutil.rmtree(layout.labeled, ignore_errors=True)
 
-    def write(period: str, rows: nw.LazyFrame[Any], rules: LabelRules) -> list[pa.Table]:
-        pairs = label_pairs(clicks_by_type(rows, catalog, forms), rules)
-        table = collect(pairs, ("locale", "query", "product_type"))
-        return [_write_locale(layout.labeled / period, table, locale) for locale in locales]
+    def write(period: nw.LazyFrame[Any], rules: LabelRules, name: str) -> tuple[int, int]:
+        pairs = engine.keep(label_pairs(clicks_by_type(period, catalog, forms), rules))
+        queries = sum(_write_locale(layout.labeled / name, pairs, locale) for locale in locales)
+        return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
 
-    is_forward = nw.col("event_date") >= nw.lit(first_forward_day)
-    history = write("history", events.filter(~is_forward), params.rules())
-    forward = write("forward", events.filter(is_forward), params.forward_rules())
-    report = LabelReport(
-        queries=sum(map(len, history)),
-        forward_queries=sum(map(len, forward)),
-        product_types=len({t for table in history for types in table["product_types"].to_pylist() for t in types}),
-    )
+    history = write(clicks.filter(~nw.col("is_forward")), params.rules(), "history")
+    forward = write(clicks.filter(nw.col("is_forward")), params.forward_rules(), "forward")
+    report = LabelReport(queries=history[0], forward_queries=forward[0], product_types=history[1])
     _check_floors(report, params)
     _write_assortment(
         layout, collect(catalog.select("locale", "product_type").unique(), ("locale", "product_type")), locales
@@ -111,15 +108,18 @@ def _last_day(layout: Layout) -> datetime.date:
     return datetime.date.fromisoformat(window["last_day"])
 
 
-def _normal_forms(events: nw.LazyFrame[Any]) -> pa.Table:
-    raw = collect(events.select("query").unique(), ("query",))["query"].to_pylist()
-    return pa.table({"raw_query": raw, "query": [normalise_query(query) for query in raw]})
+def _normal_forms(engine: Engine, clicks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Every query of `clicks` with its normal form: the function of Python's is asked once for each."""
+    distinct = engine.keep(clicks.select(raw_query=nw.col("query")).unique())
+    return engine.map_text(distinct, "raw_query", "query", normalise_query)
 
 
-def _write_locale(folder: Path, pairs: pa.Table, locale: str) -> pa.Table:
-    own = nest_labels(pairs.filter(pc.equal(pairs["locale"], locale)))
-    write_table(own, folder / f"locale={locale}.parquet")
-    return own
+def _write_locale(folder: Path, pairs: nw.LazyFrame[Any], locale: str) -> int:
+    """Writes the labels of one locale and returns their number."""
+    own = collect(pairs.filter(nw.col("locale") == locale), ("query", "product_type"))
+    labels = nest_labels(own)
+    write_table(labels, folder / f"locale={locale}.parquet")
+    return len(labels)
 
 
 def _write_assortment(layout: Layout, catalog: pa.Table, locales: Sequence[str]) -> None:

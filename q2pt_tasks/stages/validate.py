@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ from q2pt_tasks.data.expectations import Limits, Outcome, Volume
 from q2pt_tasks.data.great_expectations_runner import evaluate
 from q2pt_tasks.data.row_rules import REASON, Frame, Tally, Window
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, Locales
-from q2pt_tasks.engine import Engine, collect, write_table
+from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, collect, open_table, write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.params import read_section
 from q2pt_tasks.report.validation_page import (
@@ -80,10 +81,13 @@ class ValidateReport:
 def main(layout: Layout) -> ValidateReport:
     """Runs the stage with the params file of `layout`."""
     params = read_section(layout.params, "validate", ValidateParams)
-    return run(layout, params, read_section(layout.params, "locales", Locales))
+    locales = read_section(layout.params, "locales", Locales)
+    return run(layout, params, locales, read_section(layout.params, "engine", EngineParams))
 
 
-def run(layout: Layout, params: ValidateParams, locales: Sequence[str]) -> ValidateReport:
+def run(
+    layout: Layout, params: ValidateParams, locales: Sequence[str], engine_params: EngineParams = DEFAULT
+) -> ValidateReport:
     """Judges the raw tables and writes what they are divided into.
 
     Raises:
@@ -92,7 +96,7 @@ def run(layout: Layout, params: ValidateParams, locales: Sequence[str]) -> Valid
             `data/valid` is removed, so that no later stage can use a log that was refused.
     """
     _remove_earlier(layout)
-    result = _validate(layout, params, locales)
+    result = _validate(layout, params, locales, Engine(engine_params))
     page = _publish(result, layout.validation_report)
     for outcome in result.warnings:
         logger.warning("%s", outcome)
@@ -108,9 +112,8 @@ def _remove_earlier(layout: Layout) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _validate(layout: Layout, params: ValidateParams, locales: Sequence[str]) -> ValidationResult:
+def _validate(layout: Layout, params: ValidateParams, locales: Sequence[str], engine: Engine) -> ValidationResult:
     window = read_window(layout.raw / "window.json")
-    engine = Engine()
     columns = evaluate(expect.column_expectations(), _column_figures(engine, layout.raw))
     if any(outcome.fails for outcome in columns):
         return ValidationResult(str(window), columns, tables={})
@@ -191,35 +194,36 @@ class _Division:
     def _divide_events(self, exclusions: Mapping[str, str]) -> tuple[Tally, ...]:
         """Writes the events, those of the locales in `exclusions` all to quarantine; replaces an earlier pass."""
         shutil.rmtree(self.layout.valid / "events", ignore_errors=True)
-        schema = _with_reason(EVENTS)
+        catalog = self.engine.keep(self.engine.scan([self._valid_catalog]))
         tallies: list[Tally] = []
-        with pq.ParquetWriter(self._quarantined_events, schema, compression="zstd", store_schema=False) as writer:
-            for part in self._judged_parts(exclusions):
-                judged = _collect(part, EVENTS)
-                self._write_day(_valid(judged))
-                _append(writer, _quarantined(judged))
-                tallies += self._tally(judged)
+        with open_table(self._quarantined_events, _with_reason(EVENTS)) as quarantine:
+            for day, events in self._parts():
+                judged = rules.judge_events(events, catalog, self._event_rules)
+                part = self.engine.keep(rules.exclude_locales(judged, exclusions))
+                found = self._tally(part)
+                # A look at the tally is cheaper than a query, and no file is written for a day without valid rows.
+                if day and any(tally.reason is None for tally in found):
+                    with open_table(day_file(self.layout.valid, day), EVENTS) as valid:
+                        append_sorted(valid, part.filter(nw.col(REASON).is_null()), _order(EVENTS))
+                append_sorted(quarantine, _unfit(part), (*_order(EVENTS), REASON))
+                self.engine.drop(part)
+                tallies += found
+        self.engine.drop(catalog)
         return tuple(tallies)
 
-    def _tally(self, judged: pa.Table) -> list[Tally]:
-        return [Tally(**row) for row in _rows(rules.tally_rows(self.engine.frame(judged), self.locales, self.window))]
+    def _tally(self, judged: Frame) -> list[Tally]:
+        return [Tally(**row) for row in _rows(rules.tally_rows(judged, self.locales, self.window))]
 
     def _count_events(self) -> TableRows:
         valid, quarantined = _written(_day_files(self.layout.valid)), _written([self._quarantined_events])
         return _check_none_lost("events", TableRows(_count(self._events()), valid, quarantined))
 
-    def _write_day(self, table: pa.Table) -> None:
-        if table.num_rows:
-            write_table(table, day_file(self.layout.valid, table["event_date"][0].as_py()))
-
-    def _judged_parts(self, exclusions: Mapping[str, str]) -> Iterator[Frame]:
-        """The judged events of each day of the window, then all those without such a day."""
-        catalog = self.engine.scan([self._valid_catalog])
-        day = nw.col("event_date")
-        on_each_day = [day == each for each in self.window.days]
-        for condition in [*on_each_day, day.is_null() | ~self.window.contains("event_date")]:
-            judged = rules.judge_events(self._events().filter(condition), catalog, self._event_rules)
-            yield rules.exclude_locales(judged, exclusions)
+    def _parts(self) -> Iterator[tuple[date | None, Frame]]:
+        """The events of each day of the window, then all those without such a day."""
+        events, day = self._events(), nw.col("event_date")
+        for each in self.window.days:
+            yield each, events.filter(day == each)
+        yield None, events.filter(day.is_null() | ~self.window.contains("event_date"))
 
     def _exclusions(self, volume: Volume) -> dict[str, str]:
         """Why each locale with too few rows is left out, if the params say so."""
@@ -273,9 +277,12 @@ def _with_reason(schema: pa.Schema) -> pa.Schema:
 
 def _collect(judged: Frame, schema: pa.Schema) -> pa.Table:
     """The judged rows in one order whatever the engine does: rows that tie are equal."""
+    return collect(judged, (*_order(schema), REASON)).cast(_with_reason(schema))
+
+
+def _order(schema: pa.Schema) -> list[str]:
     key = EVENT_KEY if schema is EVENTS else CATALOG_KEY
-    order = [*key, *(name for name in schema.names if name not in key), REASON]
-    return collect(judged, order).cast(_with_reason(schema))
+    return [*key, *(name for name in schema.names if name not in key)]
 
 
 def _valid(judged: pa.Table) -> pa.Table:
@@ -286,9 +293,8 @@ def _quarantined(judged: pa.Table) -> pa.Table:
     return judged.filter(pc.is_valid(judged[REASON]))
 
 
-def _append(writer: pq.ParquetWriter, table: pa.Table) -> None:
-    if table.num_rows:
-        writer.write_table(table.combine_chunks())
+def _unfit(judged: Frame) -> Frame:
+    return judged.filter(~nw.col(REASON).is_null())
 
 
 def _rows(frame: Frame) -> list[dict[str, Any]]:

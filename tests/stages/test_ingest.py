@@ -43,6 +43,7 @@ PARAMS: dict[str, Any] = {
         "events": {"path": "log", "catalog": "catalog.parquet"},
     },
     "evaluate": EVALUATE,
+    "engine": {"memory_limit_mb": 200},
 }
 TAXONOMY = "# Google_Product_Taxonomy_Version: 1\n1 - Home\n2 - Home > Garden\n3 - Home > Garden > Hoses & Reels\n"
 

@@ -302,7 +302,7 @@ def test_missing_input_says_what_to_do(tmp_path: Path, name: str) -> None:
 
 def test_lost_row_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = write_raw(tmp_path, [*good_events(), event(clicks=-1)])
-    monkeypatch.setattr(validate, "_append", lambda *_: None)
+    monkeypatch.setattr(validate, "_unfit", lambda judged: judged.head(0))
     with pytest.raises(LostRowsError, match="events: 121 rows arrived, but 120 valid and 0 quarantined"):
         run(layout, LENIENT, LOCALES)
 
@@ -340,9 +340,9 @@ def test_params_out_of_range_are_refused(wrong: dict[str, object]) -> None:
 
 def test_main_reads_its_sections(tmp_path: Path) -> None:
     layout = write_raw(tmp_path, good_events())
-    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\n")
+    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\nengine: {{}}\n")
     assert main(layout).events.valid == 120
-    layout.params.write_text("locales: [en-GB, en-GB]\nvalidate: {}\n")
+    layout.params.write_text("locales: [en-GB, en-GB]\nvalidate: {}\nengine: {}\n")
     with pytest.raises(ParamsError, match="en-GB stands there more than once"):
         main(layout)
 
@@ -360,7 +360,7 @@ main(Layout(Path(sys.argv[1])))
 
 def test_nothing_is_sent_printed_or_written_at_home(tmp_path: Path) -> None:
     layout = write_raw(tmp_path / "work", good_events())
-    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\n")
+    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\nengine: {{}}\n")
     folders = {name: tmp_path / name for name in ("HOME", "TMPDIR")}
     for folder in folders.values():
         folder.mkdir()

@@ -1,0 +1,36 @@
+"""One stage of one contestant in a process of its own: prints its seconds and its most resident memory as JSON.
+
+Run as `python -m benchmarks.scale.contestants NAME STAGE FOLDER`, by `benchmarks.scale`.
+"""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+
+CONTESTANTS = {"q2pt": "ours", "pandas": "in_pandas", "sql": "in_sql"}
+STAGES = ("ingest", "validate", "label", "split")
+
+
+def main() -> None:
+    name, stage, folder = sys.argv[1:]
+    stages: Mapping[str, Callable[[Path], None]] = import_module(f"benchmarks.scale.{CONTESTANTS[name]}").STAGES
+    began = time.perf_counter()
+    stages[stage](Path(folder))
+    seconds = time.perf_counter() - began
+    sys.stdout.write(json.dumps({"seconds": seconds, "megabytes": _most_megabytes()}) + "\n")
+
+
+def _most_megabytes() -> float:
+    """The most resident memory of this process; `getrusage` would count that of the process which started it."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    if found is None:
+        raise RuntimeError("/proc/self/status has no VmHWM: the benchmark needs Linux")
+    return int(found[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
