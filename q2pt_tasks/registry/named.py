@@ -74,6 +74,10 @@ class Commits:
         seconds = run_git(self.clone, "show", "--no-patch", "--format=%ct", f"{commit}^{{commit}}")
         return datetime.fromtimestamp(int(seconds), UTC)
 
+    def run_of(self, commit: str) -> str:
+        """The run's commit that the release of a commit that was fetched comes from."""
+        return parse_release(self._text(commit, RELEASE_FILE)).commit
+
     def named(self, by: str, commit: str) -> Named:
         """What a commit that was fetched names.
 
