@@ -123,8 +123,7 @@ def remove(place: Place, removal: Removal, policy: Policy, now: datetime) -> Non
     for url, branches in removal.branches.items():
         _delete_branches(url, branches)
     for url, gone in removal.gone.items():
-        if gone:
-            append_expired(url, gone, f"{len(gone)} outputs expire on {now.astimezone(UTC).date()}")
+        _tell(url, gone, now)
     for store, surplus in zip(place.stores, removal.surplus, strict=True):
         store.remove_results(surplus.results, now - policy.grace)
     # A run that has begun meanwhile may have restored a result before it went, and says so by now.
@@ -239,6 +238,13 @@ def _gone(
                 why = f"retention_days {days}" if output.md5 in expired else f"releases {policy.releases}"
                 found.setdefault(output.md5, Gone(day, output.md5, output.path, one.by, why))
     return sorted(found.values(), key=lambda gone: (gone.of, gone.path, gone.md5))
+
+
+def _tell(url: str, gone: Sequence[Gone], now: datetime) -> None:
+    """Adds to the list of a registry what it does not say already, as where an earlier process was killed after it."""
+    told = {one.md5 for one in read_expired(url)} if gone else set()
+    if new := [one for one in gone if one.md5 not in told]:
+        append_expired(url, new, f"{len(new)} outputs expire on {now.astimezone(UTC).date()}")
 
 
 def _delete_branches(url: str, branches: Mapping[str, str]) -> None:
