@@ -66,7 +66,7 @@ class NightShop:
         )
         (self.project / "dvc.yaml").write_text(PIPELINE)
         (self.project / "catalog.txt").write_text("trousers\n")
-        (self.project / ".gitignore").write_text("/data/\n/models/\n/metrics.json\n/dvc.lock\n/source.txt\n/.dvc/tmp\n")
+        (self.project / ".gitignore").write_text("/data/\n/models/\n/metrics.json\n/source.txt\n/.dvc/tmp\n")
         run_git(self.folder, "init", "--quiet", "--bare", self.url)
         run_git(self.project, "init", "--quiet", "--initial-branch=main")
         names = [".dvc/config", "dvc.yaml", "catalog.txt", ".gitignore"]
@@ -147,6 +147,14 @@ class NightShop:
 
     def place(self) -> Place:
         return Place((self.url,), self.project, (PrunedStore(Store(str(self.cache))), PrunedStore(self.remote)))
+
+    def clone(self, revision: str, folder: Path) -> Path:
+        """A consumer's clone with an empty cache, whose remote is the shop's."""
+        fetch_commit(self.url, revision, folder)
+        (folder / ".dvc/config.local").write_text(
+            f"[cache]\n    dir = {folder / 'empty'}\n['remote \"store\"']\n    url = {self.remote.url}\n"
+        )
+        return folder
 
     def refs(self) -> dict[str, str]:
         listed = run_git(Path(self.url), "for-each-ref", "--format=%(refname) %(objectname)")

@@ -24,6 +24,8 @@ def test_help_lists_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
             "rollback",
             "history",
             "retire",
+            "prune",
+            "expired",
         )
     )
 

@@ -1,11 +1,11 @@
 """The list of what retention has removed, on its branch of a git remote."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from q2pt_tasks.git import commit_tree, push, run_git, tip
-from q2pt_tasks.registry.expired import EXPIRED, EXPIRED_FILE, Gone, parse_expired, to_text
+from q2pt_tasks.registry.expired import EXPIRED, EXPIRED_FILE, Gone, about, parse_expired, to_text
 
 # Git knows the tree without files everywhere.
 _NOTHING = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -23,6 +23,15 @@ def read_expired(url: str) -> list[Gone]:
         return []
     with TemporaryDirectory(prefix="q2pt-expired-") as folder:
         return parse_expired(_fetch(Path(folder), url, commit))
+
+
+def expired_among(url: str, hashes: Iterable[str]) -> str:
+    """What retention has removed of these, to go on with a sentence that says that something is missing.
+
+    Raises:
+        RegistryError, GitError: as `read_expired` does.
+    """
+    return "".join(f"; {one.sentence()}" for one in about(read_expired(url), hashes))
 
 
 def append_expired(url: str, gone: Sequence[Gone], message: str) -> None:

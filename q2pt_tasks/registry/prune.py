@@ -103,8 +103,13 @@ def look(place: Place, policy: Policy, now: datetime) -> Removal:
     repositories = {url: _read(url, policy, cutoff) for url in place.registries}
     keep = [named for one in repositories.values() for named in one.keep] + _of_checkout(place)
     verdict = judge(keep, _stored_since(listed), policy, now)
-    used = {out for one in listed for result, stored in one.results.items() if stored.modified >= cutoff
-            for out in result.outputs}
+    used = {
+        out
+        for one in listed
+        for result, stored in one.results.items()
+        if stored.modified >= cutoff
+        for out in result.outputs
+    }
     files = _files(place, listed, verdict, keep) | _files_here(place, listed, used)
     needed = with_files(verdict.kept | used, files)
     kept = {output.md5 for output in verdict.kept}
@@ -225,9 +230,7 @@ def _surplus(listed: Surplus, needed: set[str], kept: set[str], cutoff: datetime
     return Surplus({one: listed.objects[one] for one in objects}, {one: listed.results[one] for one in results})
 
 
-def _gone(
-    named: Iterable[Named], leaving: set[str], verdict: Verdict, policy: Policy, now: datetime
-) -> list[Gone]:
+def _gone(named: Iterable[Named], leaving: set[str], verdict: Verdict, policy: Policy, now: datetime) -> list[Gone]:
     day = now.astimezone(UTC).date().isoformat()
     expired = {output.md5 for output in verdict.expired}
     days = policy.retention.days if policy.retention else None

@@ -107,7 +107,9 @@ def kept_versions(refs: Refs, newest: int) -> set[str]:
     return kept
 
 
-def old_runs(branches: Mapping[str, str], made: Mapping[str, datetime], kept: Collection[str], cutoff: datetime) -> set[str]:
+def old_runs(
+    branches: Mapping[str, str], made: Mapping[str, datetime], kept: Collection[str], cutoff: datetime
+) -> set[str]:
     """The branches of runs that nothing needs any more.
 
     Args:
@@ -123,9 +125,7 @@ def old_runs(branches: Mapping[str, str], made: Mapping[str, datetime], kept: Co
     }
 
 
-def judge(
-    keep: Iterable[Named], stored_since: Mapping[str, datetime], policy: Policy, now: datetime
-) -> Verdict:
+def judge(keep: Iterable[Named], stored_since: Mapping[str, datetime], policy: Policy, now: datetime) -> Verdict:
     """Which outputs of what is kept are kept, too.
 
     An output that bears queries expires `retention` after the first sign of it: the oldest commit that names it, or
