@@ -127,9 +127,9 @@ def _add_registry(command: argparse.ArgumentParser) -> None:
 
 def _add_prune(command: argparse.ArgumentParser) -> None:
     command.description = (
-        "Keeps what the newest releases, what serves, latest, other branches and tags need, and whatever is new; removes "
-        "the rest from the DVC cache, the DVC remote, their run-caches, and old branches of runs. Section `retention` of "
-        "params.yaml says how much and how long."
+        "Keeps what the newest releases, what serves, latest, other branches and tags need, and whatever is new; "
+        "removes the rest from the DVC cache, the DVC remote, their run-caches, and old branches of runs. Section "
+        "`retention` of params.yaml says how much and how long."
     )
     command.add_argument("--keep", type=_positive, metavar="N", help="newest releases, in place of retention.releases")
     command.add_argument("--dry-run", action="store_true", help="show it only")
@@ -138,8 +138,8 @@ def _add_prune(command: argparse.ArgumentParser) -> None:
         "--registry",
         action="append",
         metavar="URL",
-        help="a git repository whose runs have their files here; name all of them. By default the checkout's git remote, "
-        "and that of Airflow on this machine",
+        help="a git repository whose runs have their files here; name all of them. By default the checkout's git "
+        "remote, and that of Airflow on this machine",
     )
     command.add_argument("--cache", metavar="DIR", help="the DVC cache, if not the checkout's")
     command.add_argument("--store", metavar="URL", help="the DVC remote, if not the checkout's default one")
