@@ -2,6 +2,8 @@
 
 import fcntl
 import json
+import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +14,8 @@ from q2pt_tasks.registry.objects import StoreError
 from q2pt_tasks.registry.release import Store
 from q2pt_tasks.registry.retention import Output, Result, Stored, in_order
 
+# A result's name; a process that was killed may have left others.
+_VALUE = re.compile(r"[0-9a-f]{64}")
 # As many as S3 removes with one request.
 _AT_ONCE = 1000
 
@@ -56,7 +60,7 @@ class PrunedStore:
         return {
             self._result(*where): _last(_stored(info), listed.get(where[:2]))
             for where, info in listed.items()
-            if len(where) == 3 and info["type"] == "file"
+            if len(where) == 3 and _VALUE.fullmatch(where[2])
         }
 
     def files(self, md5: str) -> frozenset[str]:
@@ -93,11 +97,8 @@ class PrunedStore:
             self._remove([self._path("runs", one.key[:2], one.key, one.value) for one in results])
             return
         for one in results:
-            folder = self._here / "runs" / one.key[:2] / one.key
             with _locked(self._here, one.key):
-                if folder.is_dir() and _moment(folder.stat().st_mtime) < cutoff:
-                    (folder / one.value).unlink(missing_ok=True)
-                    _remove_empty(folder)
+                _unlink_unused(self._here / "runs" / one.key[:2] / one.key, one.value, cutoff)
 
     def _result(self, _: str, key: str, value: str) -> Result:
         from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
@@ -169,7 +170,14 @@ def _locked(cache: Path, key: str) -> Iterator[None]:
         yield
 
 
-def _remove_empty(folder: Path) -> None:
-    # An empty folder of a key stops DVC; one with another result stays.
-    if not any(folder.iterdir()):
+def _unlink_unused(folder: Path, value: str, cutoff: datetime) -> None:
+    """Removes a result of a key, whose folder says when it was used last."""
+    used = folder.stat().st_mtime if folder.is_dir() else None
+    if used is None or _moment(used) >= cutoff:
+        return
+    (folder / value).unlink(missing_ok=True)
+    if any(folder.iterdir()):
+        os.utime(folder, (used, used))
+    else:
+        # An empty folder of a key stops DVC.
         folder.rmdir()
