@@ -76,11 +76,11 @@ class NightShop:
     def night(self, name: str, day: int) -> str:
         """A run of that day's log: its data in cache and remote, its commit on a branch and on `latest`."""
         (self.project / "source.txt").write_text(f"queries of {name} {'pants ' * day}\n")
-        before = self._objects()
+        before = self._times()
         with chdir(self.project), Repo() as repo:
             repo.reproduce()
             repo.push(run_cache=True)
-        self._date(self._objects() - before, day)
+        self._date(before, day)
         with TemporaryDirectory() as scratch:
             fetch_commit(self.url, "main", Path(scratch))
             for file in ("source.txt", "dvc.lock"):
@@ -169,15 +169,15 @@ class NightShop:
         text = run_git(Path(self.url), "show", "expired:expired.jsonl")
         return [json.loads(line) for line in text.splitlines()]
 
-    def _objects(self) -> set[Path]:
+    def _times(self) -> dict[Path, float]:
         folders = [self.cache, Path(self.remote.url)] if not self.remote.endpoint else [self.cache]
-        return {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+        return {path: path.stat().st_mtime for folder in folders for path in folder.rglob("*") if path.is_file()}
 
-    def _date(self, files: set[Path], day: int) -> None:
-        seconds = (START + timedelta(days=day)).timestamp()
-        for file in files:
+    def _date(self, before: dict[Path, float], day: int) -> None:
+        """What is new is of that day, and what was there as old as it was: DVC pushes every result again."""
+        for file in self._times():
+            seconds = before.get(file, (START + timedelta(days=day)).timestamp())
             os.utime(file, (seconds, seconds))
-            # A result is as young as the folder of its key.
             if "runs" in file.parts:
                 os.utime(file.parent, (seconds, seconds))
 
