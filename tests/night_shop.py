@@ -100,7 +100,7 @@ class NightShop:
             registry = Registry(self.url, Path(scratch))
             refs = registry.refs()
             release = self._release(name, refs.next_version(), day)
-            commit = registry.register(refs, release)
+            registry.register(refs, release)
             number = refs.next_move("prod")
             move = Move(
                 number=number,
@@ -113,7 +113,7 @@ class NightShop:
                 why="better",
                 figures={},
             )
-            registry.move(registry.refs(), "prod", move, commit, production=True)
+            registry.move(registry.refs(), "prod", move)
         return release
 
     def _release(self, name: str, version: str, day: int) -> Release:
