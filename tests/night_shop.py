@@ -131,6 +131,7 @@ class NightShop:
             created=(START + timedelta(days=day)).isoformat(timespec="seconds"),
             run=name,
             commit=self.commits[name],
+            last_day=(START + timedelta(days=day)).date().isoformat(),
             by="night",
             why="better",
             variant="unified_aware",

@@ -206,7 +206,7 @@ def _files(
     if lost:
         lost -= {one.md5 for url in place.registries for one in read_expired(url)}
     for named in keep:
-        for output in named.outputs:
+        for output in sorted(named.outputs):
             if output.md5 in lost:
                 raise RegistryError(
                     f"{named.by} needs {output.path} ({output.md5}), whose manifest is in none of "
@@ -236,7 +236,7 @@ def _gone(named: Iterable[Named], leaving: set[str], verdict: Verdict, policy: P
     days = policy.retention.days if policy.retention else None
     found: dict[str, Gone] = {}
     for one in named:
-        for output in one.outputs:
+        for output in sorted(one.outputs):
             if output.md5 in leaving:
                 why = f"retention_days {days}" if output.md5 in expired else f"releases {policy.releases}"
                 found.setdefault(output.md5, Gone(day, output.md5, output.path, one.by, why))

@@ -49,7 +49,7 @@ class Policy:
     bear_queries: frozenset[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Output:
     """A file or a directory that a commit names, by its path there, and its hash."""
 
