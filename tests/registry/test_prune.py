@@ -1,6 +1,7 @@
 """Retention with real git and DVC: what is kept stays whole in every store, the rest goes, killed or not."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from dvc.repo import Repo
 from night_shop import START, NightShop
 
+from q2pt_tasks import cli
 from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.registry.prune import Removal, look, remove
 from q2pt_tasks.registry.pruning import expired_here
@@ -232,3 +234,37 @@ def test_killed_anywhere_it_leaves_what_is_kept_whole_and_another_finishes(shop:
     assert killed > 3
     assert look(shop.place(), EXPIRING, NOW).is_empty
     assert {one["path"] for one in shop.expired()} >= {"data/raw"}
+
+
+def _command(shop: NightShop, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
+    (shop.project / "params.yaml").write_text("retention: {releases: 1, grace_days: 7, retention_days: 30}\n")
+    monkeypatch.chdir(shop.project)
+    cli.main(["prune", "--registry", shop.url, *options])
+
+
+def test_the_command_shows_first_and_removes_when_told_to(
+    shop: NightShop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stores = ("--cache", str(shop.cache), "--store", shop.remote.url)
+    before = shop.refs()
+    _command(shop, monkeypatch, *stores)
+    said = capsys.readouterr().out
+    assert f"{shop.url}: 3 branches of runs: run/five, run/four, run/one" in said
+    assert re.search(rf"{shop.cache}: \d+ objects of 0\.0 MB, \d+ results of the run-cache", said)
+    assert "outputs expire by retention_days 30: data/raw of " in said
+    assert said.endswith("Nothing was removed: `q2pt prune --yes` removes it.\n")
+    assert shop.refs() == before
+    _command(shop, monkeypatch, *stores, "--yes")
+    assert capsys.readouterr().out.endswith("Removed.\n")
+    _command(shop, monkeypatch, *stores, "--yes")
+    assert capsys.readouterr().out == "Nothing to remove.\n"
+    assert [shop.whole(store, shop.outs("three")["models/m"]) for store in shop.place().stores] == [True, True]
+
+
+def test_by_default_the_command_looks_at_the_checkouts_own_stores(
+    made: NightShop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _command(made, monkeypatch, "--dry-run")
+    said = capsys.readouterr().out
+    assert f"\n{made.cache}: " in said
+    assert f"\n{made.remote.url}: " in said
