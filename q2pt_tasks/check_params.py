@@ -9,6 +9,7 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.variants import Variants
 from q2pt_tasks.params import Seed, read_section
+from q2pt_tasks.registry.retention import RetentionParams
 from q2pt_tasks.stages.evaluate import EvaluateParams
 from q2pt_tasks.stages.gate import GateParams
 from q2pt_tasks.stages.ingest import IngestParams
@@ -37,6 +38,7 @@ SECTIONS: Mapping[str, Any] = {
     "evaluate": EvaluateParams,
     "gate": GateParams,
     "report": ReportParams,
+    "retention": RetentionParams,
 }
 
 

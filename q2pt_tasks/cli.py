@@ -76,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_registry(retire)
     _add_registry(commands.add_parser("history", help="what was in production when, by whom and why"))
     _add_serve(commands.add_parser("serve", help="answer over HTTP, with a page to try a model"))
+    _add_prune(commands.add_parser("prune", help="what nothing needs any more: shown, then removed"))
+    _add_registry(commands.add_parser("expired", help="what of this commit's data retention has removed"))
     for stage in STAGE_SECTIONS:
         command = commands.add_parser(stage, help=f"the stage {stage} of dvc.yaml")
         if target := _TARGETS.get(stage):
@@ -151,6 +153,27 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--poll-seconds", type=_seconds, default=5.0, metavar="N", help="how often to look for another model"
     )
+
+
+def _add_prune(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Keeps what the newest releases, what serves, latest, other branches and tags need, and whatever is new; "
+        "removes the rest from the DVC cache, the DVC remote, their run-caches, and old branches of runs. Section "
+        "`retention` of params.yaml says how much and how long."
+    )
+    command.add_argument("--keep", type=_positive, metavar="N", help="newest releases, in place of retention.releases")
+    command.add_argument("--dry-run", action="store_true", help="show it only")
+    command.add_argument("--yes", action="store_true", help="remove it without a question")
+    command.add_argument(
+        "--registry",
+        action="append",
+        metavar="URL",
+        help="a git repository whose runs have their files here; name all of them. By default the checkout's git "
+        "remote, and that of Airflow on this machine",
+    )
+    command.add_argument("--cache", metavar="DIR", help="the DVC cache, if not the checkout's")
+    command.add_argument("--store", metavar="URL", help="the DVC remote, if not the checkout's default one")
+    command.add_argument("--endpoint", metavar="URL", help="the S3 service of --store, if not Amazon's")
 
 
 def _positive(text: str) -> int:
@@ -245,7 +268,46 @@ def _history(options: argparse.Namespace) -> str:
     return lines
 
 
-_RELEASES = {"promote": _promote, "rollback": _rollback, "retire": _retire, "history": _history}
+def _prune(options: argparse.Namespace) -> str:
+    pruning = importlib.import_module("q2pt_tasks.registry.pruning")
+    store = importlib.import_module("q2pt_tasks.registry.release").Store
+    if options.endpoint and not options.store:
+        raise UsageError("--endpoint is the S3 service of --store: give both")
+    request = pruning.Request(
+        registries=tuple(options.registry or ()) or _registries(None),
+        cache=options.cache,
+        store=store(options.store, options.endpoint) if options.store else None,
+        releases=options.keep,
+    )
+    said: str = pruning.prune(Path(), request, datetime.now(UTC), yes=options.yes, dry_run=options.dry_run)
+    return said
+
+
+def _expired(options: argparse.Namespace) -> str:
+    said: str = importlib.import_module("q2pt_tasks.registry.pruning").expired_here(
+        Path(), _registries(options.registry)
+    )
+    return said
+
+
+def _registries(url: str | None) -> tuple[str, ...]:
+    if url:
+        return (url,)
+    checkout = importlib.import_module("q2pt_tasks.registry.checkout")
+    found: tuple[str, ...] = importlib.import_module("q2pt_tasks.registry.pruning").with_local_airflow(
+        Path(), checkout.default_registry(Path())
+    )
+    return found
+
+
+_RELEASES = {
+    "promote": _promote,
+    "rollback": _rollback,
+    "retire": _retire,
+    "history": _history,
+    "prune": _prune,
+    "expired": _expired,
+}
 
 
 def _predict(options: argparse.Namespace) -> object:

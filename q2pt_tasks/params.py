@@ -29,6 +29,8 @@ STAGE_SECTIONS = (
     "gate",
     "report",
 )
+# Those that no stage reads.
+OTHER_SECTIONS = ("retention",)
 
 T = TypeVar("T")
 
@@ -72,7 +74,7 @@ def _read_document(path: Path) -> dict[str, Any]:
         raise ParamsError(f"{path} is not readable YAML: {error}") from None
     if not isinstance(document, dict):
         raise ParamsError(f"{path}: expected sections with keys, found {type(document).__name__}")
-    known = set(SHARED_SECTIONS + STAGE_SECTIONS)
+    known = set(SHARED_SECTIONS + STAGE_SECTIONS + OTHER_SECTIONS)
     if unknown := sorted(set(map(str, document)) - known):
         raise ParamsError(f"{path}: unknown section {', '.join(unknown)}; allowed are {', '.join(sorted(known))}")
     return document

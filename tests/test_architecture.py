@@ -32,7 +32,20 @@ ALLOWED = {
 ANYWHERE = {"params.py", "layout.py", "engine.py", "params_edit.py", "git.py"}
 PURE = ("data", "metrics", "registry")
 # What reads and writes releases; the rest of the registry decides and describes.
-WITH_WORLD = {"checkout", "golden", "making", "objects", "opening", "promotion", "repository"}
+WITH_WORLD = {
+    "checkout",
+    "expired_branch",
+    "golden",
+    "making",
+    "named",
+    "objects",
+    "opening",
+    "promotion",
+    "prune",
+    "pruning",
+    "repository",
+    "stored",
+}
 INPUT_OUTPUT = ("open(", ".read_text(", ".write_text(", ".read_bytes(", "subprocess", "pq.read", "pq.write")
 
 

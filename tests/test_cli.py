@@ -26,6 +26,8 @@ def test_help_lists_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
             "retire",
             "serve",
             "export",
+            "prune",
+            "expired",
         )
     )
 

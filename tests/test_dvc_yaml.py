@@ -52,6 +52,13 @@ def test_every_output_is_cached_so_that_an_unchanged_stage_is_restored(graph: li
     assert all(out.use_cache for stage in graph for out in stage.outs)
 
 
+def test_an_output_in_which_queries_can_be_read_is_marked_for_retention(graph: list[Any]) -> None:
+    marked = {out.def_path for stage in graph for out in stage.outs if (out.annot.meta or {}).get("queries")}
+    tables = {out.def_path for stage in graph for out in stage.outs if out.def_path.startswith("data/")}
+    pages = {"metrics/mistakes.json", "reports/index.html", "reports/validation"}
+    assert marked == (tables - {"data/encoder"}) | pages
+
+
 def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any]) -> None:
     stages_of_section: Counter[str] = Counter()
     for stage in graph:

@@ -6,7 +6,7 @@ from q2pt_tasks.check_params import SECTIONS, check_params
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.variants import Variants
-from q2pt_tasks.params import SHARED_SECTIONS, STAGE_SECTIONS, ParamsError, Seed, read_section
+from q2pt_tasks.params import OTHER_SECTIONS, SHARED_SECTIONS, STAGE_SECTIONS, ParamsError, Seed, read_section
 from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.stages.gate import GateParams
 from q2pt_tasks.stages.train_unified import TrainUnifiedParams
@@ -15,7 +15,7 @@ PARAMS = Path("params.yaml")
 
 
 def test_every_section_of_the_file_is_read_by_its_class() -> None:
-    assert set(SECTIONS) == set(SHARED_SECTIONS) | set(STAGE_SECTIONS)
+    assert set(SECTIONS) == set(SHARED_SECTIONS) | set(STAGE_SECTIONS) | set(OTHER_SECTIONS)
     check_params(Layout())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 import httpx
 from anyio import to_thread
 from jinja2 import Environment, FileSystemLoader, StrictUndefined

@@ -141,10 +141,10 @@ _git_remote = _text(
     r"(/|[a-z][a-z0-9+.-]*://|[\w.-]+(@[\w.-]+)?:)[^\x00-\x1f]+",
     "the URL or the absolute path of a git repository",
 )
-# Runs write the branches `latest`, `production` and `run/...`: they cannot start from one.
+# Runs, promotions and `q2pt prune` write these branches: a run cannot start from one.
 _branch = _text(
-    r"(?!(latest|production)$|run/)(?!.*(\.\.|//|/$|\.lock$))[A-Za-z0-9][A-Za-z0-9._/-]*",
-    "the name of a branch, and not latest, production or run/...",
+    r"(?!(expired|latest|production)$|run/)(?!.*(\.\.|//|/$|\.lock$))[A-Za-z0-9][A-Za-z0-9._/-]*",
+    "the name of a branch, and not expired, latest, production or run/...",
 )
 _store = _text(r"(/|[a-z][a-z0-9]*://)[^\x00-\x1f]+", "an absolute path or a URL such as s3://bucket/folder")
 _schedule = _text(r"[0-9*,/-]+( [0-9*,/-]+){4}", "a cron expression of five fields such as 0 2 * * *, in UTC")

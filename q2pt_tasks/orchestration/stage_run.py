@@ -31,8 +31,9 @@ from q2pt_tasks.orchestration.reproduce import (
     run_key,
 )
 from q2pt_tasks.orchestration.settings import Settings
-from q2pt_tasks.orchestration.store import SharedCache
+from q2pt_tasks.orchestration.store import MissingObjectError, SharedCache
 from q2pt_tasks.orchestration.unchanged import is_unchanged, recorded_inputs
+from q2pt_tasks.registry.expired_branch import expired_among
 
 LOCK = Path("dvc.lock")
 _log = logging.getLogger(__name__)
@@ -112,7 +113,11 @@ def run_stage(settings: Settings, request: StageRequest) -> StageResult:
     with private_clone(settings, request.commit) as folder, chdir(folder):
         write_lock(LOCK, request.upstream)
         with Repo() as repo:
-            state, entry = _bring_up_to_date(repo, request, open_store(settings, repo))
+            try:
+                state, entry = _bring_up_to_date(repo, request, open_store(settings, repo))
+            except MissingObjectError as error:
+                before = [out["md5"] for above in request.upstream.values() for out in above.get("outs", ())]
+                raise MissingObjectError(f"{error}{expired_among(settings.git_remote, before)}") from error
         rows = {} if state == "unchanged" else _count_rows(entry)
     return StageResult(request.commit, request.address, state, entry, time.monotonic() - started, rows)
 

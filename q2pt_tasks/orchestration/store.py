@@ -6,6 +6,7 @@ A *hash* here is what `dvc.lock` calls `md5`: of a file its MD5, of a directory 
 import fcntl
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -62,6 +63,9 @@ class SharedCache:
         with lock.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             _drop_unfinished(folder)
+            if folder.is_dir():
+                # `q2pt prune` keeps what was used lately.
+                os.utime(folder)
             yield folder
 
     def fetch_results(self, key: str) -> None:

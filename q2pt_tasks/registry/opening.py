@@ -8,8 +8,9 @@ from q2pt_tasks.git import run_git
 from q2pt_tasks.model.champion import hash_folder
 from q2pt_tasks.model.metadata import METADATA, load_metadata
 from q2pt_tasks.model.variants import NON_UNIFIED
-from q2pt_tasks.registry.objects import ObjectStore
-from q2pt_tasks.registry.release import Release, place
+from q2pt_tasks.registry.expired_branch import expired_among
+from q2pt_tasks.registry.objects import ObjectStore, StoreError
+from q2pt_tasks.registry.release import Release, directories, place
 from q2pt_tasks.registry.repository import open_registry
 from q2pt_tasks.registry.tags import PATTERNS, PROD, Refs, RegistryError, is_stage, parse_refs, read_version
 
@@ -76,7 +77,10 @@ def open_release(reference: str, registry_url: str | None, folder: Path, store_u
     with open_registry(registry_url) as registry:
         refs = registry.refs()
         release = registry.release(refs, resolve(refs, reference))
-    ObjectStore(replace(release.store, url=store_url or release.store.url)).fetch(release, folder)
+    try:
+        ObjectStore(replace(release.store, url=store_url or release.store.url)).fetch(release, folder)
+    except StoreError as error:
+        raise StoreError(f"{error}{expired_among(registry_url, directories(release).values())}") from error
     return OpenedRelease(release.version, release, folder)
 
 

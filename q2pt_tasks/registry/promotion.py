@@ -11,12 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from q2pt_tasks.registry.candidate import Candidate, PromotionRefusedError
+from q2pt_tasks.registry.expired_branch import expired_among
 from q2pt_tasks.registry.golden import check_answers
 from q2pt_tasks.registry.history import Kind, Move, rolled_back, served_before
 from q2pt_tasks.registry.making import make_release
-from q2pt_tasks.registry.objects import ObjectStore
+from q2pt_tasks.registry.objects import ObjectStore, StoreError
 from q2pt_tasks.registry.opening import OpenedRelease, resolve
-from q2pt_tasks.registry.release import Release, without
+from q2pt_tasks.registry.release import Release, directories, without
 from q2pt_tasks.registry.repository import Registry
 from q2pt_tasks.registry.tags import PROD, PRODUCTION, Refs, RegistryError, version_tag
 
@@ -82,7 +83,10 @@ def roll_back(registry: Registry, to: str | None, by: str, why: str, now: dateti
     if target not in {move.version for move in moves}:
         raise PromotionRefusedError(f"{target} never was in {PROD}: a rollback goes back to a release that served")
     release = registry.release(refs, target)
-    verify(release)
+    try:
+        verify(release)
+    except StoreError as error:
+        raise StoreError(f"{error}{expired_among(registry.url, directories(release).values())}") from error
     move = _next_move("rollback", release, refs, moves, by, why, now)
     registry.move(refs, PROD, move)
     return promotion_of(release, [move])

@@ -21,6 +21,8 @@ from q2pt_tasks.orchestration.lock import write_lock
 from q2pt_tasks.orchestration.reproduce import StageFailedError
 from q2pt_tasks.orchestration.stage_run import InputChangedError, run, run_stage
 from q2pt_tasks.orchestration.store import DamagedCacheError, MissingObjectError, SharedCache
+from q2pt_tasks.registry.expired import Gone
+from q2pt_tasks.registry.expired_branch import append_expired
 
 ALL_RAN = dict.fromkeys(ORDER, "ran")
 ALL_RESTORED = dict.fromkeys(ORDER, "restored")
@@ -190,6 +192,15 @@ def test_a_damaged_result_is_not_restored(finished: Worker) -> None:
 def test_an_input_that_the_cache_has_lost_is_named(finished: Worker) -> None:
     _object(finished, "label", "labels.txt").unlink()
     with pytest.raises(MissingObjectError, match=r"data/labeled/labels\.txt with the hash"):
+        finished.run("train@small")
+
+
+def test_an_input_that_has_expired_is_said_to_have(finished: Worker) -> None:
+    labeled = finished.entries["label"]["outs"][0]["md5"]
+    _object(finished, "label", "labels.txt").unlink()
+    gone = Gone("2026-11-28", labeled, "data/labeled", "release v1", "retention_days 30")
+    append_expired(finished.settings.git_remote, [gone], "1 output expires")
+    with pytest.raises(MissingObjectError, match=rf"\({labeled}\) of release v1 expired on 2026-11-28 by retention_"):
         finished.run("train@small")
 
 

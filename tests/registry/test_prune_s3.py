@@ -1,0 +1,67 @@
+"""Retention where the remote is a bucket."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+from night_shop import START, NightShop
+
+from q2pt_tasks.registry.prune import look, remove
+from q2pt_tasks.registry.release import Store
+from q2pt_tasks.registry.retention import Policy
+
+pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "worker",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an S3 service with an empty bucket `night`."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    command = [str(Path(sys.executable).parent / "moto_server"), "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        assert server.stdout is not None
+        found = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stdout)))
+        boto3.resource("s3", endpoint_url=found[0]).Bucket("night").create()
+        yield found[0]
+        server.kill()
+
+
+def test_a_bucket_keeps_what_is_needed_and_loses_queries_and_the_rest(endpoint: str, tmp_path: Path) -> None:
+    shop = NightShop(tmp_path, Store("s3://night/dvc store", endpoint)).make()
+    for name, day in {"one": 10, "two": 20, "three": 30}.items():
+        shop.night(name, day)
+        shop.release(name, day)
+    # A bucket's objects are of the moment of their upload.
+    now = datetime.now(UTC) + timedelta(days=60)
+    assert now > START
+    policy = Policy(1, timedelta(days=7), timedelta(days=30), frozenset({"data/raw"}))
+    cache, bucket = shop.place().stores
+    assert cache.objects().keys() == bucket.objects().keys()
+    assert {one.key for one in cache.results()} == {one.key for one in bucket.results()}
+
+    early = look(shop.place(), policy, datetime.now(UTC))
+    assert not early.surplus[1].objects, "all of it is young there"
+
+    remove(shop.place(), look(shop.place(), policy, now), policy, now)
+    for store in (cache, bucket):
+        objects = store.objects()
+        for name in ("two", "three"):
+            assert shop.whole(store, shop.outs(name)["models/m"])
+            assert shop.outs(name)["metrics.json"] in objects
+            assert shop.outs(name)["data/raw"] not in objects
+        assert shop.outs("one")["models/m"] not in objects
+        assert {output.path for result in store.results() for output in result.outputs} == {"models/m", "metrics.json"}
+    assert look(shop.place(), policy, now).is_empty
