@@ -46,6 +46,7 @@ def pretrained(finished: Layout, tmp_path_factory: pytest.TempPathFactory) -> La
     shutil.copytree(finished.splits, layout.splits)
     layout.brands.parent.mkdir(parents=True)
     shutil.copyfile(finished.brands, layout.brands)
+    shutil.copyfile(finished.window, layout.window)
     resolve(layout)
     encoder.main(layout)
     shutil.rmtree(root / "hub")
@@ -58,9 +59,10 @@ def pretrained(finished: Layout, tmp_path_factory: pytest.TempPathFactory) -> La
 
 def test_a_per_locale_model_is_its_changes_and_a_unified_one_is_whole(pretrained: Layout) -> None:
     own, unified = pretrained.non_unified_model("en-GB"), pretrained.unified_model("unified_agnostic")
-    files = {"config.json", "metadata.json", "tokenizer.json", "tokenizer_config.json"}
-    assert {path.name for path in own.iterdir()} == {*files, "delta.safetensors"}
-    assert {path.name for path in unified.iterdir()} == {*files, "model.safetensors"}
+    files = {"census.json", "config.json", "metadata.json", "tokenizer.json", "tokenizer_config.json"}
+    for folder, weights_file in ((own, "delta.safetensors"), (unified, "model.safetensors")):
+        beside = {"ngrams.safetensors"} if load_metadata(folder).ngrams else set()
+        assert {path.name for path in folder.iterdir()} == {*files, *beside, weights_file}
     base = load_metadata(own).base
     assert base is not None
     weights = (pretrained.root / base.path).read_bytes()

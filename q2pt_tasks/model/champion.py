@@ -14,7 +14,7 @@ from q2pt_tasks.model.metadata import METADATA, CheckpointError, load_metadata
 from q2pt_tasks.model.variants import NON_UNIFIED
 from q2pt_tasks.registry.release import Release, ReleaseError, directories, is_release, parse_release, place
 
-_REQUIRED, _OPTIONAL = {"version", "hash", "path"}, {"locales"}
+_REQUIRED, _OPTIONAL = {"version", "hash", "path"}, {"locales", "last_day"}
 # Where the checkpoints of a release are brought, below the repository's root.
 _PLACE = "build/champion"
 
@@ -36,7 +36,7 @@ class Champion:
         path: the directory, below the repository's root; of a release where its checkpoints are brought from DVC's
             cache or remote.
         locales: the stores that it serves; empty for a directory of which that is not said.
-        last_day: the last day that it learned from, in ISO form; None for a directory.
+        last_day: the last day that it learned from, in ISO form; None where nobody wrote it down.
         release: None for a directory.
     """
 
@@ -78,7 +78,13 @@ def parse_champion(text: str) -> Champion | None:
         raise ChampionError(
             f'champion.json: expected a release, or version, hash and path, or {{"version": null}}; found {document!r}'
         )
-    return Champion(document["version"], document["hash"], document["path"], tuple(document.get("locales", ())))
+    return Champion(
+        document["version"],
+        document["hash"],
+        document["path"],
+        tuple(document.get("locales", ())),
+        document.get("last_day"),
+    )
 
 
 def _of_release(text: str) -> Champion:
