@@ -20,6 +20,7 @@ from q2pt_tasks.model.checkpoint import load_checkpoint
 from q2pt_tasks.model.lineup import StrayModelError
 from q2pt_tasks.model.metadata import CheckpointError, load_metadata
 from q2pt_tasks.model.prediction import Predictor
+from q2pt_tasks.params import read_section
 from q2pt_tasks.serving.export import ExportError, export
 from q2pt_tasks.stages import gate, report, tokenize, train_unified
 from q2pt_tasks.stages.evaluate import main as evaluate
@@ -288,11 +289,10 @@ def _champion(finished: Layout, folder: Path, model: Path) -> Layout:
 def test_a_champion_is_scored_beside_the_candidates_and_an_equal_one_is_not_replaced(
     finished: Layout, tmp_path: Path
 ) -> None:
-    candidate = json.loads(finished.decision.read_text())["candidate"]
-    layout = _champion(finished, tmp_path, finished.unified_model(candidate))
+    layout = _champion(finished, tmp_path, finished.unified_model("unified_aware"))
     evaluate(layout)
     gate.main(layout)
-    assert _value(layout, "champion") == _value(layout, candidate)
+    assert _value(layout, "champion") == _value(layout, "unified_aware")
     decision = json.loads(layout.decision.read_text())
     assert decision["champion"]["version"] == "v1"
     rules = {rule["name"]: rule["passed"] for rule in decision["rules"]}
@@ -305,7 +305,8 @@ def test_a_champion_is_scored_beside_the_candidates_and_an_equal_one_is_not_repl
     }
     assert set(found) == {"non_unified", "unified_agnostic", "unified_aware"}
     assert found["unified_aware"]["value"] == found["unified_aware"]["low"] == found["unified_aware"]["high"] == 0
-    assert rules["better"] is False
+    margin = read_section(layout.params, "gate", gate.GateParams).margin
+    assert rules["better"] is (found[decision["candidate"]]["low"] >= margin)
     identical = {one["variant"]: one["identical"] for one in comparison["variants"]}
     assert identical == {"non_unified": False, "unified_agnostic": False, "unified_aware": True}
     # Of one label space: what both know is all that either finds.
