@@ -15,6 +15,10 @@ RECIPES: Mapping[str, Any] = {
     "train_non_unified.pretrained.min_steps_per_epoch": 10,
     "train_non_unified.pretrained.max_epochs": 20,
     "train_non_unified.pretrained.patience": 5,
+    # They ask about the encoder.
+    "train_unified.pretrained.ngrams": None,
+    "train_unified.scratch.ngrams": None,
+    "train_non_unified.pretrained.ngrams": None,
 }
 
 

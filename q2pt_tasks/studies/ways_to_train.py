@@ -70,7 +70,12 @@ class Recipe:
 SCRATCH = Recipe(
     name="scratch",
     rates={TOGETHER: 2e-3, ALONE: 2e-3},
-    changes={"ingest.source": "synthetic", "locales": ["fr-FR", "nl-NL", "pl-PL", "sv-SE"]},
+    changes={
+        "ingest.source": "synthetic",
+        "locales": ["fr-FR", "nl-NL", "pl-PL", "sv-SE"],
+        "train_unified.scratch.ngrams": None,
+        "train_non_unified.scratch.ngrams": None,
+    },
     own=("nl-NL",),
     small=("pl-PL", "sv-SE"),
 )
