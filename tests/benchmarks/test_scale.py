@@ -16,7 +16,7 @@ from benchmarks.scale.page import Measured, Size, build_page
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     log = tmp_path_factory.mktemp("scale") / "log"
-    make_log(log, 1_000, Path("params.yaml"), days=3)
+    make_log(log, 11_000, Path("params.yaml"), days=3)
     folders = {name: Path(shutil.copytree(log, log.parent / name)) for name in CONTESTANTS}
     for name, module in CONTESTANTS.items():
         stages = import_module(f"benchmarks.scale.{module}").STAGES
