@@ -62,7 +62,7 @@ class Children:
         return {"commit": "1" * 40, "complete": not missing, "missing": missing}
 
     def decide(self, _: object) -> dict[str, Any]:
-        return {"step": self.scenario.get("step"), "sentence": "So be it.", "page": "A table."}
+        return {"step": self.scenario.get("step"), "sentence": "So be it.", "page": "A table.", "alert": ""}
 
     def promote(self, _: object) -> dict[str, Any]:
         return {"version": "v1", "tag": "q2pt@v1.0.0", "hash": "2" * 64, "before": None}

@@ -128,7 +128,7 @@ def test_a_switch_under_load_loses_no_request(place: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--model", "nowhere"], "holds no trained checkpoint"),
+        (["--model", "./nowhere"], "holds no trained checkpoint"),
         (["--model", "{place}", "--port", "70000"], "port"),
         (["--model", "{place}", "--poll-seconds", "0"], "above 0"),
     ],
