@@ -65,7 +65,10 @@ def promote(settings: Settings, plan: RunPlan, joined: Joined) -> Promotion:
 
 def store_of(settings: Settings) -> Store:
     """Where consumers find the files of what these settings make."""
-    return Store(settings.dvc_remote or str(settings.dvc_cache), settings.dvc_remote_endpoint)
+    if settings.dvc_remote is None:
+        # A directory has no endpoint, whatever the environment says.
+        return Store(str(settings.dvc_cache))
+    return Store(settings.dvc_remote, settings.dvc_remote_endpoint)
 
 
 def _check_run(plan: RunPlan, joined: Joined) -> None:

@@ -14,7 +14,7 @@ from q2pt_tasks.orchestration import rollback
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import NoDecisionError
 from q2pt_tasks.orchestration.join import join
-from q2pt_tasks.orchestration.promote import promote, run
+from q2pt_tasks.orchestration.promote import promote, run, store_of
 from q2pt_tasks.orchestration.store import MissingObjectError
 from q2pt_tasks.registry.candidate import PromotionRefusedError
 from q2pt_tasks.registry.opening import open_release
@@ -225,3 +225,10 @@ def test_a_rollback_is_told_to_the_next_run(promoted_shop: Shop) -> None:
     promoted_shop.night("fourth")
     with pytest.raises(PromotionRefusedError, match="this model served as v2 until Ada in Airflow run r rolled it"):
         _promote(promoted_shop)
+
+
+def test_without_a_remote_the_cache_is_the_store_and_has_no_endpoint(judged_shop: Shop) -> None:
+    settings = replace(judged_shop.settings, dvc_remote=None, dvc_remote_endpoint="http://store:7070")
+    assert store_of(settings) == Store(str(settings.dvc_cache))
+    remote = replace(settings, dvc_remote="s3://bucket/data")
+    assert store_of(remote) == Store("s3://bucket/data", "http://store:7070")
