@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from q2pt_tasks.registry.release import Release, Store, directories
 
@@ -16,6 +17,23 @@ class StoreError(RuntimeError):
     """Files of a release cannot be had, or are not what their hash says."""
 
 
+def open_filesystem(store: Store) -> tuple[Any, str]:
+    """DVC's file system of a cache or remote, and the path of the store in it.
+
+    Raises:
+        StoreError: its URL is of no kind that DVC knows.
+    """
+    from dvc.config import ConfigError  # a second that a process without a release would pay
+    from dvc.fs import get_cloud_fs
+
+    options = {"endpointurl": store.endpoint} if store.endpoint else {}
+    try:
+        kind, config, root = get_cloud_fs({}, url=store.url, **options)
+    except ConfigError as error:
+        raise StoreError(f"{store.url} is no store of DVC: {error}") from error
+    return kind(**config), root
+
+
 class ObjectStore:
     """A DVC remote or a DVC cache, read by hashes.
 
@@ -24,16 +42,8 @@ class ObjectStore:
     """
 
     def __init__(self, store: Store) -> None:
-        from dvc.config import ConfigError  # a second that a process without a release would pay
-        from dvc.fs import get_cloud_fs
-
         self._url = store.url
-        options = {"endpointurl": store.endpoint} if store.endpoint else {}
-        try:
-            kind, config, self._root = get_cloud_fs({}, url=store.url, **options)
-        except ConfigError as error:
-            raise StoreError(f"{store.url} is no store of DVC: {error}") from error
-        self._fs = kind(**config)
+        self._fs, self._root = open_filesystem(store)
 
     def fetch(self, release: Release, folder: Path) -> None:
         """Brings what the release needs below `folder`; what is there already stays.

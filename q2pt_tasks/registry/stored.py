@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from q2pt_tasks.registry.objects import StoreError
+from q2pt_tasks.registry.objects import StoreError, open_filesystem
 from q2pt_tasks.registry.release import Store
 from q2pt_tasks.registry.retention import Output, Result, Stored, in_order
 
@@ -29,17 +29,11 @@ class PrunedStore:
 
     def __init__(self, store: Store) -> None:
         import fsspec
-        from dvc.config import ConfigError
-        from dvc.fs import get_cloud_fs
 
         self.url = store.url
-        options = {"endpointurl": store.endpoint} if store.endpoint else {}
-        try:
-            kind, config, self._root = get_cloud_fs({}, url=store.url, **options)
-        except ConfigError as error:
-            raise StoreError(f"{store.url} is no store of DVC: {error}") from error
-        self._here = Path(self._root) if kind.protocol == "local" else None
-        self._fs: Any = fsspec.filesystem("file") if self._here else kind(**config).fs
+        opened, self._root = open_filesystem(store)
+        self._here = Path(self._root) if opened.protocol == "local" else None
+        self._fs: Any = fsspec.filesystem("file") if self._here else opened.fs
 
     def objects(self) -> dict[str, Stored]:
         """Every object, by its hash.
