@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import STAGE_SECTIONS
@@ -245,19 +246,21 @@ def _promote(options: argparse.Namespace) -> str:
 
 
 def _rollback(options: argparse.Namespace) -> str:
-    promotion = importlib.import_module("q2pt_tasks.registry.promotion")
-    by = importlib.import_module("q2pt_tasks.registry.checkout").operator()
-    with importlib.import_module("q2pt_tasks.registry.repository").open_registry(_registry(options)) as registry:
-        done = promotion.roll_back(registry, options.to, by, options.why, datetime.now(UTC))
+    done = _move("roll_back", options, options.to)
     return f"{done.version} is in production again, after {done.before}."
 
 
 def _retire(options: argparse.Namespace) -> str:
-    promotion = importlib.import_module("q2pt_tasks.registry.promotion")
+    done = _move("retire", options, options.locale)
+    return f"{done.version} is in production, {done.before} without {options.locale}."
+
+
+def _move(how: str, options: argparse.Namespace, what: str | None) -> Any:  # noqa: ANN401 - its room is imported late
+    """A move that a person asks for, by its name in `registry/promotion.py`."""
+    move = getattr(importlib.import_module("q2pt_tasks.registry.promotion"), how)
     by = importlib.import_module("q2pt_tasks.registry.checkout").operator()
     with importlib.import_module("q2pt_tasks.registry.repository").open_registry(_registry(options)) as registry:
-        done = promotion.retire(registry, options.locale, by, options.why, datetime.now(UTC))
-    return f"{done.version} is in production, {done.before} without {options.locale}."
+        return move(registry, what, by, options.why, datetime.now(UTC))
 
 
 def _history(options: argparse.Namespace) -> str:

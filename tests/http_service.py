@@ -59,3 +59,9 @@ def _url(process: subprocess.Popen[str]) -> str:
         if not line:
             break
     raise AssertionError(f"it does not serve: {said}")
+
+
+def turn(place: Path, name: str) -> None:
+    """Lets a link point at its neighbour `name`, in one step."""
+    (place.parent / "next").symlink_to(name)
+    (place.parent / "next").replace(place)

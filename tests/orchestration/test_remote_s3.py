@@ -1,15 +1,13 @@
 """Two workers that share nothing but an S3 bucket, each a process with a cache of its own."""
 
 import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from s3_service import CREDENTIALS, s3_service
 from stage_repository import TRAININGS, Worker, another_worker, make_worker, run_child
 
 from q2pt_tasks.orchestration.run_pages import PageStore
@@ -18,23 +16,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 
 BUCKET = "night"
 PREFIX = "dvc store"
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "worker",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
 
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     """The URL of an S3 service with an empty bucket."""
-    command = [str(Path(sys.executable).parent / "moto_server"), "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
-        assert server.stdout is not None
-        found = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stdout)))
-        yield found[0]
-        server.kill()
+    with s3_service() as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """The files of a release from an S3 service and from a directory: whole, hashed, or an error that says what to do."""
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,17 +7,11 @@ from typing import Any
 import boto3
 import pytest
 from release_shop import ReleaseShop
+from s3_service import CREDENTIALS, s3_service
 
 from q2pt_tasks.model.champion import hash_folder
 from q2pt_tasks.registry.objects import ObjectStore, StoreError
 from q2pt_tasks.registry.release import Store
-
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "worker",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
 
 
 @pytest.fixture
@@ -37,12 +28,8 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of an S3 service."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    command = [str(Path(sys.executable).parent / "moto_server"), "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
-        assert server.stdout is not None
-        found = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stdout)))
-        yield found[0]
-        server.kill()
+    with s3_service() as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Retention where the remote is a bucket."""
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +7,7 @@ from pathlib import Path
 import boto3
 import pytest
 from night_shop import START, NightShop
+from s3_service import CREDENTIALS, s3_service
 
 from q2pt_tasks.registry.prune import look, remove
 from q2pt_tasks.registry.release import Store
@@ -17,26 +15,15 @@ from q2pt_tasks.registry.retention import Policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "worker",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of an S3 service with an empty bucket `night`."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    command = [str(Path(sys.executable).parent / "moto_server"), "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
-        assert server.stdout is not None
-        found = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stdout)))
-        boto3.resource("s3", endpoint_url=found[0]).Bucket("night").create()
-        yield found[0]
-        server.kill()
+    with s3_service() as url:
+        boto3.resource("s3", endpoint_url=url).Bucket("night").create()
+        yield url
 
 
 def test_a_bucket_keeps_what_is_needed_and_loses_queries_and_the_rest(endpoint: str, tmp_path: Path) -> None:

@@ -32,6 +32,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A link to the first of two checkpoints."""
+    for seed, name in enumerate(("first", "second")):
+        random_checkpoint(tmp_path / name, seed=seed)
+    (tmp_path / "current").symlink_to("first")
+    return tmp_path / "current"
+
+
 def service_of(place: Path) -> Service:
     return Service(LoadedRelease.load(DirectoryReleases(place).current()), Limits())
 

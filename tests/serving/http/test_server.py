@@ -11,24 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from checkpoints import random_checkpoint
-from http_service import ask, serving
+from http_service import ask, serving, turn
 
 pytestmark = pytest.mark.enable_socket
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A link to the first of two checkpoints."""
-    for seed, name in enumerate(("first", "second")):
-        random_checkpoint(tmp_path / name, seed=seed)
-    (tmp_path / "current").symlink_to("first")
-    return tmp_path / "current"
-
-
-def turn(place: Path, name: str) -> None:
-    (place.parent / "next").symlink_to(name)
-    (place.parent / "next").replace(place)
 
 
 def test_it_serves_and_ends_when_it_is_told_to(place: Path) -> None:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from checkpoints import random_checkpoint
+from http_service import turn
 
 from q2pt_tasks.serving.http.directories import DirectoryReleases
 from q2pt_tasks.serving.http.documents import Question
@@ -15,20 +15,6 @@ from q2pt_tasks.serving.http.service import Service
 from q2pt_tasks.serving.http.watcher import Watcher
 
 QUESTIONS = [Question(query="red hat", locale="en-GB")]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A link to the first of two checkpoints."""
-    for seed, name in enumerate(("first", "second")):
-        random_checkpoint(tmp_path / name, seed=seed)
-    (tmp_path / "current").symlink_to("first")
-    return tmp_path / "current"
-
-
-def turn(place: Path, name: str) -> None:
-    (place.parent / "next").symlink_to(name)
-    (place.parent / "next").replace(place)
 
 
 def watched(place: Path) -> tuple[Service, Watcher]:
