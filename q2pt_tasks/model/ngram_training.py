@@ -1,7 +1,6 @@
 """How an n-gram model learns: softmax on the shares of clicks, Adam on the vectors of the parts in a batch alone."""
 
 import logging
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,31 +13,29 @@ from q2pt_tasks.model.ngrams import NGrams, find_parts, frequent_parts, mean_vec
 from q2pt_tasks.model.objectives import OBJECTIVES
 from q2pt_tasks.model.progress import track
 from q2pt_tasks.model.recipe import NGramRecipe
-from q2pt_tasks.model.text_parts import parts_of
+from q2pt_tasks.model.text_parts import Typed, parts_of
 
 log = logging.getLogger(__name__)
 
 
-def fit_ngrams(
-    queries: Sequence[str], examples: Examples, product_types: int, recipe: NGramRecipe, seed: int
-) -> NGrams:
+def fit_ngrams(typed: Typed, examples: Examples, product_types: int, recipe: NGramRecipe, seed: int) -> NGrams:
     """Trains a model; on one machine the same arguments give the same model.
 
     Args:
-        queries: the normalised text of `examples`.
+        typed: the text of `examples`.
         examples: what they mean.
         product_types: size of the label space.
         recipe: its sizes and its learning.
         seed: of the first vectors and of the order of the queries.
     """
-    keys = frequent_parts(queries, recipe.longest, recipe.parts)
+    keys = frequent_parts(typed, recipe.longest, recipe.parts)
     table = _Table(len(keys), recipe.width, torch.Generator().manual_seed(seed))
     # Starts from even probabilities.
     weight, bias = (nn.Parameter(torch.zeros(shape)) for shape in ((product_types, recipe.width), (product_types,)))
     layer = Adam([Group([weight, bias], recipe.learning_rate)])
-    steps = _steps(len(queries), recipe, seed)
+    steps = _steps(len(typed), recipe, seed)
     for number, rows in enumerate(track(steps, total=len(steps), name="n-grams")):
-        parts = parts_of([queries[row] for row in rows], recipe.longest)
+        parts = parts_of(typed.select(rows), recipe.longest)
         known = find_parts(parts, keys)
         places, own = np.unique(known.values, return_inverse=True)
         vectors = table.take(places)

@@ -4,7 +4,7 @@ It knows no encoder. What it is for: parts of words that the training queries sh
 network, fine-tuned on the same queries, misses.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from q2pt_tasks.model.examples import Int64Array, Packed
-from q2pt_tasks.model.text_parts import parts_of
+from q2pt_tasks.model.text_parts import Typed, parts_of
 
 # Queries whose vectors are looked up at once: some tens of megabytes.
 _AT_ONCE = 1024
@@ -46,16 +46,16 @@ class NGrams:
         return len(self.bias)
 
     @torch.inference_mode()
-    def probabilities(self, queries: Sequence[str]) -> torch.Tensor:
-        """Of every product type for every normalised query, float32, shape (queries, product types).
+    def probabilities(self, typed: Typed) -> torch.Tensor:
+        """Of every product type for every query, float32, shape (queries, product types).
 
-        A query's probabilities depend on the query alone.
+        A query's probabilities depend on the query and its store alone.
         """
-        parts = [queries[start : start + _AT_ONCE] for start in range(0, len(queries), _AT_ONCE)]
+        parts = [typed.stretch(start, start + _AT_ONCE) for start in range(0, len(typed), _AT_ONCE)]
         return torch.cat([torch.zeros(0, self.product_types), *map(self._probabilities, parts)])
 
-    def _probabilities(self, queries: Sequence[str]) -> torch.Tensor:
-        parts = parts_of(queries, self.longest)
+    def _probabilities(self, typed: Typed) -> torch.Tensor:
+        parts = parts_of(typed, self.longest)
         known = find_parts(parts, self.keys.numpy())
         vectors = self.vectors.index_select(0, torch.from_numpy(known.values)).float()
         hidden = mean_vectors(vectors, Packed(np.arange(len(vectors)), known.offsets), parts.lengths)
@@ -106,13 +106,13 @@ def mean_vectors(vectors: torch.Tensor, rows: Packed, counts: Int64Array) -> tor
     return sums / torch.from_numpy(counts).clamp(min=1).unsqueeze(1)
 
 
-def frequent_parts(queries: Sequence[str], longest: int, at_most: int) -> Int64Array:
-    """The hashes of the parts of `queries`, ascending; of more than `at_most` those in the most queries.
+def frequent_parts(typed: Typed, longest: int, at_most: int) -> Int64Array:
+    """The hashes of the parts of queries, ascending; of more than `at_most` those in the most queries.
 
     Of parts that are in as many queries, those of the smallest hashes.
     """
     keys, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    for found, own in _counted(queries, longest):
+    for found, own in _counted(typed, longest):
         # Those of all queries at once would be hundreds of times the memory of those that differ.
         merged, places = np.unique(np.concatenate([keys, found]), return_inverse=True)
         counts = np.bincount(places, np.concatenate([counts, own]), minlength=len(merged)).astype(np.int64)
@@ -121,8 +121,8 @@ def frequent_parts(queries: Sequence[str], longest: int, at_most: int) -> Int64A
     return np.sort(keys[kept])
 
 
-def _counted(queries: Sequence[str], longest: int) -> Iterator[tuple[Int64Array, Int64Array]]:
+def _counted(typed: Typed, longest: int) -> Iterator[tuple[Int64Array, Int64Array]]:
     """Stretch by stretch the parts that differ, and in how many queries each is."""
     stretch = 16 * _AT_ONCE
-    for start in range(0, len(queries), stretch):
-        yield np.unique(parts_of(queries[start : start + stretch], longest).values, return_counts=True)
+    for start in range(0, len(typed), stretch):
+        yield np.unique(parts_of(typed.stretch(start, start + stretch), longest).values, return_counts=True)

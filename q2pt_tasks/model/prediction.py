@@ -21,6 +21,7 @@ from q2pt_tasks.model.fusion import add_logits
 from q2pt_tasks.model.inference import logits_of, probabilities_of
 from q2pt_tasks.model.objectives import OBJECTIVES
 from q2pt_tasks.model.precision import Hardware, detect_hardware
+from q2pt_tasks.model.text_parts import Typed
 from q2pt_tasks.model.variants import NON_UNIFIED, UNKNOWN_LOCALE_TOKEN, locale_token
 
 Types = tuple[tuple[str, float], ...]
@@ -164,7 +165,8 @@ class Predictor:
             tokens = insert_locale_tokens(tokens, np.array([ids[token] for token in told], dtype=np.int64))
         logits = logits_of(self._network, tokens, self._hardware)
         if self._ngrams is not None and self.metadata.ngrams is not None:
-            beside = self._ngrams.probabilities(queries)
+            stores = ["" if token == UNKNOWN_LOCALE_TOKEN else token for token in told]
+            beside = self._ngrams.probabilities(Typed(queries, stores))
             logits = add_logits(logits, beside, self.metadata.ngrams.weight, self._objective)
         return probabilities_of(logits, self._objective)
 

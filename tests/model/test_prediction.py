@@ -1,5 +1,6 @@
 """What a predictor answers, and what it refuses."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,13 +11,16 @@ from checkpoints import LOCALES, THRESHOLDS, TYPES, WORDS, exact_predictor, rand
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from q2pt_tasks.data.schema import LocaleError
+from q2pt_tasks.model.checkpoint import load_checkpoint
 from q2pt_tasks.model.examples import FloatMatrix, Packed
-from q2pt_tasks.model.metadata import CheckpointError
+from q2pt_tasks.model.metadata import CheckpointError, NGramsBeside
 from q2pt_tasks.model.network import Network
+from q2pt_tasks.model.ngrams import NGrams
 from q2pt_tasks.model.objectives import OBJECTIVES, sparsemax
-from q2pt_tasks.model.precision import Hardware
+from q2pt_tasks.model.precision import Hardware, detect_hardware
 from q2pt_tasks.model.prediction import LocaleNotServedError, Predictor
 from q2pt_tasks.model.recipe import ObjectiveName
+from q2pt_tasks.model.text_parts import FORM, Typed
 
 VARIANTS = ("non_unified", "unified_agnostic", "unified_aware")
 QUERIES = [f"{first} {second}" for first in WORDS for second in WORDS]
@@ -130,3 +134,25 @@ def test_a_per_locale_model_refuses_another_locale(tmp_path: Path) -> None:
 def test_a_unified_model_answers_any_locale_and_says_where_it_does_not_know_it(tmp_path: Path, variant: str) -> None:
     (prediction,) = exact_predictor(random_checkpoint(tmp_path, variant)).predict(["hat"], "fr-FR")
     assert prediction.used_unknown_locale == (variant == "unified_aware")
+
+
+@pytest.mark.parametrize(
+    ("variant", "told"), [("unified_aware", [["[en-GB]"], [""]]), ("unified_agnostic", [[""], [""]])]
+)
+def test_the_n_grams_are_told_the_store_as_the_network_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, told: list[list[str]]
+) -> None:
+    heard = []
+
+    def probabilities(_: NGrams, typed: Typed) -> torch.Tensor:
+        heard.append(list(typed.stores))
+        return torch.full((len(typed), len(TYPES)), 1 / len(TYPES))
+
+    monkeypatch.setattr(NGrams, "probabilities", probabilities)
+    checkpoint = load_checkpoint(random_checkpoint(tmp_path, variant))
+    metadata = replace(checkpoint.metadata, ngrams=NGramsBeside(weight=1.0, form=FORM, longest=5))
+    ngrams = NGrams(5, *[torch.zeros(0)] * 4)
+    predictor = Predictor(replace(checkpoint, ngrams=ngrams, metadata=metadata), detect_hardware())
+    for locale in ("en-GB", "zz-ZZ"):
+        predictor.scores(["pants"], locale)
+    assert heard == told
