@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from benchmarks.performance.data import MAX_TOKENS, RULES, Query
 from benchmarks.performance.sizes import Stages
+from q2pt_tasks.data.census import take_census
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import Layout
@@ -20,6 +21,7 @@ from q2pt_tasks.model.tokenizer import QueryTokenizer
 from q2pt_tasks.params import read_section
 from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.encoder_files import copy_encoder
+from q2pt_tasks.stages.split import write_census
 
 # Validation queries for every training query, as the pipeline splits.
 _VALIDATION_SHARE = 1 / 7
@@ -50,12 +52,14 @@ class Workspace:
             tables = {split: self._tokens(locale, part[split]) for split in _SPLITS}
             self._write_tokens(self.layout.non_unified_tokens(locale), tables)
             self._write_label_space(locale, part["train"])
+            self._write_census(locale, tables["train"])
         joined = {
             split: pa.concat_tables([self._tokens(locale, part[split]) for locale, part in parts.items()])
             for split in _SPLITS
         }
         self._write_tokens(self.layout.unified_tokens(), joined)
         self._write_label_space(None, [query for part in parts.values() for query in part["train"]])
+        self._write_census(None, joined["train"])
 
     @property
     def locales(self) -> tuple[str, ...]:
@@ -104,3 +108,7 @@ class Workspace:
         split = {"salt": RULES.salt, "validation": RULES.validation, "test": RULES.test}
         types = sorted({name for query in train for name in query.product_types})
         file.write_text(json.dumps({"split": split, "product_types": types}) + "\n", encoding="utf-8")
+
+    def _write_census(self, locale: str | None, train: pa.Table) -> None:
+        """Of all locales together it is one locale's here: a training copies it and does not read it."""
+        write_census(self.layout.census(locale), {locale or self.locales[0]: take_census(train)})

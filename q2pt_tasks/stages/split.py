@@ -85,8 +85,8 @@ def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitRep
         _write_label_space(layout.label_space(locale), own_types, params)
     censuses = {locale: take_census(tables["train"]) for locale, tables in splits.items()}
     for locale, census in censuses.items():
-        _write_census(layout.census(locale), {locale: census})
-    _write_census(layout.census(None), censuses)
+        write_census(layout.census(locale), {locale: census})
+    write_census(layout.census(None), censuses)
     product_types = label_space([tables["train"] for tables in splits.values()], params.min_train_queries)
     _write_label_space(layout.label_space(None), product_types, params)
     rows = {split: sum(len(tables[split]) for tables in splits.values()) for split in SPLITS}
@@ -111,6 +111,6 @@ def _write_label_space(path: Path, product_types: Sequence[str], params: SplitPa
     path.write_text(document + "\n", encoding="utf-8")
 
 
-def _write_census(path: Path, censuses: Mapping[str, LocaleCensus]) -> None:
+def write_census(path: Path, censuses: Mapping[str, LocaleCensus]) -> None:
     document = {locale: asdict(census) for locale, census in censuses.items()}
     path.write_text(json.dumps(document, ensure_ascii=False) + "\n", encoding="utf-8")
