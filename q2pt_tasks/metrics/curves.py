@@ -127,15 +127,18 @@ class _Family:
         self._thresholds = score[is_new] + np.float32(0)
         self._start = np.searchsorted(part[is_new], np.arange(len(wanted) + 1))
         self._hits = _sum_from_the_end(np.add.reduceat(weight, np.flatnonzero(is_new)), self._start)
-        self._buckets = [self._of_piece(piece) for piece in pieces]
+        self._counts = [Tally(self._of_piece(piece)) for piece in pieces]
 
     def tallies(self) -> list[Tally]:
-        """One for each piece, with nothing counted."""
-        return [Tally(buckets) for buckets in self._buckets]
+        """One for each piece, for a thread of its own; all count into the same numbers."""
+        return [Tally(counts.buckets, counts) for counts in self._counts]
 
     def counted(self, tallies: Sequence[Sequence[Tally]]) -> Curves:
         """The curves, from what all threads counted."""
-        pairs = np.sum([np.concatenate([piece.total() for piece in own]) for own in tallies], axis=0)
+        for own in tallies:
+            for piece in own:
+                piece.finish()
+        pairs = np.concatenate([piece.total() for piece in self._counts])
         return Curves(self._start, self._thresholds, self._hits, pairs, self._total)
 
     def _of_piece(self, piece: range) -> Buckets:

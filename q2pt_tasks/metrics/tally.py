@@ -4,6 +4,7 @@ A value below all thresholds of its column, as most are, costs one comparison. T
 which hold no threshold or one, and such a value is compared with that one alone; the few of fuller buckets are sorted.
 """
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,18 @@ class Tally:
     """Counts values at or above each of the m thresholds of their part.
 
     Tallies of the same thresholds over some of the values each are merged by adding their `total`.
+
+    Args:
+        thresholds: in buckets.
+        beside: a tally of the same thresholds, of another thread, into whose counts this one counts: they are large.
     """
 
-    def __init__(self, thresholds: Buckets) -> None:
-        self._buckets = thresholds
+    def __init__(self, thresholds: Buckets, beside: "Tally | None" = None) -> None:
+        self.buckets = thresholds
         # Per bucket the weight of the values that do not reach its threshold, and of those that do.
-        self._found = np.zeros(2 * thresholds.size)
-        self._sorted = np.zeros(len(thresholds.of_threshold))
+        self._found = np.zeros(2 * thresholds.size) if beside is None else beside._found
+        self._sorted = np.zeros(len(thresholds.of_threshold)) if beside is None else beside._sorted
+        self._lock = threading.Lock() if beside is None else beside._lock
         self._high = _Waiting(_STEP)
         self._placed = _Waiting(max(_STEP, len(self._found)))
         self._unsorted = _Waiting(_STEP + 2 * len(self._sorted))
@@ -40,7 +46,7 @@ class Tally:
         """
         if not len(self._sorted):
             return
-        width = len(self._buckets.lowest)
+        width = len(self.buckets.lowest)
         step = max(1, _STEP // width)
         for first in range(0, len(values), step):
             rows = slice(first, first + step)
@@ -50,19 +56,23 @@ class Tally:
                 weight = () if weights is None else (weights[rows],)
                 self._high.add(some.reshape(-1), np.broadcast_to(np.intp(0), some.size), *weight)
             else:
-                high = np.flatnonzero(some >= self._buckets.lowest)
+                high = np.flatnonzero(some >= self.buckets.lowest)
                 row = high // width
                 weight = () if weights is None else (weights[rows].take(row),)
                 self._high.add(some.reshape(-1).take(high), high - row * width, *weight)
             if self._high.are_enough:
                 self._place()
 
-    def total(self) -> Floats:
-        """(m,) the weight of the values at or above each threshold, so far."""
+    def finish(self) -> None:
+        """Counts what still waits to be counted together with more."""
         self._place()
         self._count()
         self._sort()
-        buckets = self._buckets
+
+    def total(self) -> Floats:
+        """(m,) the weight of the values at or above each threshold, so far; of tallies beside it what they finished."""
+        self.finish()
+        buckets = self.buckets
         below, above = np.where(np.isnan(buckets.limit), 0, self._found.reshape(-1, 2).T)
         beyond = np.append(np.cumsum((below + above)[::-1])[::-1], 0.0)
         higher = beyond[buckets.of_threshold + 1] - beyond[buckets.after_part]
@@ -72,9 +82,9 @@ class Tally:
         if not self._high:
             return
         values, parts, *weight = self._high.taken()
-        keys = self._buckets.keys(values)
-        bucket = self._buckets.find(keys, parts)
-        limit = self._buckets.limit.take(bucket)
+        keys = self.buckets.keys(values)
+        bucket = self.buckets.find(keys, parts)
+        limit = self.buckets.limit.take(bucket)
         crowded = np.flatnonzero(np.isnan(limit))
         if len(crowded):
             ordered = in_order(keys.take(crowded), parts.take(crowded))
@@ -90,12 +100,16 @@ class Tally:
     def _count(self) -> None:
         if self._placed:
             places, *weight = self._placed.taken()
-            self._found += np.bincount(places, weight[0] if weight else None, len(self._found))
+            counted = np.bincount(places, weight[0] if weight else None, len(self._found))
+            with self._lock:
+                self._found += counted
 
     def _sort(self) -> None:
         if self._unsorted:
             keys, *weight = self._unsorted.taken()
-            self._sorted += self._buckets.at_or_above(keys, *weight)
+            reached = self.buckets.at_or_above(keys, *weight)
+            with self._lock:
+                self._sorted += reached
 
 
 class _Waiting:

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from q2pt_tasks.metrics.buckets import Buckets
 from q2pt_tasks.metrics.tally import Tally
+from q2pt_tasks.metrics.threads import share
 
 # Some values many times, signed zeros, the smallest and largest of all.
 AWKWARD = [0.0, -0.0, 1.0, -1.0, 0.5, 1e-45, -1e-45, 1.17549435e-38, 3.4028235e38, -3.4028235e38, 0.1, 0.10000001]
@@ -62,6 +63,20 @@ def test_tallies_of_parts_add_up() -> None:
     first.add(values[:1000], weights[:1000])
     second.add(values[1000:], weights[1000:])
     assert (first.total() + second.total() == whole.total()).all()
+
+
+def test_tallies_beside_each_other_count_into_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("q2pt_tasks.metrics.tally._STEP", 100)
+    random = np.random.default_rng(2)
+    values = random.normal(size=200_000).astype(np.float32)
+    counts = Tally(Buckets(np.unique(random.choice(values, 300))))
+    tallies = [Tally(counts.buckets, counts) for _ in range(4)]
+    share(np.array_split(values, 400), [lambda _, some, own=own: own.add(some) for own in tallies])
+    for own in tallies:
+        own.finish()
+    alone = Tally(counts.buckets)
+    alone.add(values)
+    assert (counts.total() == alone.total()).all()
 
 
 def test_a_total_may_be_asked_for_in_between() -> None:
