@@ -24,6 +24,7 @@ _PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts
 
 # What is called otherwise is not ours, and never swept.
 _NAME = re.compile(r"[0-9a-f]{64}\.safetensors")
+_UNFINISHED_NAME = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{32}\.unfinished")
 
 
 class StateStoreError(RuntimeError):
@@ -97,6 +98,7 @@ class StateFolder:
             for file in self._folder.glob("*.safetensors"):
                 if _NAME.fullmatch(file.name) and time.time() - file.stat().st_mtime > seconds:
                     self.remove(file.stem)
+            self._drop_unfinished("*", seconds)
 
     def _file(self, key: str) -> Path:
         return self._folder / f"{key}.safetensors"
@@ -104,7 +106,7 @@ class StateFolder:
     def _drop_unfinished(self, key: str, seconds: float) -> None:
         """What killed processes left half written, with temporary files of whoever writes, is dropped as a whole."""
         for folder in self._folder.glob(f"{key}.*{_UNFINISHED}"):
-            if time.time() - folder.stat().st_mtime >= seconds:
+            if _UNFINISHED_NAME.fullmatch(folder.name) and time.time() - folder.stat().st_mtime >= seconds:
                 shutil.rmtree(folder, ignore_errors=True)
 
 

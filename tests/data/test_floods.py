@@ -42,7 +42,12 @@ def test_a_flood_is_much_of_a_stores_clicks(rows: list[Row], floods: list[str]) 
 
 
 def test_a_flood_is_marked_in_its_store_and_what_has_a_reason_keeps_it() -> None:
-    rows: list[Row] = [*ORDINARY, ("en-GB", "sofa", 500, None), ("fr-BE", "sofa", 1, None), ("en-GB", "sofa", -1, "bad")]
+    rows: list[Row] = [
+        *ORDINARY,
+        ("en-GB", "sofa", 500, None),
+        ("fr-BE", "sofa", 1, None),
+        ("en-GB", "sofa", -1, "bad"),
+    ]
     table = judged(rows)
     marked = collect(mark_floods(table, find_floods(table, RULE)), ("locale", "query", "clicks"))
     assert marked.column_names == ["locale", "query", "clicks", REASON]
