@@ -14,7 +14,7 @@ from q2pt_tasks.commands import checkpoints, pipeline, predict, releases, retent
 from q2pt_tasks.full_disk import is_disk_full
 
 _PACKAGE = __name__.partition(".")[0]
-_MAKE_ROOM = "make room where it writes, or in the temporary directory {}, and run the same again; what it had written is replaced"
+_MAKE_ROOM = "make room where it writes, or in the temporary directory {}, and run the same again"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -72,8 +72,8 @@ def types(case: Case, candidate: str) -> RuleResult:
     figures["gone_share"] = share
     if share is not None and share > rules.gone_tolerance:
         problems.append(
-            f"{share:.0%} of the champion's labels are of product types that nobody means tonight ({listed(gone)}), "
-            f"tolerated to {rules.gone_tolerance:.0%}: find out whether the catalog is broken; where they were renamed, "
+            f"{share:.1%} of the champion's labels, tolerated to {rules.gone_tolerance:.1%}, are of product types that "
+            f"nobody means tonight ({listed(gone)}): find out whether the catalog is broken; where they were renamed, "
             "name them in gate.retired_types, or types in gate.warn_only for this run"
         )
     changes = f"Product types: {_changed(facts.added_types)} new, {_changed(facts.lost_types)} gone."

@@ -1,17 +1,18 @@
 """The DVC remote is down, slow, or answers with errors while a stage of a worker needs it."""
 
 import math
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from failing_server import FailingServer, failing_server
-from pathlib import Path
 from s3_service import CREDENTIALS, s3_service
 from small_disk import fill, small_disk
-from stage_repository import Child, Worker, another_worker, make_settings, make_worker, run_child
+from stage_repository import PIPELINE, Child, Worker, another_worker, make_settings, make_worker, run_child
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 
@@ -62,14 +63,14 @@ def _sentence(child: Child) -> str:
 
 
 @pytest.mark.chaos("dvc-remote-500")
-def test_a_remote_that_fails_now_and_then_is_asked_again(worker: Worker, other: Worker, remote: FailingServer) -> None:
+def test_a_remote_that_fails_now_and_then_is_asked_again(other: Worker, remote: FailingServer) -> None:
     remote.failures = 3
     assert _result(other, run(other, "label"))["state"] == "ran"
 
 
 @pytest.mark.chaos("dvc-remote-500")
 def test_a_remote_that_answers_500_stops_the_stage_with_a_sentence_and_the_next_try_succeeds(
-    worker: Worker, other: Worker, remote: FailingServer
+    other: Worker, remote: FailingServer
 ) -> None:
     remote.failures = math.inf
     sentence = _sentence(run(other, "label"))
@@ -82,8 +83,6 @@ def test_a_remote_that_answers_500_stops_the_stage_with_a_sentence_and_the_next_
 @pytest.mark.chaos("dvc-remote-500")
 def test_a_remote_that_fails_when_results_are_pushed_costs_no_second_run(worker: Worker, remote: FailingServer) -> None:
     once = worker.settings.work_dir.parent / "ran"
-    from stage_repository import PIPELINE
-
     breaks = PIPELINE.replace("cat data/raw/all.txt data", f"echo ran >> {once} && cat data/raw/all.txt data")
     worker.change(pipeline=breaks)
     # What comes before the push are questions, and few.
@@ -98,7 +97,6 @@ def test_a_remote_that_fails_when_results_are_pushed_costs_no_second_run(worker:
 
 def _break_when(worker: Worker, remote: FailingServer, file: Path) -> Child:
     """Runs `label` with a remote that fails from the moment on when its command has run."""
-    import threading
 
     def watch() -> None:
         while not file.exists():
@@ -114,9 +112,7 @@ def _break_when(worker: Worker, remote: FailingServer, file: Path) -> Child:
 
 
 @pytest.mark.chaos("dvc-remote-slow")
-def test_a_slow_remote_makes_a_stage_slow_and_nothing_else(
-    worker: Worker, other: Worker, remote: FailingServer
-) -> None:
+def test_a_slow_remote_makes_a_stage_slow_and_nothing_else(other: Worker, remote: FailingServer) -> None:
     remote.delay, asked = 0.5, remote.asked
     started = time.monotonic()
     assert _result(other, run(other, "label"))["state"] == "ran"

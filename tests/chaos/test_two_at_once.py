@@ -18,7 +18,9 @@ KEY = "a" * 64
 SLOW = """\
 stages:
   first:
-    cmd: mkdir out && echo half > out/made && touch begun && while ! test -e go; do sleep 0.05; done && echo whole > out/made
+    cmd: >-
+      mkdir out && echo half > out/made && touch begun && while ! test -e go; do sleep 0.05; done &&
+      echo whole > out/made
     outs: [out]
 """
 

@@ -11,7 +11,9 @@ WINDOW = Window(DAYS[0], DAYS[-1])
 def volume(rows: Mapping[str, tuple[int, ...]]) -> Volume:
     """Of the valid rows of each locale, day by day; a locale of bad rows alone beside them."""
     tallies = [
-        Tally(None, locale, day, count, 1.0) for locale, counts in rows.items() for day, count in zip(DAYS, counts)
+        Tally(None, locale, day, count, 1.0)
+        for locale, counts in rows.items()
+        for day, count in zip(DAYS, counts, strict=True)
     ]
     bad = Tally("bad", "fr-FR", DAYS[0], 90, 90.0)
     return measure_volume([*tallies, bad], [*rows, "fr-FR"], WINDOW, min_locale_rows=6, min_newest_day_share=0.1)
