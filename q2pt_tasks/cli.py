@@ -7,11 +7,14 @@ command waits for another's libraries.
 import argparse
 import logging
 import sys
+import tempfile
 from collections.abc import Sequence
 
 from q2pt_tasks.commands import checkpoints, pipeline, predict, releases, retention, serve, stages, study
+from q2pt_tasks.full_disk import is_disk_full
 
 _PACKAGE = __name__.partition(".")[0]
+_MAKE_ROOM = "make room where it writes, or in the temporary directory {}, and run the same again"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,12 +25,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         print(options.run(options))
-    except (ValueError, OSError, RuntimeError) as error:
+    except Exception as error:
         # An error of our own says what a user, a file or the data did wrong, and ends with that sentence; any other
         # is a defect and shows where it happened.
-        if not type(error).__module__.startswith(f"{_PACKAGE}."):
+        if is_disk_full(error):
+            said = f"the disk is full ({error}): {_MAKE_ROOM.format(tempfile.gettempdir())}"
+        elif type(error).__module__.startswith(f"{_PACKAGE}."):
+            said = f"{type(error).__name__}: {error}"
+        else:
             raise
-        print(f"{options.command} failed: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"{options.command} failed: {said}", file=sys.stderr)
         sys.exit(1)
 
 

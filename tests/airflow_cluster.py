@@ -121,6 +121,23 @@ class Cluster:
             # In Celery a worker is known by its host, and here all have the same.
             self.start(service, "--celery-hostname", f"{service}@%h", **changes)
 
+    def crash(self, service: str) -> None:
+        """Ends a service at once, and starts it again with the same volume, as Compose does."""
+        self.parts.pop(service).kill()
+        self._start_again(service)
+
+    def start_what_has_ended(self) -> None:
+        """As Compose does with services that give up while another one is down."""
+        for service, part in list(self.parts.items()):
+            if part.process.poll() is not None:
+                del self.parts[service]
+                self._start_again(service)
+
+    def _start_again(self, service: str) -> None:
+        {"postgres": _launch_postgres, "redis": _launch_redis}.get(service, lambda cluster: cluster.start(service))(
+            self
+        )
+
     def wait_for_workers(self) -> None:
         workers = {name: part for name, part in self.parts.items() if "worker" in name}
         self.wait(
@@ -252,7 +269,7 @@ def running_cluster(
 
 def _start_services(cluster: Cluster) -> None:
     _start_postgres(cluster)
-    cluster.start("redis", "--bind", HOST, "--port", str(cluster.ports["redis"]), "--dir", str(cluster.folder))
+    _launch_redis(cluster)
     store = [str(BIN / "moto_server"), "--host", HOST, "--port", str(cluster.ports["store"])]
     cluster.launch("store", store, cluster.environment("store"))
     _start_git_services(cluster)
@@ -269,6 +286,10 @@ def _start_airflow(cluster: Cluster) -> None:
     cluster.wait_for_workers()
     # Last: it starts tasks, which call the server.
     cluster.start("scheduler")
+
+
+def _launch_redis(cluster: Cluster) -> None:
+    cluster.start("redis", "--bind", HOST, "--port", str(cluster.ports["redis"]), "--dir", str(cluster.folder))
 
 
 def _start_git_services(cluster: Cluster) -> None:
@@ -291,9 +312,23 @@ def _start_postgres(cluster: Cluster) -> None:
     if os.geteuid() == 0:
         for path in (folder, password):
             shutil.chown(path, "postgres", "postgres")
-    user, data = environment["POSTGRES_USER"], str(folder / "data")
+    user = environment["POSTGRES_USER"]
     access = ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}"]
-    _call(_as_postgres([str(programs / "initdb"), f"--username={user}", *access, "--no-sync", data]), environment)
+    _call(
+        _as_postgres([str(programs / "initdb"), f"--username={user}", *access, "--no-sync", str(folder / "data")]),
+        environment,
+    )
+    _launch_postgres(cluster)
+    ready = [str(programs / "pg_isready"), "--quiet"]
+    cluster.wait("PostgreSQL is ready", lambda: subprocess.run(ready, env=environment, check=False).returncode == 0)
+    _call(["createdb", f"--username={user}", environment["POSTGRES_DB"]], environment)
+    for script in sorted(Path("deploy/postgres").iterdir()):
+        _call([str(script)], environment)
+
+
+def _launch_postgres(cluster: Cluster) -> None:
+    folder, programs = cluster.folder / "postgres", _postgres_folders()[-1]
+    environment = cluster.environment("postgres") | {"PGHOST": str(folder), "PGPORT": str(cluster.ports["postgres"])}
     options = {
         "listen_addresses": HOST,
         "port": environment["PGPORT"],
@@ -302,12 +337,8 @@ def _start_postgres(cluster: Cluster) -> None:
         "fsync": "off",
     }
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    cluster.launch("postgres", _as_postgres([str(programs / "postgres"), "-D", data, *settings]), environment)
-    ready = [str(programs / "pg_isready"), "--quiet"]
-    cluster.wait("PostgreSQL is ready", lambda: subprocess.run(ready, env=environment, check=False).returncode == 0)
-    _call(["createdb", f"--username={user}", environment["POSTGRES_DB"]], environment)
-    for script in sorted(Path("deploy/postgres").iterdir()):
-        _call([str(script)], environment)
+    server = [str(programs / "postgres"), "-D", str(folder / "data"), *settings]
+    cluster.launch("postgres", _as_postgres(server), environment)
 
 
 def _finish(cluster: Cluster, service: str) -> None:

@@ -34,6 +34,7 @@ RULES = Rules(
     per_locale_routing="off",
     min_type_support=20,
     retired_types=("TYPEWRITER",),
+    gone_tolerance=0.05,
     min_forward_support=100,
     forward_floor=0.25,
     forward_tolerance=0.02,

@@ -122,6 +122,7 @@ def test_a_strange_query_is_a_query(project: Layout, run: Run, query: str) -> No
     assert "<script>alert" not in (project.validation_report / "index.html").read_text()
 
 
+@pytest.mark.chaos("log-dirty")
 def test_all_rows_dirty_stops_the_run_and_loses_none(project: Layout, run: Run) -> None:
     arrived = _write_log(project, *[{"clicks": -1, "query": f"q{number}"} for number in range(30)], good=0)
     code, said = run("resolve", "ingest", "validate")
@@ -167,6 +168,7 @@ def test_a_missing_column_is_named(project: Layout, run: Run) -> None:
     assert "clicks" in said
 
 
+@pytest.mark.chaos("world-changed")
 def test_a_file_that_changed_after_it_was_resolved_is_refused(project: Layout, run: Run) -> None:
     _write_log(project)
     assert run("resolve")[0] == 0

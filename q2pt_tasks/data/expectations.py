@@ -3,21 +3,21 @@
 An expectation speaks about one named figure. All figures of a run fit into one row, so no library ever sees the log.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import narwhals as nw
 import pyarrow as pa
 from pydantic import Field
 
-from q2pt_tasks.data.row_rules import Tally, Window
+from q2pt_tasks.data.floods import FLOOD, FloodRule
+from q2pt_tasks.data.row_rules import Tally
 from q2pt_tasks.data.schema import CATALOG, EVENTS
+from q2pt_tasks.data.volume import Volume, sum_rows
 from q2pt_tasks.params import Section
 
 Figure = int | float | str
-K = TypeVar("K")
 Severity = Literal["error", "warning"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -30,6 +30,8 @@ DIRTY_CATALOG = "share of catalog rows that break a rule"
 KNOWN_PRODUCTS = "share of sound events whose product is in the catalog"
 LOW_VOLUME_LOCALES = "share of locales with too few rows"
 LOW_VOLUME_CLICKS = "share of clicks in locales with too few rows"
+FALLEN_CLICKS = "share of clicks in locales whose newest day has hardly any rows"
+FLOODS = "events of one query with too many of a day's clicks"
 
 
 MOST_LOCALES = 0.5
@@ -44,6 +46,13 @@ class Limits(Section):
     min_locale_rows: Annotated[int, Field(ge=1)] = 100
     on_low_volume: Literal["warn", "exclude", "fail"] = "warn"
     max_low_volume_share: Share = 0.25
+    min_newest_day_share: Share = 0.1
+    max_query_click_share: Share = 0.2
+    min_flood_clicks: Annotated[int, Field(ge=1)] = 200
+
+    @property
+    def flood(self) -> FloodRule:
+        return FloodRule(self.max_query_click_share, self.min_flood_clicks)
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ class Expectation:
     """The bounds in words."""
     severity: Severity = "error"
     """A warning that does not hold is said, and does not stop the run."""
+    advice: str = ""
+    """What to look at where it does not hold."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,8 @@ class Outcome:
         return not self.holds and self.expectation.severity == "warning"
 
     def __str__(self) -> str:
-        return f"{self.expectation.figure}: found {say(self.found)}, needed {self.expectation.needed}"
+        said = f"{self.expectation.figure}: found {say(self.found)}, needed {self.expectation.needed}"
+        return f"{said}: {self.expectation.advice}" if self.expectation.advice and not self.holds else said
 
 
 def say(figure: Figure) -> str:
@@ -133,21 +145,45 @@ def locale_figure(locale: str) -> str:
     return f"valid rows of {locale}"
 
 
-def row_expectations(limits: Limits, rule_names: Iterable[str], locales: Sequence[str]) -> tuple[Expectation, ...]:
+def newest_figure(locale: str) -> str:
+    """The figure of one locale's newest day."""
+    return f"rows of {locale} on the newest day, of a usual day's"
+
+
+# What mostly lies behind a figure, for whoever has to mend it.
+_TWICE = "a day may have landed twice: deliver each day once, a corrected one in place of its file"
+_GAP = "days have not landed: deliver them, then resolve again"
+_CATALOG = "the catalog may be of another day, or lack a store: deliver the one that belongs to the log"
+_FALLEN = (
+    "the store's log may not have landed whole: ask who delivers it; for one that has closed, take it out of locales "
+    "and retire it"
+)
+_FLOOD = "perhaps bots: they are set apart; raise validate.max_query_click_share where shoppers did it"
+
+
+def row_expectations(limits: Limits, rule_names: Iterable[str], volume: Volume) -> tuple[Expectation, ...]:
     """What must hold of the judged rows."""
     return (
         at_least(DAYS_PRESENT, 1),
-        at_most(DAYS_MISSING, limits.max_missing_days),
+        replace(at_most(DAYS_MISSING, limits.max_missing_days), advice=_GAP),
         at_most(DIRTY_EVENTS, limits.max_dirty_share),
-        *(at_most(rule_figure(name), limits.max_dirty_share) for name in rule_names),
+        *(_rule_expectation(name, limits) for name in rule_names),
         at_most(DIRTY_CATALOG, limits.max_dirty_share),
-        at_least(KNOWN_PRODUCTS, limits.min_known_product_share),
+        replace(at_least(KNOWN_PRODUCTS, limits.min_known_product_share), advice=_CATALOG),
         # Whatever a single small store may do: most of them, or much of the traffic, are no small store's trouble. A
         # store without rows has no traffic to be missed by, so the number of stores is looked at as well.
         at_most(LOW_VOLUME_LOCALES, MOST_LOCALES),
         at_most(LOW_VOLUME_CLICKS, limits.max_low_volume_share),
-        *(_volume_expectation(locale, limits) for locale in locales),
+        *(_volume_expectation(locale, limits) for locale in volume.locales),
+        replace(at_most(FALLEN_CLICKS, limits.max_low_volume_share), advice=_FALLEN),
+        *(_newest_expectation(locale, limits) for locale in volume.newest),
+        replace(at_most(FLOODS, 0), severity="warning", advice=_FLOOD),
     )
+
+
+def _rule_expectation(name: str, limits: Limits) -> Expectation:
+    advice = _TWICE if name == "duplicate" else ""
+    return replace(at_most(rule_figure(name), limits.max_dirty_share), advice=advice)
 
 
 def _volume_expectation(locale: str, limits: Limits) -> Expectation:
@@ -155,30 +191,10 @@ def _volume_expectation(locale: str, limits: Limits) -> Expectation:
     return replace(at_least(locale_figure(locale), limits.min_locale_rows), severity=severity)
 
 
-@dataclass(frozen=True)
-class Volume:
-    """Valid rows per locale and day, and where they are too few."""
-
-    locales: Mapping[str, int]
-    """Every locale of the shop, those without rows too."""
-    days: Mapping[object, int]
-    """Every day of the window."""
-    low: tuple[str, ...]
-    """Locales with fewer valid rows than needed."""
-
-    @property
-    def missing_days(self) -> tuple[str, ...]:
-        return tuple(str(day) for day, rows in self.days.items() if not rows)
-
-
-def measure_volume(tallies: Sequence[Tally], locales: Sequence[str], window: Window, min_locale_rows: int) -> Volume:
-    """Counts the valid rows of each locale and day; locales and days without any count as 0."""
-    valid = [tally for tally in tallies if tally.reason is None]
-    per_locale = _sum_rows((tally.locale, tally.rows) for tally in valid)
-    per_day = _sum_rows((tally.day, tally.rows) for tally in valid)
-    rows = {locale: per_locale[locale] for locale in locales}
-    low = tuple(locale for locale, count in rows.items() if count < min_locale_rows)
-    return Volume(rows, {day: per_day[day] for day in window.days}, low)
+def _newest_expectation(locale: str, limits: Limits) -> Expectation:
+    severity: Severity = "error" if limits.on_low_volume == "fail" else "warning"
+    expected = at_least(newest_figure(locale), limits.min_newest_day_share)
+    return replace(expected, severity=severity, advice=_FALLEN)
 
 
 def row_figures(
@@ -188,11 +204,10 @@ def row_figures(
 
     `rules` maps the name of each rule that makes a row dirty to its reason; rows with another reason are not judged.
     """
-    per_reason = _sum_rows((tally.reason, tally.rows) for tally in tallies)
+    per_reason = sum_rows((tally.reason, tally.rows) for tally in tallies)
     total = per_reason[None] + sum(per_reason[reason] for reason in rules.values())
     sound = per_reason[None] + per_reason[rules["duplicate"]]
-    clicks = sum(tally.clicks for tally in tallies if tally.locale in volume.locales)
-    low_clicks = sum(tally.clicks for tally in tallies if tally.locale in volume.low)
+    clicks = _clicks(tallies, volume.locales)
     return {
         DAYS_PRESENT: len(volume.days) - len(volume.missing_days),
         DAYS_MISSING: len(volume.missing_days),
@@ -201,18 +216,19 @@ def row_figures(
         DIRTY_CATALOG: dirty_catalog_share,
         KNOWN_PRODUCTS: share(sound, sound + per_reason[rules["product_unknown"]]),
         LOW_VOLUME_LOCALES: share(len(volume.low), len(volume.locales)),
-        LOW_VOLUME_CLICKS: share(low_clicks, clicks),
+        LOW_VOLUME_CLICKS: share(_clicks(tallies, volume.low), clicks),
         **{locale_figure(locale): rows for locale, rows in volume.locales.items()},
+        FALLEN_CLICKS: share(_clicks(tallies, volume.fallen), clicks),
+        **{newest_figure(locale): found for locale, found in volume.newest.items()},
+        FLOODS: per_reason[FLOOD[1]],
     }
+
+
+def _clicks(tallies: Sequence[Tally], locales: Container[str | None]) -> float:
+    """What locales are worth to the shop: clicks of shoppers alone."""
+    return sum(tally.clicks for tally in tallies if tally.locale in locales and tally.reason != FLOOD[1])
 
 
 def share(part: float, whole: float) -> float:
     """`part` of `whole`; nothing of nothing is 0, never undefined: checks pass over undefined figures."""
     return part / whole if whole else 0.0
-
-
-def _sum_rows(pairs: Iterable[tuple[K, int]]) -> Counter[K]:
-    totals: Counter[K] = Counter()
-    for key, rows in pairs:
-        totals[key] += rows
-    return totals

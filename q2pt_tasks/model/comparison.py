@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def _champion(ground: Ground, incumbent: Incumbent) -> dict[str, Any]:
         "incomparable": list(incumbent.obstacles),
         "expected_error": None if rival is None else rival.expected_error,
         "shipped": None if rival is None else _shipped(ground, rival),
+        "gone": None if rival is None else _gone(ground, rival),
     }
 
 
@@ -196,14 +198,35 @@ def _print(folder: Path) -> str:
 
 def _drift(ground: Ground, rival: Rival) -> Iterator[dict[str, Any]]:
     """Per locale that the champion has a census of: how far its training queries are from tonight's."""
-    tonight = json.loads(ground.layout.census(None).read_text(encoding="utf-8"))
+    tonight = _census(ground)
+    for locale, before in _censuses(ground, rival):
+        yield {"locale": locale, **_distances(tonight[locale], before)}
+
+
+def _gone(ground: Ground, rival: Rival) -> dict[str, Any] | None:
+    """The product types of the champion's training queries that no training query of tonight means."""
+    before: Counter[str] = Counter()
+    for _, census in _censuses(ground, rival):
+        before.update(census["labels"])
+    tonight = {name for census in _census(ground).values() for name in census["labels"]}
+    types = [{"product_type": name, "positives": n} for name, n in sorted(before.items()) if name not in tonight]
+    return {"types": types, "labels": before.total()} if before else None
+
+
+def _census(ground: Ground) -> dict[str, Any]:
+    census: dict[str, Any] = json.loads(ground.layout.census(None).read_text(encoding="utf-8"))
+    return census
+
+
+def _censuses(ground: Ground, rival: Rival) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The champion's, of each locale that has one."""
     for locale in ground.truth.locales:
         folder = rival.folder_of(locale)
         if folder is None or not (folder / CENSUS).is_file():
             continue
         before = json.loads((folder / CENSUS).read_text(encoding="utf-8")).get(locale)
         if before is not None:
-            yield {"locale": locale, **_distances(tonight[locale], before)}
+            yield locale, before
 
 
 def _distances(census: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, float | None]:

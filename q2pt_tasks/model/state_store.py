@@ -9,17 +9,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 from safetensors import SafetensorError
 
 # Of a training that nobody has taken up again since.
 FORGOTTEN_SECONDS = 14 * 86400.0
+# No state takes so long to write: whoever began has been killed.
+_ABANDONED_SECONDS = 3600.0
+_UNFINISHED = ".unfinished"
 # Without these an address where nothing answers would hold a training up for minutes.
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 2}}
 
 
 # What is called otherwise is not ours, and never swept.
 _NAME = re.compile(r"[0-9a-f]{64}\.safetensors")
+_UNFINISHED_NAME = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{32}\.unfinished")
 
 
 class StateStoreError(RuntimeError):
@@ -72,35 +77,37 @@ class StateFolder:
         return True
 
     def put(self, key: str, write: Callable[[Path], None]) -> None:
+        # A try that is thought dead may still write: in one folder, the one would put the other's half file in place.
+        unfinished = self._folder / f"{key}.{uuid4().hex}{_UNFINISHED}"
         with _translated():
-            self._drop_unfinished(key)
-            self._unfinished(key).mkdir(parents=True)
+            self._drop_unfinished(key, _ABANDONED_SECONDS)
+            unfinished.mkdir(parents=True)
             try:
-                write(self._unfinished(key) / "state")
-                os.replace(self._unfinished(key) / "state", self._file(key))
+                write(unfinished / "state")
+                os.replace(unfinished / "state", self._file(key))
             finally:
-                self._drop_unfinished(key)
+                shutil.rmtree(unfinished, ignore_errors=True)
 
     def remove(self, key: str) -> None:
         with _translated():
             self._file(key).unlink(missing_ok=True)
-            self._drop_unfinished(key)
+            self._drop_unfinished(key, 0.0)
 
     def sweep(self, seconds: float) -> None:
         with _translated():
             for file in self._folder.glob("*.safetensors"):
                 if _NAME.fullmatch(file.name) and time.time() - file.stat().st_mtime > seconds:
                     self.remove(file.stem)
+            self._drop_unfinished("*", seconds)
 
     def _file(self, key: str) -> Path:
         return self._folder / f"{key}.safetensors"
 
-    def _unfinished(self, key: str) -> Path:
-        """What a killed process leaves half written, with temporary files of whoever writes, is dropped as a whole."""
-        return self._folder / f"{key}.unfinished"
-
-    def _drop_unfinished(self, key: str) -> None:
-        shutil.rmtree(self._unfinished(key), ignore_errors=True)
+    def _drop_unfinished(self, key: str, seconds: float) -> None:
+        """What killed processes left half written, with temporary files of whoever writes, is dropped as a whole."""
+        for folder in self._folder.glob(f"{key}.*{_UNFINISHED}"):
+            if _UNFINISHED_NAME.fullmatch(folder.name) and time.time() - folder.stat().st_mtime >= seconds:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class StateBucket:

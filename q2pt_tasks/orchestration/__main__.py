@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from q2pt_tasks.full_disk import is_disk_full
 from q2pt_tasks.orchestration.settings import read_settings
 
 # A command and its module, which has `run(settings, request) -> result`. Only the one that is asked for is imported.
@@ -26,6 +27,9 @@ COMMANDS = {
     "rollback": "rollback",
 }
 _PACKAGE = "q2pt_tasks"
+_MAKE_ROOM = (
+    "make room where Q2PT_WORK_DIR and Q2PT_DVC_CACHE lie (`q2pt prune` removes old runs), then clear this task"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,11 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request = json.loads(options.request.read_text(encoding="utf-8"))
         module = importlib.import_module(f"q2pt_tasks.orchestration.{COMMANDS[options.command]}")
         result = module.run(read_settings(), request)
-    except (ValueError, RuntimeError) as error:
+    except Exception as error:
         # Any other error is a defect and shows where it happened.
-        if not type(error).__module__.startswith(f"{_PACKAGE}."):
+        if is_disk_full(error):
+            sentence = f"the disk is full ({error}): {_MAKE_ROOM}"
+        elif type(error).__module__.startswith(f"{_PACKAGE}."):
+            sentence = f"{type(error).__name__}: {error}"
+        else:
             raise
-        sentence = f"{type(error).__name__}: {error}"
         sys.stderr.write(f"{sentence}\n")
         _write(options.result, {"error": sentence, "pages": getattr(error, "pages", [])})
         return 1

@@ -29,7 +29,7 @@ from q2pt_tasks.params import read_section
 from q2pt_tasks.registry import promotion
 from q2pt_tasks.registry.candidate import Candidate, PromotionRefusedError, models_of
 from q2pt_tasks.registry.promotion import Promotion, promotion_of
-from q2pt_tasks.registry.release import Store
+from q2pt_tasks.registry.release import Release, Store
 from q2pt_tasks.registry.repository import Registry
 from q2pt_tasks.registry.tags import PROD
 
@@ -59,7 +59,7 @@ def promote(settings: Settings, plan: RunPlan, joined: Joined) -> Promotion:
             return promotion_of(champion, registry.moves(registry.refs(), PROD))
         candidate = _candidate(settings, plan, joined, clone)
         if not plan.any_window:
-            _check_window(settings, clone)
+            _check_window(settings, clone, champion)
         return promotion.promote(registry, candidate, datetime.now(UTC))
 
 
@@ -107,13 +107,22 @@ def _candidate(settings: Settings, plan: RunPlan, joined: Joined, clone: Path) -
     )
 
 
-def _check_window(settings: Settings, clone: Path) -> None:
-    """Checks that no later window has been judged meanwhile, as when this task is cleared days after its run."""
-    latest = tip(settings.git_remote, LATEST)
+def _check_window(settings: Settings, clone: Path, champion: Release | None) -> None:
+    """Checks that no later window serves or has been judged meanwhile.
+
+    So it is when this task is cleared days after its run, and when a clock that is behind has hidden the newest days.
+    """
     manifest = Layout().source_manifest.as_posix()
+    own = _last_day((clone / manifest).read_text(encoding="utf-8"))
+    if champion and own < date.fromisoformat(champion.last_day):
+        raise PromotionRefusedError(
+            f"the run's window ends on {own}, and {champion.version} in production learned up to {champion.last_day}: "
+            "look whether a clock is behind or days of the log are gone, or start a run of this window whose form asks "
+            "to promote"
+        )
+    latest = tip(settings.git_remote, LATEST)
     if latest is None:
         return
-    own = _last_day((clone / manifest).read_text(encoding="utf-8"))
     newest = _last_day(file_at(settings, latest, manifest, clone))
     if own < newest:
         raise PromotionRefusedError(

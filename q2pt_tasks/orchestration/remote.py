@@ -6,17 +6,23 @@ directory for complete when its manifest is there.
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from dvc.repo import Repo
 from dvc.utils.serialize import load_yaml
 
+from q2pt_tasks.full_disk import is_disk_full
 from q2pt_tasks.orchestration.clone import REMOTE
 from q2pt_tasks.orchestration.settings import Settings
 from q2pt_tasks.orchestration.store import DamagedCacheError, MissingObjectError, Out, SharedCache
 
 _log = logging.getLogger(__name__)
+
+
+class RemoteError(RuntimeError):
+    """The DVC remote does not answer, or answers with errors."""
 
 
 def open_store(settings: Settings, repo: Repo) -> SharedCache:
@@ -35,6 +41,10 @@ class RemoteStore(SharedCache):
         self._root = repo.cloud.get_remote_odb(REMOTE, hash_name="md5-dos2unix").path
 
     def fetch(self, files: Mapping[str, str]) -> None:
+        with self._reached():
+            self._fetch(files)
+
+    def _fetch(self, files: Mapping[str, str]) -> None:
         wanted = {name: md5 for name, md5 in files.items() if not self.path(md5).is_file()}
         if not wanted:
             return
@@ -62,7 +72,7 @@ class RemoteStore(SharedCache):
         )
 
     def fetch_results(self, key: str) -> None:
-        with self.results(key) as folder:
+        with self._reached(), self.results(key) as folder:
             if not folder.is_dir():
                 self._download_newest(key, folder)
             # DVC restores the newest one.
@@ -92,7 +102,10 @@ class RemoteStore(SharedCache):
         Raises:
             MissingObjectError: some of it is not in the remote then.
         """
-        outs = list(outs)
+        with self._reached():
+            self._publish(list(outs), key)
+
+    def _publish(self, outs: list[Out], key: str | None) -> None:
         objects = {md5 for md5 in self.objects(outs).values() if self.path(md5).is_file()}
         new = objects - self._in_remote(objects)
         # A manifest says that its files are there, so it comes after them.
@@ -115,12 +128,30 @@ class RemoteStore(SharedCache):
                     fs.put_file(str(result), fs.join(there, result.name))
 
     def missing(self, outs: Iterable[Out]) -> list[str]:
-        outs = list(outs)
+        with self._reached():
+            return self._missing(list(outs))
+
+    def _missing(self, outs: list[Out]) -> list[str]:
         manifests = self._in_remote(out["md5"] for out in outs if _is_manifest(out["md5"]))
         self.fetch({out["path"]: out["md5"] for out in outs if out["md5"] in manifests})
         objects = self.objects(outs)
         there = self._in_remote(objects.values())
         return [name for name, md5 in objects.items() if md5 not in there]
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Errors of the network and of the service as RemoteError; a full disk of this host is none of the remote's."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (OSError, BotoCoreError, ClientError) as error:
+            if is_disk_full(error):
+                raise
+            raise RemoteError(
+                f"the DVC remote {self._remote.path} cannot be used: {type(error).__name__}: {error}. Nothing is lost: "
+                "when it answers again, clear this task"
+            ) from error
 
     def _in_remote(self, hashes: Iterable[str]) -> set[str]:
         """Those of `hashes` that the remote has, each asked for."""

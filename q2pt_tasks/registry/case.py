@@ -41,6 +41,7 @@ class Rules:
         per_locale_routing: whether a locale that got worse may stay with the champion in the new release.
         min_type_support: positives from which on a product type that only one of both knows counts.
         retired_types: product types that may be lost.
+        gone_tolerance: the most of the champion's labels that may be of product types which nobody means any more.
         min_forward_support: positives from which on the forward set is judged.
         forward_floor: the lowest value on the forward set of a first model.
         forward_tolerance: how much worse than the champion a candidate may at most be on the forward set: the lower end
@@ -69,6 +70,7 @@ class Rules:
     per_locale_routing: Literal["on", "off"]
     min_type_support: int
     retired_types: tuple[str, ...]
+    gone_tolerance: float
     min_forward_support: int
     forward_floor: float
     forward_tolerance: float

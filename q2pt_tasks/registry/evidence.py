@@ -125,6 +125,19 @@ class Shipped:
 
 
 @dataclass(frozen=True)
+class GoneTypes:
+    """Product types that the champion learned from and that no training query of tonight means.
+
+    Attributes:
+        types: each with its labels in the champion's training queries.
+        labels: all labels of the champion's training queries.
+    """
+
+    types: tuple[TypeSupport, ...]
+    labels: int
+
+
+@dataclass(frozen=True)
 class ChampionFacts:
     """What is known of the champion.
 
@@ -133,12 +146,14 @@ class ChampionFacts:
         incomparable: why its figures would not be fair; empty where they are.
         expected_error: as in `VariantFacts`.
         shipped: None where it was not scored.
+        gone: None where nobody wrote down what it learned from.
     """
 
     last_day: date | None
     incomparable: tuple[str, ...]
     expected_error: FiniteFloat | None
     shipped: Shipped | None
+    gone: GoneTypes | None = None
 
 
 @dataclass(frozen=True)

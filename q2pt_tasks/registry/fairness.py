@@ -55,7 +55,7 @@ def types(case: Case, candidate: str) -> RuleResult:
     missed = [
         one for one in facts.lost_types if one.positives >= rules.min_type_support and one.product_type not in allowed
     ]
-    figures = {
+    figures: Figures = {
         "added_types": len(facts.added_types),
         "lost_types": len(facts.lost_types),
         "lost_with_traffic": ", ".join(one.product_type for one in missed) or None,
@@ -68,10 +68,28 @@ def types(case: Case, candidate: str) -> RuleResult:
     if missed:
         shown = listed(f"{one.product_type} ({one.positives} positives)" for one in missed)
         problems.append(f"the new model does not know {shown}: name those that may go in gate.retired_types")
+    gone, share = _gone(case)
+    figures["gone_share"] = share
+    if share is not None and share > rules.gone_tolerance:
+        problems.append(
+            f"{share:.1%} of the champion's labels, tolerated to {rules.gone_tolerance:.1%}, are of product types that "
+            f"nobody means tonight ({listed(gone)}): find out whether the catalog is broken; where they were renamed, "
+            "name them in gate.retired_types, or types in gate.warn_only for this run"
+        )
     changes = f"Product types: {_changed(facts.added_types)} new, {_changed(facts.lost_types)} gone."
     if problems:
         return RuleResult("types", False, f"{capital('; '.join(problems))}. {changes}", figures)
     return RuleResult("types", True, f"No product type with traffic is lost. {changes}", figures)
+
+
+def _gone(case: Case) -> tuple[list[str], float | None]:
+    """The champion's product types that are gone from the log, those of the most labels first, and their share."""
+    found = None if case.evidence.facts is None else case.evidence.facts.gone
+    if found is None or not found.labels:
+        return [], None
+    counted = [one for one in found.types if one.product_type not in case.rules.retired_types]
+    counted.sort(key=lambda one: (-one.positives, one.product_type))
+    return [one.product_type for one in counted], sum(one.positives for one in counted) / found.labels
 
 
 def _changed(found: Sequence[TypeSupport]) -> str:

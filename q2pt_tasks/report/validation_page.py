@@ -7,8 +7,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from q2pt_tasks.data.expectations import Outcome, Volume, say
+from q2pt_tasks.data.expectations import Outcome, say
 from q2pt_tasks.data.row_rules import Tally
+from q2pt_tasks.data.volume import Volume
 
 MAX_TEXT_CHARS = 80
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -132,7 +133,9 @@ def day_rows(tallies: Sequence[Tally], volume: Volume) -> tuple[GroupRows, ...]:
 
 
 def _remark(locale: str, volume: Volume) -> str:
-    return f"too few: {volume.locales[locale]:,} valid rows" if locale in volume.low else ""
+    if locale in volume.low:
+        return f"too few: {volume.locales[locale]:,} valid rows"
+    return f"fallen: {say(volume.newest[locale])} of a usual day" if locale in volume.fallen else ""
 
 
 def _group(name: str, tallies: Sequence[Tally], remark: str = "") -> GroupRows:

@@ -33,10 +33,11 @@ _DATES = pa.schema([EVENTS.field("event_date")])
 
 
 class EventsParams(Section):
-    """Where a user's own log lies; paths may be relative to the repository's root."""
+    """Where a user's own log lies, with paths that may be relative to the repository's root, and how old it may be."""
 
     path: Annotated[str, Field(min_length=1)]
     catalog: Annotated[str, Field(min_length=1)]
+    max_age_days: Annotated[int, Field(ge=1)] | None = None
 
 
 def list_event_files(params: EventsParams, root: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.params import read_section
 from q2pt_tasks.sources.encoder_files import write_encoder_manifest
-from q2pt_tasks.sources.events import catalog_path, list_event_files, newest_day
+from q2pt_tasks.sources.events import EventsParams, catalog_path, list_event_files, newest_day
 from q2pt_tasks.sources.google_taxonomy import LAST_DAY, taxonomy_files, taxonomy_folder
 from q2pt_tasks.sources.judgements import write_judgements_manifest
 from q2pt_tasks.sources.manifest import SourceError, SourceManifest, describe_files, write_manifest
@@ -34,10 +34,11 @@ def resolve(layout: Layout, today: date | None = None) -> str:
     encoder = read_section(layout.params, "encoder", EncoderParams)
     locales = read_section(layout.params, "locales", Locales)
     evaluate = read_section(layout.params, "evaluate", EvaluateParams)
-    manifest = _manifest(params, locales, layout.root, today or datetime.now(UTC).date())
+    today = today or datetime.now(UTC).date()
+    manifest = _manifest(params, locales, layout.root, today)
     write_manifest(manifest, layout.source_manifest)
     sentences = (
-        _sentence(manifest),
+        _sentence(manifest, today),
         write_encoder_manifest(encoder, layout.root, layout.encoder_manifest),
         write_judgements_manifest(evaluate.judgements, layout.root, layout.judgements_manifest),
     )
@@ -56,7 +57,7 @@ def _manifest(params: IngestParams, locales: Sequence[str], root: Path, today: d
 
 def _events_manifest(params: IngestParams, root: Path, today: date) -> SourceManifest:
     events = list_event_files(params.events, root)
-    last_day = params.last_day or _newest_complete_day(params, events, today)
+    last_day = params.last_day or _newest_complete_day(params.events, events, today)
     if last_day > today:
         raise SourceError(f"ingest.last_day is {last_day}, after today, {today}: give a day that is over, or null")
     log = describe_files(root, params.events.path, events)
@@ -64,19 +65,32 @@ def _events_manifest(params: IngestParams, root: Path, today: date) -> SourceMan
     return SourceManifest("events", last_day, tuple(sorted(log + catalog, key=lambda file: file.path)))
 
 
-def _newest_complete_day(params: IngestParams, events: list[Path], today: date) -> date:
+def _newest_complete_day(params: EventsParams, events: list[Path], today: date) -> date:
     newest = newest_day(events, before=today)
     if newest is None:
         raise SourceError(
-            f"{params.events.path} ({len(events)} files) holds no event dated before today, {today}: "
+            f"{params.path} ({len(events)} files) holds no event dated before today, {today}: "
             "check the column 'event_date', or set ingest.last_day"
+        )
+    age = (today - newest).days
+    if params.max_age_days is not None and age > params.max_age_days:
+        raise SourceError(
+            f"{params.path} has stopped: its newest day is {newest}, {_days(age)} before today, {today}, and "
+            f"ingest.events.max_age_days is {params.max_age_days}: ask who delivers it, check this machine's clock, or "
+            "set ingest.last_day"
         )
     return newest
 
 
-def _sentence(manifest: SourceManifest) -> str:
+def _sentence(manifest: SourceManifest, today: date) -> str:
     size = sum(file.size for file in manifest.files)
+    # The other sources have a last day of their own, which says nothing about deliveries.
+    age = f", {_days((today - manifest.last_day).days)} before today" if manifest.source == "events" else ""
     return (
         f"Source {manifest.source}, {len(manifest.files)} files of {size / 2**20:.1f} MiB; "
-        f"the window's last day is {manifest.last_day}."
+        f"the window's last day is {manifest.last_day}{age}."
     )
+
+
+def _days(count: int) -> str:
+    return f"{count} day{'' if count == 1 else 's'}"

@@ -52,6 +52,7 @@ class GateParams(Section):
     per_locale_routing: Literal["on", "off"]
     min_type_support: Support
     retired_types: tuple[str, ...]
+    gone_tolerance: Share
     min_forward_support: Support
     forward_floor: Share
     forward_tolerance: Share

@@ -22,10 +22,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from q2pt_tasks.data import expectations as expect
 from q2pt_tasks.data import row_rules as rules
-from q2pt_tasks.data.expectations import Limits, Outcome, Volume
+from q2pt_tasks.data.expectations import Limits, Outcome
+from q2pt_tasks.data.floods import FLOOD, find_floods, mark_floods
 from q2pt_tasks.data.great_expectations_runner import evaluate
 from q2pt_tasks.data.row_rules import REASON, Frame, Tally, Window
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, Locales
+from q2pt_tasks.data.volume import Volume, measure_volume
 from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, collect, open_table, write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.params import read_section
@@ -170,7 +172,7 @@ class _Division:
         """Writes the valid and the quarantined rows, and tells how many of which there were."""
         catalog = self._divide_catalog()
         tallies = self._divide_events({})
-        volume = expect.measure_volume(tallies, self.locales, self.window, self.params.min_locale_rows)
+        volume = self._volume(tallies)
         exclusions = self._exclusions(volume)
         # How few rows a locale has is known only when all are judged: a second pass, on the rare night that needs one.
         final_tallies = self._divide_events(exclusions) if exclusions else tallies
@@ -199,7 +201,7 @@ class _Division:
         with open_table(self._quarantined_events, _with_reason(EVENTS)) as quarantine:
             for day, events in self._parts():
                 judged = rules.judge_events(events, catalog, self._event_rules)
-                part = self.engine.keep(rules.exclude_locales(judged, exclusions))
+                part = self._mark_floods(self.engine.keep(rules.exclude_locales(judged, exclusions)))
                 found = self._tally(part)
                 # A look at the tally is cheaper than a query, and no file is written for a day without valid rows.
                 if day and any(tally.reason is None for tally in found):
@@ -210,6 +212,26 @@ class _Division:
                 tallies += found
         self.engine.drop(catalog)
         return tuple(tallies)
+
+    def _mark_floods(self, part: Frame) -> Frame:
+        """`part` with the floods of its day marked; one without any, as most are, is not computed again."""
+        floods = self.engine.keep(find_floods(part, self.params.flood))
+        if not _count(floods):
+            self.engine.drop(floods)
+            return part
+        marked = self.engine.keep(mark_floods(part, floods))
+        self.engine.drop(floods)
+        self.engine.drop(part)
+        return marked
+
+    def _volume(self, tallies: Sequence[Tally]) -> Volume:
+        return measure_volume(
+            tallies,
+            self.locales,
+            self.window,
+            min_locale_rows=self.params.min_locale_rows,
+            min_newest_day_share=self.params.min_newest_day_share,
+        )
 
     def _tally(self, judged: Frame) -> list[Tally]:
         return [Tally(**row) for row in _rows(rules.tally_rows(judged, self.locales, self.window))]
@@ -235,7 +257,7 @@ class _Division:
     def _outcomes(self, tallies: Sequence[Tally], volume: Volume, catalog: TableRows) -> tuple[Outcome, ...]:
         reasons = rules.dirt(rules.reasons_by_name(self._event_rules, rules.DUPLICATE_EVENT))
         figures = expect.row_figures(tallies, reasons, volume, self._dirty_catalog_share(catalog))
-        return evaluate(expect.row_expectations(self.params, reasons, self.locales), figures)
+        return evaluate(expect.row_expectations(self.params, reasons, volume), figures)
 
     def _dirty_catalog_share(self, catalog: TableRows) -> float:
         quarantined = self.engine.scan([self._quarantined_catalog])
@@ -243,7 +265,7 @@ class _Division:
         return expect.share(catalog.quarantined - unlisted, catalog.arrived - unlisted)
 
     def _rule_rows(self, exclusions: Mapping[str, str]) -> tuple[RuleRows, ...]:
-        event_reasons = rules.reasons_by_name(self._event_rules, rules.DUPLICATE_EVENT)
+        event_reasons = rules.reasons_by_name(self._event_rules, rules.DUPLICATE_EVENT) | dict([FLOOD])
         excluded = {f"excluded_{locale}": reason for locale, reason in exclusions.items()}
         catalog_reasons = rules.reasons_by_name(rules.catalog_rules(self.locales), rules.DUPLICATE_PRODUCT)
         return (

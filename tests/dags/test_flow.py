@@ -112,6 +112,7 @@ def test_what_the_form_leaves_out_is_skipped_and_the_rest_runs(nights: dict[str,
     assert _rest(night) == ["success", "success", "skipped", "success"]
 
 
+@pytest.mark.chaos("task-failed")
 def test_a_failed_training_stops_neither_the_others_nor_join_and_fails_the_run(
     nights: dict[str, dict[str, Any]],
 ) -> None:
@@ -129,6 +130,7 @@ def test_without_a_commit_there_is_nothing_to_join(nights: dict[str, dict[str, A
     assert night["run"] == "failed"
 
 
+@pytest.mark.chaos("task-failed")
 def test_a_failed_join_promotes_nothing(nights: dict[str, dict[str, Any]]) -> None:
     night = nights["failed join"]
     assert _rest(night) == ["failed", "upstream_failed", "upstream_failed", "upstream_failed"]

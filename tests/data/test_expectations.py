@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -11,13 +12,14 @@ from q2pt_tasks.data.expectations import (
     at_least,
     at_most,
     equal_to,
-    measure_volume,
     row_expectations,
     row_figures,
     say,
 )
+from q2pt_tasks.data.floods import FLOOD
 from q2pt_tasks.data.great_expectations_runner import SuiteError, evaluate
 from q2pt_tasks.data.row_rules import Tally, Window
+from q2pt_tasks.data.volume import Volume, measure_volume
 
 DAY = date(2026, 5, 1)
 WINDOW = Window(DAY, date(2026, 5, 3))
@@ -97,18 +99,11 @@ TALLIES = (
 )
 REASONS = {"product_unknown": "unknown product", "locale_malformed": "foreign", "duplicate": "repeated"}
 LOCALES = ("de-DE", "en-GB", "fr-FR")
-
-
-def test_volume_knows_locales_and_days_without_rows() -> None:
-    volume = measure_volume(TALLIES, LOCALES, WINDOW, min_locale_rows=6)
-    assert volume.locales == {"de-DE": 5, "en-GB": 90, "fr-FR": 0}
-    assert volume.low == ("de-DE", "fr-FR")
-    assert volume.missing_days == ("2026-05-02", "2026-05-03")
+VOLUME = Volume({"de-DE": 5, "en-GB": 90, "fr-FR": 0}, {DAY: 95}, ("de-DE", "fr-FR"), {"en-GB": 0.03}, ("en-GB",))
 
 
 def test_figures_of_a_tally() -> None:
-    volume = measure_volume(TALLIES, LOCALES, WINDOW, min_locale_rows=6)
-    figures = row_figures(TALLIES, REASONS, volume, dirty_catalog_share=0.25)
+    figures = row_figures(TALLIES, REASONS, replace(VOLUME, days=dict.fromkeys(WINDOW.days, 0) | {DAY: 95}), 0.25)
     assert figures == {
         "days with valid rows": 1,
         "days without valid rows": 2,
@@ -123,12 +118,33 @@ def test_figures_of_a_tally() -> None:
         "valid rows of de-DE": 5,
         "valid rows of en-GB": 90,
         "valid rows of fr-FR": 0,
+        "share of clicks in locales whose newest day has hardly any rows": 0.94,
+        "rows of en-GB on the newest day, of a usual day's": 0.03,
+        "events of one query with too many of a day's clicks": 0,
     }
-    assert [each.figure for each in row_expectations(Limits(), REASONS, LOCALES)] == list(figures)
+    assert [each.figure for each in row_expectations(Limits(), REASONS, VOLUME)] == list(figures)
+
+
+def test_clicks_of_a_flood_make_no_locale_worth_more() -> None:
+    flood = Tally(FLOOD[1], "de-DE", DAY, 1, 1_000_000.0)
+    assert row_figures((*TALLIES, flood), REASONS, VOLUME, 0.25) == {
+        **row_figures(TALLIES, REASONS, VOLUME, 0.25),
+        "events of one query with too many of a day's clicks": 1,
+    }
+
+
+def test_what_does_not_hold_says_what_to_look_at() -> None:
+    expectations = row_expectations(Limits(), REASONS, VOLUME)
+    figures = row_figures(TALLIES, REASONS, VOLUME, 0.25)
+    said = {outcome.expectation.figure: str(outcome) for outcome in evaluate(expectations, figures)}
+    assert said["rows of en-GB on the newest day, of a usual day's"].startswith(
+        "rows of en-GB on the newest day, of a usual day's: found 3 %, needed at least 10 %: the store's log may"
+    )
+    assert said["share of events with duplicate"] == "share of events with duplicate: found 1 %, needed at most 5 %"
 
 
 def test_figures_of_an_empty_log_are_defined() -> None:
-    volume = measure_volume((), LOCALES, WINDOW, min_locale_rows=1)
+    volume = measure_volume((), LOCALES, WINDOW, min_locale_rows=1, min_newest_day_share=0.1)
     assert all(value == value for value in row_figures((), REASONS, volume, 0.0).values())
     assert volume.low == LOCALES
 
@@ -136,14 +152,14 @@ def test_figures_of_an_empty_log_are_defined() -> None:
 @pytest.mark.parametrize(("setting", "severity"), [("warn", "warning"), ("exclude", "warning"), ("fail", "error")])
 def test_low_volume_setting_decides_what_a_small_locale_means(setting: str, severity: str) -> None:
     limits = Limits.model_validate({"on_low_volume": setting})
-    by_figure = {each.figure: each.severity for each in row_expectations(limits, REASONS, LOCALES)}
+    by_figure = {each.figure: each.severity for each in row_expectations(limits, REASONS, VOLUME)}
     assert by_figure["valid rows of de-DE"] == severity
+    assert by_figure["rows of en-GB on the newest day, of a usual day's"] == severity
     assert by_figure["share of locales with too few rows"] == "error"
 
 
 def test_number_of_small_locales_has_a_limit_of_its_own() -> None:
-    arguments = {
-        each.figure: each.arguments for each in row_expectations(Limits(max_low_volume_share=0), REASONS, LOCALES)
-    }
+    expectations = row_expectations(Limits(max_low_volume_share=0), REASONS, VOLUME)
+    arguments = {each.figure: each.arguments for each in expectations}
     assert arguments["share of locales with too few rows"] == {"max_value": MOST_LOCALES}
     assert arguments["share of clicks in locales with too few rows"] == {"max_value": 0}

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow_api import Run, wait_until
+from airflow_api import ENDED, Run, wait_until
 from airflow_cluster import Cluster, missing_servers, running_cluster
 from dvc.repo import Repo
 from fast_project import STAGE_FILE, fast_pipeline, fast_stage
@@ -175,6 +175,7 @@ def test_a_night_of_the_schedule_and_one_that_finds_nothing_new(cluster: Cluster
     assert sorted(cluster.parts["worker"].tasks()) == sorted([*STAGES, *AROUND, *AROUND])
 
 
+@pytest.mark.chaos("worker-killed")
 def test_a_worker_is_killed_while_it_trains(cluster: Cluster, shop: Shop, signals: Signals) -> None:
     signals.hold()
     shop.commit(name="second\n", verdict=verdict())
@@ -202,6 +203,44 @@ def test_a_worker_is_killed_while_it_trains(cluster: Cluster, shop: Shop, signal
     _check_reproducible(shop.settings, joined)
     assert _champion(shop)["commit"] == joined
     assert _left_in(cluster, "gpu-worker") == [], "also what the killed ones left is swept"
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        pytest.param("scheduler", marks=pytest.mark.chaos("scheduler-killed")),
+        pytest.param("redis", marks=pytest.mark.chaos("redis-restarted")),
+        pytest.param("postgres", marks=pytest.mark.chaos("postgresql-restarted")),
+    ],
+)
+def test_a_service_crashes_while_models_are_trained(
+    cluster: Cluster, shop: Shop, signals: Signals, service: str
+) -> None:
+    signals.hold()
+    shop.commit(name=f"without {service}\n", verdict=verdict())
+    night = cluster.api.trigger({"why": f"{service} crashes"})
+    wait_until(lambda: len(signals.begun()) == 2, NIGHT_SECONDS, lambda: f"{cluster.api.states(night)}")
+    cluster.crash(service)
+    signals.go_on()
+
+    def has_ended() -> bool:
+        cluster.start_what_has_ended()
+        try:
+            return cluster.api.run(night).state in ENDED
+        except httpx.HTTPError:
+            # The database is not there yet.
+            return False
+
+    wait_until(has_ended, 2 * NIGHT_SECONDS, lambda: f"{night} has not ended after the crash of {service}")
+    states = cluster.api.states(night)
+    assert states == dict.fromkeys(states, "success") | dict.fromkeys(["ingest", "encoder", "approval"], "skipped")
+    joined = _joined(cluster, night)
+    window = shop.show(joined, "data/source.json")
+    assert _models(shop.settings, joined) == {
+        folder: f"{Path(folder).name}\n{window}\nwithout {service}\n" for folder in TRAININGS.values()
+    }
+    _check_reproducible(shop.settings, joined)
+    assert _champion(shop)["commit"] == joined
 
 
 def test_workers_that_share_only_an_s3_service(on_s3: Cluster, shop: Shop) -> None:

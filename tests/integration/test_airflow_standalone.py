@@ -224,6 +224,7 @@ def test_the_first_night_runs_every_stage_and_the_gate_says_no(
     assert "The gate says no." in nights.refused.verdict["sentence"]
 
 
+@pytest.mark.chaos("two-runs")
 def test_of_several_runs_at_once_one_runs_and_the_others_queue(nights: Nights) -> None:
     assert nights.queued == ("running", "queued", "queued")
     runs = [night.run for night in (nights.refused, nights.approved, nights.again)]
@@ -270,6 +271,7 @@ def test_the_third_night_skips_every_stage(
     assert nights.third.verdict["sentence"] == nights.again.verdict["sentence"]
 
 
+@pytest.mark.chaos("cache-lost")
 def test_a_skipped_stage_that_a_person_clears_looks_again_and_runs_where_its_data_is_lost(nights: Nights) -> None:
     night = nights.lost
     assert night.plan["commit"] == nights.third.plan["commit"]

@@ -89,6 +89,7 @@ def _assert_equal(training: Training, first: str, second: str) -> None:
     assert len(histories[0]) == EPOCHS
 
 
+@pytest.mark.chaos("training-killed")
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "objective"), [(1, "binary_cross_entropy"), (2, "softmax"), (3, "sparsemax")])
 def test_killed_at_random_steps_it_ends_as_if_it_had_not_been(
@@ -103,6 +104,7 @@ def test_killed_at_random_steps_it_ends_as_if_it_had_not_been(
     assert list((tmp_path / "state").iterdir()) == []
 
 
+@pytest.mark.chaos("training-killed")
 @pytest.mark.slow
 def test_killed_in_the_n_gram_part_it_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     training = Training(tmp_path, {"Q2PT_STATE_DIR": str(tmp_path / "state"), "Q2PT_SAVE_SECONDS": "0"})
@@ -112,6 +114,7 @@ def test_killed_in_the_n_gram_part_it_ends_as_if_it_had_not_been(tmp_path: Path)
     _assert_equal(training, "whole", "killed")
 
 
+@pytest.mark.chaos("training-terminated")
 @pytest.mark.slow
 def test_asked_to_end_it_saves_first_and_a_step_is_not_done_twice(tmp_path: Path) -> None:
     training = Training(tmp_path, {"Q2PT_STATE_DIR": str(tmp_path / "state"), "Q2PT_SAVE_SECONDS": "3600"})
@@ -138,6 +141,7 @@ def test_another_objective_does_not_take_up_its_state(tmp_path: Path) -> None:
     assert "goes on" in Training(tmp_path, environ).run("stopped")
 
 
+@pytest.mark.chaos("state-store-down")
 @pytest.mark.slow
 def test_a_place_that_cannot_be_reached_means_to_start_over_and_is_said(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
@@ -147,6 +151,7 @@ def test_a_place_that_cannot_be_reached_means_to_start_over_and_is_said(tmp_path
     assert load_metadata(tmp_path / "model").status == "trained"
 
 
+@pytest.mark.chaos("state-damaged")
 def test_a_damaged_state_means_to_start_over_and_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     StateFolder(tmp_path).put("key", lambda file: _write(file, b"damaged"))
     resume = resume_of(lambda: "key", Workers.alone(), {"Q2PT_STATE_DIR": str(tmp_path)})
@@ -276,6 +281,7 @@ def test_a_write_that_fails_leaves_the_old_state(tmp_path: Path) -> None:
     assert (tmp_path / "a.safetensors").read_bytes() == b"old"
 
 
+@pytest.mark.chaos("state-store-down")
 def test_a_server_that_does_not_answer_is_an_error_soon(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

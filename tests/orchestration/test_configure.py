@@ -217,6 +217,7 @@ def test_a_run_without_a_store_of_the_champion_never_promotes(promoted_shop: Sho
     assert "the champion serves en-US, which this run does not train" in plan.why_not_promote
 
 
+@pytest.mark.chaos("git-remote-refuses")
 def test_a_remote_that_refuses_leaves_no_run(new_shop: Shop) -> None:
     new_shop.refuse_pushes()
     before = new_shop.refs()

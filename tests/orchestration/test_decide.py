@@ -86,6 +86,7 @@ def test_the_decision_comes_from_the_joined_commit_and_the_cache(judged_shop: Sh
     assert verdict["sentence"] == "The gate says yes. Promote: True, unified_aware."
 
 
+@pytest.mark.chaos("cache-damaged")
 def test_a_damaged_decision_is_not_followed(judged_shop: Shop) -> None:
     md5 = judged_shop.entries["gate"]["outs"][0]["md5"]
     path = SharedCache(judged_shop.settings.dvc_cache).path(md5)

@@ -127,6 +127,7 @@ def test_an_entry_of_a_stage_that_the_run_has_not_is_refused(judged_shop: Shop) 
         join(judged_shop.settings, judged_shop.plan, entries)
 
 
+@pytest.mark.chaos("cache-lost")
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_night_whose_data_is_lost_is_not_recorded(judged_shop: Shop, whole: bool) -> None:
     before = judged_shop.refs()
@@ -175,6 +176,7 @@ def test_a_try_after_more_stages_makes_another_commit(judged_shop: Shop) -> None
     assert judged_shop.tip("latest") == judged_shop.tip(judged_shop.plan.branch) == whole.commit
 
 
+@pytest.mark.chaos("git-remote-refuses")
 def test_a_remote_that_refuses_moves_neither_branch(judged_shop: Shop) -> None:
     judged_shop.refuse_pushes()
     before = judged_shop.refs()

@@ -324,6 +324,7 @@ def test_a_child_that_ends_without_a_result_fails_its_task(monkeypatch: pytest.M
         _execute(operator, Task({("configure", "return_value"): _plan()}))
 
 
+@pytest.mark.chaos("task-killed")
 @pytest.mark.parametrize("by", ["Airflow", "kill -9"])
 def test_a_killed_stage_leaves_nobody_and_no_result_and_the_next_try_succeeds(
     worker: Worker, tmp_path: Path, by: str

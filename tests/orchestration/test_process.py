@@ -142,6 +142,7 @@ def test_an_error_while_reading_ends_the_command() -> None:
     _await(lambda: not any(_is_alive(int(pid)) for pid in lines[0].split()))
 
 
+@pytest.mark.chaos("task-killed")
 @pytest.mark.parametrize("victim", ["parent", "command"])
 def test_kill_9_leaves_nobody(tmp_path: Path, victim: str) -> None:
     said = tmp_path / "said"

@@ -139,6 +139,21 @@ def test_a_run_is_not_promoted_after_one_of_a_later_window(new_shop: Shop) -> No
     assert shop.tip("production") is None
 
 
+@pytest.mark.chaos("clock-moved-back")
+def test_a_run_whose_clock_hides_the_newest_days_does_not_replace_a_model_that_knows_them(promoted_shop: Shop) -> None:
+    # To such a clock these days are still to come.
+    promoted_shop.commit_params({"ingest.synthetic.last_day": "2026-06-27"})
+    promoted_shop.commit(name="second\n")
+    plan, _ = promoted_shop.night("second")
+    assert plan.may_promote
+    before = promoted_shop.refs()
+    with pytest.raises(
+        PromotionRefusedError, match="ends on 2026-06-27, and v1 in production learned up to 2026-06-30"
+    ):
+        _promote(promoted_shop)
+    assert promoted_shop.refs() == before
+
+
 def test_a_past_window_is_promoted_where_the_form_asks_for_it(new_shop: Shop) -> None:
     assert _promote(_two_windows(new_shop, promote=True)).version == "v1"
 

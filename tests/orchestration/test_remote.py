@@ -107,12 +107,14 @@ def test_an_output_that_only_this_host_has_is_pushed_again(first: Worker) -> Non
     assert _objects(first, "label") <= _files(_remote(first))
 
 
+@pytest.mark.chaos("cache-lost")
 def test_an_input_that_nobody_has_is_named(first: Worker, second: Worker) -> None:
     (_remote(first) / _object(first, "label")).unlink()
     with pytest.raises(MissingObjectError, match=r"data/labeled/labels\.txt with the hash .* nor in the remote"):
         second.run("train@small")
 
 
+@pytest.mark.chaos("cache-damaged")
 def test_a_damaged_object_of_the_remote_is_refused_by_name_and_stays_there(first: Worker, second: Worker) -> None:
     damaged = _remote(first) / _object(first, "label")
     damaged.chmod(0o644)

@@ -98,6 +98,7 @@ def test_a_night_over_two_hosts_that_share_only_a_bucket(first: Worker, bucket: 
     assert third.entries == second.entries
 
 
+@pytest.mark.chaos("cache-damaged")
 def test_a_damaged_object_is_refused(first: Worker, bucket: Any, tmp_path: Path) -> None:  # noqa: ANN401
     (damaged,) = {key for key in _keys(bucket) if key.endswith(_labels(first))}
     bucket.Object(f"{PREFIX}/{damaged}").put(Body=b"damaged\n")
@@ -108,6 +109,7 @@ def test_a_damaged_object_is_refused(first: Worker, bucket: Any, tmp_path: Path)
     assert f"{BUCKET}/{PREFIX}/{damaged} of the remote is damaged" in child.result["error"]
 
 
+@pytest.mark.chaos("cache-lost")
 def test_a_file_that_the_bucket_has_lost_is_made_again(first: Worker, bucket: Any, tmp_path: Path) -> None:  # noqa: ANN401
     (lost,) = {key for key in _keys(bucket) if key.endswith(_labels(first))}
     bucket.Object(f"{PREFIX}/{lost}").delete()

@@ -158,12 +158,14 @@ def test_a_forced_stage_runs_though_nothing_changed(finished: Worker) -> None:
     assert finished.run("label", last=finished.entries["label"], force=True).state == "ran"
 
 
+@pytest.mark.chaos("cache-lost")
 def test_an_output_that_is_gone_is_made_again(finished: Worker) -> None:
     _object(finished, "label", "labels.txt").unlink()
     assert finished.run("label", last=finished.entries["label"]).state == "ran"
     assert _object(finished, "label", "labels.txt").exists()
 
 
+@pytest.mark.chaos("cache-damaged")
 @pytest.mark.parametrize("mode", [0o444, 0o644])
 @pytest.mark.parametrize("name", ["labels.txt", ""])
 def test_a_damaged_input_is_refused_by_name_and_stays(finished: Worker, name: str, mode: int) -> None:
@@ -181,6 +183,7 @@ def test_a_damaged_input_is_refused_by_name_and_stays(finished: Worker, name: st
     assert damaged.read_text() == "damaged\n"
 
 
+@pytest.mark.chaos("cache-damaged")
 def test_a_damaged_result_is_not_restored(finished: Worker) -> None:
     _damage(_object(finished, "judge"), 0o444)
     with pytest.raises(DamagedCacheError, match=r"verdict\.txt has the hash"):
@@ -189,6 +192,7 @@ def test_a_damaged_result_is_not_restored(finished: Worker) -> None:
     assert finished.run("judge").state == "ran"
 
 
+@pytest.mark.chaos("cache-lost")
 def test_an_input_that_the_cache_has_lost_is_named(finished: Worker) -> None:
     _object(finished, "label", "labels.txt").unlink()
     with pytest.raises(MissingObjectError, match=r"data/labeled/labels\.txt with the hash"):
@@ -303,6 +307,7 @@ def test_the_child_process_answers_in_json_and_sweeps_first(finished: Worker) ->
     assert not leftover.exists()
 
 
+@pytest.mark.chaos("two-runs")
 @pytest.mark.slow
 def test_the_same_stage_twice_at_once_comes_out_whole(finished: Worker) -> None:
     finished.change(source="x" * 200_000 + "\n")
@@ -316,6 +321,7 @@ def test_the_same_stage_twice_at_once_comes_out_whole(finished: Worker) -> None:
     assert _clones(finished) == []
 
 
+@pytest.mark.chaos("task-killed")
 def test_kill_9_leaves_no_result_and_the_next_try_succeeds(worker: Worker) -> None:
     # Slow on its first try only, half way through its output.
     once = worker.settings.work_dir.parent / "tried"

@@ -88,6 +88,7 @@ def _next(shop: ReleaseShop, night: int) -> Candidate:
     return shop.run(f"night-{night}", seed=night)
 
 
+@pytest.mark.chaos("promotion-killed")
 def test_a_promotion_killed_at_every_step(shop: ReleaseShop, tmp_path: Path, killed_at: Callable[..., bool]) -> None:
     cache, moments = tmp_path / "cache", set()
     for last in count(1):
@@ -112,6 +113,7 @@ def test_a_promotion_killed_at_every_step(shop: ReleaseShop, tmp_path: Path, kil
     assert last > 20
 
 
+@pytest.mark.chaos("promotion-killed")
 def test_a_rollback_killed_at_every_step(shop: ReleaseShop, tmp_path: Path, killed_at: Callable[..., bool]) -> None:
     shop.promote(shop.run("tuesday", seed=2), day=1)
     cache, moments = tmp_path / "cache", set()

@@ -59,6 +59,7 @@ def test_what_two_releases_share_is_there_once_and_is_not_fetched_again(shop: Re
     assert len(os.listdir(tmp_path / "cache/whole")) == 2, "and nothing unfinished"
 
 
+@pytest.mark.chaos("release-damaged")
 def test_a_file_that_was_changed_in_the_cache_is_not_served(shop: ReleaseShop, tmp_path: Path) -> None:
     checkpoint = _checkpoint(shop, "prod", tmp_path / "cache")
     with (checkpoint / "model.safetensors").open("r+b") as file:
@@ -71,6 +72,7 @@ def test_a_file_that_was_changed_in_the_cache_is_not_served(shop: ReleaseShop, t
         open_release("prod", shop.url, tmp_path / "cache")
 
 
+@pytest.mark.chaos("release-damaged")
 @pytest.mark.parametrize("of", ["listing", "file"])
 @pytest.mark.parametrize("what", ["missing", "damaged"])
 def test_an_object_that_is_missing_or_damaged_is_named(shop: ReleaseShop, tmp_path: Path, of: str, what: str) -> None:

@@ -75,6 +75,7 @@ def test_a_candidate_that_was_judged_against_another_release_is_refused(shop: Re
     assert shop.refs() == before
 
 
+@pytest.mark.chaos("two-runs")
 def test_of_two_promotions_at_once_one_wins_and_the_other_says_why(
     shop: ReleaseShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +207,7 @@ def test_a_candidate_without_a_store_that_is_served_is_refused(shop: ReleaseShop
     assert set(shop.refs()) & {"refs/tags/q2pt@v2.0.0", "refs/tags/q2pt#prod#2"} == set()
 
 
+@pytest.mark.chaos("release-damaged")
 @pytest.mark.parametrize("what", ["missing", "damaged"])
 def test_files_that_the_store_lacks_are_not_promoted(shop: ReleaseShop, what: str) -> None:
     candidate = shop.run("tuesday", seed=2)
@@ -243,6 +245,7 @@ def test_a_rollback_to_files_that_are_gone_is_refused(shop: ReleaseShop) -> None
     assert _version(shop) == "v2"
 
 
+@pytest.mark.chaos("branch-moved")
 def test_a_branch_that_somebody_moved_stops_promotions_and_not_those_who_read(shop: ReleaseShop) -> None:
     candidate = shop.run("tuesday", seed=2)
     run_git(Path(shop.url), "update-ref", "refs/heads/production", "refs/heads/main")
@@ -267,6 +270,7 @@ def test_a_tag_that_is_missing_is_named(shop: ReleaseShop, missing: str, message
     assert shop.refs() == before
 
 
+@pytest.mark.chaos("git-remote-down")
 def test_an_unreachable_registry_is_named(shop: ReleaseShop) -> None:
     candidate = shop.run("tuesday", seed=2)
     Path(shop.url).rename(shop.folder / "elsewhere.git")
@@ -274,6 +278,7 @@ def test_an_unreachable_registry_is_named(shop: ReleaseShop) -> None:
         shop.promote(candidate)
 
 
+@pytest.mark.chaos("git-remote-refuses")
 @pytest.mark.parametrize("refused", ["refs/heads/production", "refs/tags/q2pt#prod#2", "refs/tags/q2pt@v2.0.0"])
 def test_a_refused_push_changes_nothing_that_serves_and_the_next_try_succeeds(shop: ReleaseShop, refused: str) -> None:
     candidate = shop.run("tuesday", seed=2)

@@ -209,6 +209,7 @@ prune.remove(shop.place(), prune.look(shop.place(), EXPIRING, NOW), EXPIRING, NO
 """
 
 
+@pytest.mark.chaos("prune-killed")
 def test_killed_anywhere_it_leaves_what_is_kept_whole_and_another_finishes(shop: NightShop) -> None:
     after, killed = 0, 0
     while True:

@@ -21,7 +21,15 @@ from decisions import (
 
 from q2pt_tasks.registry.case import Rules
 from q2pt_tasks.registry.decision import Decision, decide
-from q2pt_tasks.registry.evidence import ChampionFacts, Evidence, LocaleDrift, Parity, SummaryError, TypeSupport
+from q2pt_tasks.registry.evidence import (
+    ChampionFacts,
+    Evidence,
+    GoneTypes,
+    LocaleDrift,
+    Parity,
+    SummaryError,
+    TypeSupport,
+)
 
 SAME = figures_of("unified_aware", 0.5) | figures_of("champion", 0.5)
 BETTER = figures_of("unified_aware", 0.6) | figures_of("champion", 0.5)
@@ -96,6 +104,25 @@ def test_added_and_lost_types_are_named() -> None:
     assert "Product types: 1 (SCOOTER) new, 2 (LAMP, SOFA) gone." in sentence
 
 
+@pytest.mark.chaos("types-renamed")
+@pytest.mark.parametrize(("gone", "names"), [(50, []), (51, ["types"])])
+def test_product_types_that_nobody_means_any_more_are_a_persons_decision(gone: int, names: list[str]) -> None:
+    # One that may go does not count.
+    types = (TypeSupport("SOFA", 1), TypeSupport("LAMP", gone - 1), TypeSupport("TYPEWRITER", 500))
+    evidence = whole()
+    assert evidence.facts is not None
+    facts = replace(evidence.facts, gone=GoneTypes(types, 1000))
+    decision = decide(replace(evidence, facts=facts), RULES)
+    assert failed(decision) == names
+    if names:
+        sentence = rule(decision, "types").sentence
+        assert sentence.startswith(
+            "5.1% of the champion's labels, tolerated to 5.0%, are of product types that nobody"
+        )
+        assert "means tonight (LAMP, SOFA): find out" in sentence
+        assert "gate.retired_types" in sentence
+
+
 def test_a_champion_that_cannot_be_compared_needs_a_person_who_names_it() -> None:
     values = figures_of("unified_aware", 0.6)
     evidence = replace(whole(values), differences=())
@@ -153,6 +180,7 @@ def test_warnings_are_told_and_do_not_refuse() -> None:
     assert failed(decide(evidence, replace(RULES, warn_only=()))) == ["parity", "drift"]
 
 
+@pytest.mark.chaos("log-stopped")
 def test_a_champion_that_no_night_replaced_for_long_is_told_and_never_refuses() -> None:
     overdue, fresh = (against(whole(), champion_of(age)) for age in (60, 59))
     assert rule(overdue, "stale").warns
@@ -160,6 +188,7 @@ def test_a_champion_that_no_night_replaced_for_long_is_told_and_never_refuses() 
     assert rule(fresh, "stale").passed
 
 
+@pytest.mark.chaos("clock-moved-back")
 @pytest.mark.parametrize(("age", "passed"), [(-1, False), (0, True), (1, True), (None, True)])
 def test_older_data_than_the_champions_is_noticed(age: int | None, passed: bool) -> None:
     decision = against(whole(), champion_of(age), replace(RULES, min_days_between_promotions=0))
@@ -167,6 +196,7 @@ def test_older_data_than_the_champions_is_noticed(age: int | None, passed: bool)
     assert f"learned up to {TONIGHT}" in rule(decision, "newer").sentence or age is None
 
 
+@pytest.mark.chaos("clock-moved-back")
 def test_dates_and_not_the_clock_say_how_old_the_champion_is() -> None:
     evidence = replace(whole(SAME), last_day=date(1999, 1, 31))
     old = replace(champion_of(0), last_day=date(1999, 1, 1))

@@ -154,6 +154,7 @@ def test_a_run_killed_before_a_file_has_its_name_is_taken_up_to_the_same_bytes(
     assert not list(job.output.glob(".*"))
 
 
+@pytest.mark.chaos("prediction-killed")
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_again_and_again_is_taken_up_to_the_same_bytes(
     job: BatchJob, tmp_path: Path

@@ -281,6 +281,7 @@ def test_a_character_cut_in_two_by_a_chunk_is_no_error_and_keeps_the_position(tm
         read(tmp_path / "a.csv")
 
 
+@pytest.mark.chaos("parquet-truncated")
 @pytest.mark.parametrize("kept", [0, 6, 300, -3])
 def test_a_truncated_parquet_file_is_named(tmp_path: Path, kept: int) -> None:
     file = write_parquet(tmp_path, events(*[{}] * 500))
@@ -300,6 +301,7 @@ def test_a_parquet_file_with_damaged_pages_is_named(tmp_path: Path) -> None:
         read(file)
 
 
+@pytest.mark.chaos("parquet-truncated")
 def test_a_truncated_gzip_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "a.csv.gz"
     file.write_bytes(gzip.compress((HEADER + csv_row() * 500).encode())[:60])

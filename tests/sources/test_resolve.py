@@ -75,8 +75,8 @@ def test_a_log_ends_with_its_newest_day_that_is_over(layout: Layout) -> None:
     assert [file.path for file in manifest.files][:2] == ["catalog.csv", "log/2026-06-28.csv"]
     assert len(manifest.files) == 6
     assert sentence == (
-        "Source events, 6 files of 0.0 MiB; the window's last day is 2026-06-30. Encoder scratch, 0 local files. "
-        "No judgements."
+        "Source events, 6 files of 0.0 MiB; the window's last day is 2026-06-30, 1 day before today. "
+        "Encoder scratch, 0 local files. No judgements."
     )
 
 

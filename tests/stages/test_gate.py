@@ -28,6 +28,7 @@ gate:
   per_locale_routing: off
   min_type_support: 20
   retired_types: []
+  gone_tolerance: 0.05
   min_forward_support: 100
   forward_floor: 0.25
   forward_tolerance: 0.02

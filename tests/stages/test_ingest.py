@@ -186,6 +186,7 @@ def test_the_synthetic_log_knows_its_brands(layout: Layout) -> None:
     assert "zenyx" in brands(layout)
 
 
+@pytest.mark.chaos("day-late")
 def test_a_file_that_came_after_resolve_waits_for_the_next_run(layout: Layout) -> None:
     resolve(layout, today=date(2026, 7, 1))
     write_log(layout.root, late=[row(query="late")])
@@ -213,6 +214,7 @@ def change_catalog(layout: Layout) -> None:
     set_ingest(layout, events={"path": "log", "catalog": "b.csv"})
 
 
+@pytest.mark.chaos("world-changed")
 @pytest.mark.parametrize(
     ("change", "said"),
     [

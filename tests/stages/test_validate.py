@@ -214,7 +214,8 @@ def test_small_locale_is_excluded(tmp_path: Path) -> None:
 def test_day_that_only_an_excluded_locale_had_has_no_file(tmp_path: Path) -> None:
     rows = [row for row in good_events(LOCALES[:3]) if row["event_date"] != DAYS[2]]
     layout = write_raw(tmp_path, [*rows, event(locale="tr-TR", event_date=DAYS[2])])
-    report = run(layout, LENIENT.model_copy(update={"on_low_volume": "exclude"}), LOCALES)
+    params = LENIENT.model_copy(update={"on_low_volume": "exclude", "min_newest_day_share": 0})
+    report = run(layout, params, LOCALES)
     assert (report.events.valid, report.events.quarantined) == (60, 1)
     assert not day_file(layout.valid, DAYS[2]).exists()
 

@@ -1,0 +1,272 @@
+"""A shop's log arrives twice, with gaps, late, in another order, cut off, without a store, or full of bots."""
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from data_path import SMALL, small_project, written
+
+from q2pt_tasks import cli
+from q2pt_tasks.data.floods import FLOOD
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.params_edit import edit_params
+from q2pt_tasks.sources.resolve import resolve
+from q2pt_tasks.stages import ingest
+
+LAST_DAY = date(2026, 6, 30)
+DAYS = [LAST_DAY - timedelta(days=back) for back in reversed(range(8))]
+DATA_STAGES = ("resolve", "ingest", "validate")
+Run = Callable[..., tuple[int, str]]
+
+
+def log_file(layout: Layout, day: date) -> Path:
+    return layout.root / f"log/{day}.parquet"
+
+
+def change(layout: Layout, day: date, edit: Callable[[pa.Table], pa.Table]) -> None:
+    """Writes another table in place of a day's file."""
+    file = log_file(layout, day)
+    pq.write_table(edit(pq.ParquetFile(file).read()), file)
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """A shop's own log, a file for each day, which nobody has damaged."""
+    layout = small_project(tmp_path_factory.mktemp("pattern"))
+    ingest.main(layout)
+    (layout.root / "log").mkdir()
+    for day in DAYS:
+        file = layout.raw / f"events/event_date={day}.parquet"
+        pq.write_table(pq.ParquetFile(file).read(), log_file(layout, day))
+    shutil.copyfile(layout.raw / "catalog.parquet", layout.root / "catalog.parquet")
+    own = {"source": "events", "last_day": None, "events.path": "log", "events.catalog": "catalog.parquet"}
+    edit_params(layout.params, {**SMALL, **{f"ingest.{key}": value for key, value in own.items()}})
+    shutil.rmtree(layout.raw)
+    return layout
+
+
+@pytest.fixture
+def shop(pattern: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    layout = Layout(tmp_path / "shop")
+    shutil.copytree(pattern.root, layout.root)
+    monkeypatch.chdir(layout.root)
+    return layout
+
+
+@pytest.fixture(scope="module")
+def sound(pattern: Layout, tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """The same after the stages up to the validation."""
+    layout = Layout(tmp_path_factory.mktemp("sound") / "shop")
+    shutil.copytree(pattern.root, layout.root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(layout.root)
+        for stage in DATA_STAGES:
+            cli.main([stage])
+    return layout
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs commands as a person does; the exit code, and what stands on the terminal."""
+
+    def call(*commands: str) -> tuple[int, str]:
+        code = 0
+        for command in commands:
+            try:
+                cli.main([command])
+            except SystemExit as stopped:
+                code = int(stopped.code or 0)
+                break
+        said = "".join(capfd.readouterr())
+        assert "Traceback" not in said
+        return code, said
+
+    return call
+
+
+def valid_files(layout: Layout) -> dict[str, bytes]:
+    return {name: content for name, content in written(layout, "validate").items() if name.startswith("data/valid")}
+
+
+def remarks(layout: Layout, of: str) -> dict[str, str]:
+    result: dict[str, Any] = json.loads((layout.validation_report / "result.json").read_text())
+    return {group["name"]: group["remark"] for group in result[of] if group["remark"]}
+
+
+@pytest.mark.chaos("parquet-truncated")
+def test_a_file_that_is_cut_off_stops_the_run_before_it_begins(shop: Layout, run: Run) -> None:
+    file = log_file(shop, LAST_DAY)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    code, said = run(*DATA_STAGES)
+    assert code == 1
+    assert f"{file.name} is not readable Parquet, perhaps cut off while it was copied" in said
+    assert "write or copy it again" in said
+    assert not shop.raw.exists()
+
+
+@pytest.mark.chaos("day-twice")
+def test_a_day_that_landed_twice_is_refused_where_it_is_much_of_the_log(shop: Layout, run: Run) -> None:
+    shutil.copyfile(log_file(shop, LAST_DAY), shop.root / "log/again.parquet")
+    code, said = run(*DATA_STAGES)
+    assert code == 1
+    assert "share of events with duplicate: found " in said
+    assert "a day may have landed twice: deliver each day once" in said
+    assert not shop.valid.exists()
+
+
+@pytest.mark.chaos("day-twice")
+def test_a_day_that_landed_twice_counts_once(shop: Layout, sound: Layout, run: Run) -> None:
+    shutil.copyfile(log_file(shop, LAST_DAY), shop.root / "log/again.parquet")
+    # As it is in a window of a month.
+    edit_params(shop.params, {"validate.max_dirty_share": 0.2})
+    code, said = run(*DATA_STAGES)
+    assert code == 0, said
+    assert valid_files(shop) == valid_files(sound)
+
+
+@pytest.mark.chaos("day-missing")
+def test_a_day_that_is_missing_is_named_and_two_are_refused(shop: Layout, run: Run) -> None:
+    log_file(shop, DAYS[3]).unlink()
+    code, said = run(*DATA_STAGES)
+    assert code == 0, said
+    assert remarks(shop, "days") == {str(DAYS[3]): "no valid rows"}
+    log_file(shop, DAYS[4]).unlink()
+    code, said = run(*DATA_STAGES)
+    assert code == 1
+    assert "days without valid rows: found 2, needed at most 1: days have not landed: deliver them" in said
+
+
+@pytest.mark.chaos("day-missing")
+def test_a_newest_day_that_is_missing_leaves_the_window_of_the_night_before(shop: Layout, run: Run) -> None:
+    log_file(shop, LAST_DAY).unlink()
+    code, said = run("resolve")
+    assert code == 0
+    assert f"the window's last day is {DAYS[-2]}, " in said
+
+
+@pytest.mark.chaos("log-stopped")
+def test_a_log_that_has_stopped_is_said_and_refused_where_params_ask_for_it(shop: Layout) -> None:
+    ten_days_later = LAST_DAY + timedelta(days=10)
+    assert f"the window's last day is {LAST_DAY}, 10 days before today." in resolve(shop, ten_days_later)
+    edit_params(shop.params, {"ingest.events.max_age_days": 10})
+    resolve(shop, ten_days_later)
+    with pytest.raises(ValueError, match="its newest day is 2026-06-30, 11 days before today, 2026-07-11") as refusal:
+        resolve(shop, LAST_DAY + timedelta(days=11))
+    assert "ask who delivers it" in str(refusal.value)
+
+
+@pytest.mark.chaos("days-out-of-order")
+def test_days_in_any_order_give_the_same_rows(shop: Layout, sound: Layout, run: Run) -> None:
+    # Each file has another day's name, and two days lie in one file.
+    tables = [pq.ParquetFile(log_file(shop, day)).read() for day in DAYS]
+    shutil.rmtree(shop.root / "log")
+    (shop.root / "log").mkdir()
+    for name, table in zip(reversed(DAYS[2:]), tables[2:], strict=True):
+        pq.write_table(table, log_file(shop, name))
+    pq.write_table(pa.concat_tables([tables[1], tables[0]]), shop.root / "log/late.parquet")
+    code, said = run(*DATA_STAGES)
+    assert code == 0, said
+    assert valid_files(shop) == valid_files(sound)
+
+
+@pytest.mark.chaos("day-late")
+def test_a_day_that_came_late_or_corrected_is_taken_by_the_next_night(shop: Layout, sound: Layout, run: Run) -> None:
+    late = log_file(shop, DAYS[3]).read_bytes()
+    log_file(shop, DAYS[3]).unlink()
+    change(shop, DAYS[5], lambda day: day.slice(0, len(day) // 2))
+    assert run(*DATA_STAGES)[0] == 0
+    log_file(shop, DAYS[3]).write_bytes(late)
+    shutil.copyfile(log_file(sound, DAYS[5]), log_file(shop, DAYS[5]))
+    code, said = run("ingest")
+    assert code == 1, "this night is bound to what it has seen"
+    assert "run `q2pt resolve` again" in said
+    code, said = run(*DATA_STAGES)
+    assert code == 0, said
+    assert valid_files(shop) == valid_files(sound)
+
+
+def without(locale: str, *, kept: float = 0.0) -> Callable[[pa.Table], pa.Table]:
+    """Leaves of a store's rows the first share `kept`."""
+
+    def edit(day: pa.Table) -> pa.Table:
+        own = day.filter(pc.equal(day["locale"], locale))
+        return pa.concat_tables([day.filter(pc.not_equal(day["locale"], locale)), own.slice(0, int(kept * len(own)))])
+
+    return edit
+
+
+@pytest.mark.chaos("store-vanished")
+def test_a_small_store_that_vanishes_overnight_is_named_and_the_others_go_on(shop: Layout, run: Run) -> None:
+    change(shop, LAST_DAY, without("fr-BE"))
+    code, said = run(*DATA_STAGES)
+    assert code == 0, said
+    assert "rows of fr-BE on the newest day, of a usual day's: found 0 %, needed at least 10 %" in said
+    assert "the store's log may not have landed whole: ask who delivers it" in said
+    assert remarks(shop, "locales") == {"fr-BE": "fallen: 0 % of a usual day"}
+
+
+@pytest.mark.chaos("store-vanished")
+def test_a_large_store_that_vanishes_overnight_stops_the_run(shop: Layout, run: Run) -> None:
+    change(shop, LAST_DAY, without("en-US"))
+    code, said = run(*DATA_STAGES)
+    assert code == 1
+    assert "share of clicks in locales whose newest day has hardly any rows: found 4" in said
+    assert not shop.valid.exists()
+
+
+@pytest.mark.chaos("volume-fallen")
+def test_a_store_of_five_per_cent_is_named(shop: Layout, run: Run) -> None:
+    change(shop, LAST_DAY, without("fr-BE", kept=0.05))
+    code, said = run(*DATA_STAGES)
+    assert code == 0, said
+    assert "rows of fr-BE on the newest day" in said
+
+
+@pytest.mark.chaos("volume-fallen")
+def test_a_log_of_five_per_cent_stops_the_run(shop: Layout, run: Run) -> None:
+    change(shop, LAST_DAY, lambda day: day.take(list(range(0, len(day), 20))))
+    code, said = run(*DATA_STAGES)
+    assert code == 1
+    assert "share of clicks in locales whose newest day has hardly any rows: found " in said
+    assert not shop.valid.exists()
+
+
+@pytest.mark.chaos("bot-flood")
+def test_bots_on_one_query_change_none_of_its_labels(shop: Layout, sound: Layout, run: Run) -> None:
+    def flood(day: pa.Table) -> pa.Table:
+        own = day.filter(pc.equal(day["locale"], "en-US")).to_pylist()
+        query = max(own, key=lambda row: row["clicks"] or 0)["query"]
+        products = sorted(
+            {row["product_id"] for row in own} - {row["product_id"] for row in own if row["query"] == query}
+        )
+        known = set(pq.read_table("catalog.parquet")["product_id"].to_pylist())
+        clicked = [product for product in products if product in known][:5]
+        bots = [
+            {**own[0], "query": query, "product_id": product, "impressions": 10_000, "clicks": 9_000, "carts": 0}
+            for product in clicked
+        ]
+        flooded.append(query)
+        return pa.concat_tables([day, pa.Table.from_pylist(bots, day.schema)])
+
+    flooded: list[str] = []
+    change(shop, LAST_DAY, flood)
+    code, said = run(*DATA_STAGES)
+    assert code == 0, said
+    assert "events of one query with too many of a day's clicks: found " in said
+    assert "perhaps bots: they are set apart" in said
+    quarantined = pq.read_table(shop.quarantine / "events.parquet").to_pylist()
+    assert {row["query"] for row in quarantined if row["reason"] == FLOOD[1]} == set(flooded)
+    # Nothing is lost, and of the other rows none has moved.
+    rows = {layout.root: pq.read_table(layout.valid / "events").to_pylist() for layout in (shop, sound)}
+    assert rows[shop.root] == [
+        row
+        for row in rows[sound.root]
+        if not (row["query"] in flooded and row["locale"] == "en-US" and row["event_date"] == LAST_DAY)
+    ]

@@ -1,0 +1,102 @@
+"""The disk fills up while a stage runs: a sentence, nothing that passes for a result, and the same bytes afterwards."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from data_path import STAGES, outputs, small_project, stage_process, written
+from safetensors.torch import load_file, save_file
+from small_disk import fill, small_disk
+
+from q2pt_tasks.full_disk import is_disk_full
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.model.state_store import StateFolder, StateStoreError
+from q2pt_tasks.stages import train_non_unified, validate
+
+MAKE_ROOM = "make room where it writes, or in the temporary directory"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    layout = small_project(tmp_path_factory.mktemp("whole"))
+    for stage in STAGES.values():
+        stage.main(layout)
+    return layout
+
+
+@pytest.mark.chaos("disk-full-stage")
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_on_a_full_disk_says_so_and_runs_when_there_is_room(whole: Layout, tmp_path: Path, stage: str) -> None:
+    with small_disk(tmp_path / "disk", megabytes=64) as disk:
+        layout = Layout(disk / "project")
+        shutil.copytree(whole.root, layout.root)
+        for folder in outputs(layout, stage):
+            shutil.rmtree(folder)
+        filler = fill(disk, left=8192)
+        failed = stage_process(layout, ["-m", "q2pt_tasks", stage])
+        assert failed.returncode == 1, failed.stderr
+        assert f"{stage} failed: the disk is full (" in failed.stderr
+        assert MAKE_ROOM in failed.stderr
+        assert "Traceback" not in failed.stderr
+        filler.unlink()
+        again = stage_process(layout, ["-m", "q2pt_tasks", stage])
+        assert again.returncode == 0, again.stderr
+        assert written(layout, stage) == written(whole, stage)
+
+
+@pytest.mark.chaos("disk-full-stage")
+def test_a_full_temporary_directory_is_named(whole: Layout, tmp_path: Path) -> None:
+    """Where the engine puts what does not fit into its memory."""
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        layout = Layout(tmp_path / "project")
+        shutil.copytree(whole.root, layout.root)
+        spill = (
+            "import duckdb, sys, pathlib; from unittest.mock import patch; from q2pt_tasks import cli\n"
+            "from q2pt_tasks.stages import label\n"
+            "def run(*_):\n"
+            "    from q2pt_tasks.engine import Engine, EngineParams\n"
+            "    engine = Engine(EngineParams(memory_limit_mb=100))\n"
+            "    engine._connection.execute('create table t as select range i, repeat(range::varchar, 20) s from "
+            "range(5000000)')\n"
+            "label.main = run\n"
+            "cli.main(['label'])\n"
+        )
+        failed = stage_process(layout, ["-c", spill], TMPDIR=str(disk))
+        assert failed.returncode == 1, failed.stderr
+        assert "label failed: the disk is full (" in failed.stderr
+        assert str(disk) in failed.stderr
+
+
+@pytest.mark.chaos("disk-full-stage")
+def test_a_training_on_a_full_disk_leaves_no_checkpoint_that_passes_for_one(whole: Layout, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", megabytes=64) as disk:
+        layout = Layout(disk / "project")
+        shutil.copytree(whole.root, layout.root)
+        filler = fill(disk, left=40960)
+        failed = stage_process(layout, ["-m", "q2pt_tasks", "train_non_unified", "--locale", "en-US"])
+        assert failed.returncode == 1, failed.stderr
+        assert "train_non_unified failed: the disk is full (" in failed.stderr
+        filler.unlink()
+        assert train_non_unified.main(layout, "en-US").status != "untrained"
+
+
+@pytest.mark.chaos("disk-full-state")
+def test_a_state_that_does_not_fit_leaves_the_one_before_it(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", megabytes=2) as disk:
+        store = StateFolder(disk / "states")
+        store.put("a" * 64, lambda file: save_file({"w": torch.zeros(8)}, file))
+        fill(disk, left=8192)
+        with pytest.raises(StateStoreError):
+            store.put("a" * 64, lambda file: save_file({"w": torch.zeros(100_000)}, file))
+        assert store.fetch("a" * 64, tmp_path / "fetched")
+        assert load_file(tmp_path / "fetched")["w"].shape == (8,)
+        assert [file.name for file in (disk / "states").iterdir()] == ["a" * 64 + ".safetensors"]
+
+
+def test_a_defect_is_no_full_disk() -> None:
+    assert not is_disk_full(validate.ValidationFailed("the log is bad"))
+    assert not is_disk_full(OSError(2, "No such file or directory"))
+    wrapped = RuntimeError("could not save")
+    wrapped.__cause__ = OSError(28, "No space left on device")
+    assert is_disk_full(wrapped)

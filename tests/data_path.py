@@ -1,0 +1,61 @@
+"""The stages of the data path as processes of their own, which a test kills, starves or starts twice."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tiny import tiny_project
+
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.sources.resolve import resolve
+from q2pt_tasks.stages import ingest, label, split, tokenize, validate
+
+STAGES = {"ingest": ingest, "validate": validate, "label": label, "split": split, "tokenize": tokenize}
+# A second is enough for each of them.
+SMALL = {
+    "ingest.synthetic.searches_per_size_unit": 60,
+    "ingest.synthetic.query_draws": 2000,
+    "validate.min_locale_rows": 10,
+    "label.min_queries": 10,
+}
+
+
+def small_project(folder: Path) -> Layout:
+    """A project whose source is resolved."""
+    folder.mkdir(parents=True, exist_ok=True)
+    layout = tiny_project(folder, SMALL)
+    resolve(layout)
+    # What it stands for is of no concern here, and `tokenize` asks for it.
+    layout.encoder.mkdir(parents=True)
+    return layout
+
+
+def outputs(layout: Layout, stage: str) -> list[Path]:
+    """The folders that a stage writes."""
+    return {
+        "ingest": [layout.raw],
+        "validate": [layout.valid, layout.quarantine, layout.validation_report],
+        "label": [layout.labeled],
+        "split": [layout.splits],
+        "tokenize": [layout.tokens],
+    }[stage]
+
+
+def written(layout: Layout, stage: str) -> Mapping[str, bytes]:
+    """Every file of a stage by its path, with its bytes."""
+    files = [file for folder in outputs(layout, stage) for file in folder.rglob("*") if file.is_file()]
+    return {str(file.relative_to(layout.root)): file.read_bytes() for file in sorted(files)}
+
+
+def stage_process(layout: Layout, program: list[str], **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Runs Python with these arguments in the project."""
+    return subprocess.run(
+        [sys.executable, *program],
+        cwd=layout.root,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
