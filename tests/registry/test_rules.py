@@ -116,9 +116,7 @@ def test_product_types_that_nobody_means_any_more_are_a_persons_decision(gone: i
     assert failed(decision) == names
     if names:
         sentence = rule(decision, "types").sentence
-        assert sentence.startswith(
-            "5.1% of the champion's labels, tolerated to 5.0%, are of product types that nobody"
-        )
+        assert sentence.startswith("5.1% of the champion's labels, tolerated to 5.0%, are of product types that nobody")
         assert "means tonight (LAMP, SOFA): find out" in sentence
         assert "gate.retired_types" in sentence
 
