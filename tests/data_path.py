@@ -10,7 +10,7 @@ from tiny import tiny_project
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.sources.resolve import resolve
-from q2pt_tasks.stages import ingest, label, split, tokenize, validate
+from q2pt_tasks.stages import encoder, ingest, label, split, tokenize, validate
 
 STAGES = {"ingest": ingest, "validate": validate, "label": label, "split": split, "tokenize": tokenize}
 # A second is enough for each of them.
@@ -23,12 +23,11 @@ SMALL = {
 
 
 def small_project(folder: Path) -> Layout:
-    """A project whose source is resolved."""
+    """A project whose source is resolved, and its encoder there."""
     folder.mkdir(parents=True, exist_ok=True)
     layout = tiny_project(folder, SMALL)
     resolve(layout)
-    # What it stands for is of no concern here, and `tokenize` asks for it.
-    layout.encoder.mkdir(parents=True)
+    encoder.main(layout)
     return layout
 
 

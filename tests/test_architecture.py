@@ -23,6 +23,7 @@ ALLOWED = {
     "orchestration": {
         "orchestration",
         "check_params.py",
+        "full_disk.py",
         "sources/resolve.py",
         "data/schema.py",
         "model/champion.py",

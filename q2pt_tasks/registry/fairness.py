@@ -55,12 +55,14 @@ def types(case: Case, candidate: str) -> RuleResult:
     missed = [
         one for one in facts.lost_types if one.positives >= rules.min_type_support and one.product_type not in allowed
     ]
+    gone, share = _gone(case)
     figures: Figures = {
         "added_types": len(facts.added_types),
         "lost_types": len(facts.lost_types),
         "lost_with_traffic": ", ".join(one.product_type for one in missed) or None,
         "lost_locales": ", ".join(facts.lost_locales) or None,
         "min_support": rules.min_type_support,
+        "gone_share": share,
     }
     problems = []
     if facts.lost_locales:
@@ -68,8 +70,6 @@ def types(case: Case, candidate: str) -> RuleResult:
     if missed:
         shown = listed(f"{one.product_type} ({one.positives} positives)" for one in missed)
         problems.append(f"the new model does not know {shown}: name those that may go in gate.retired_types")
-    gone, share = _gone(case)
-    figures["gone_share"] = share
     if share is not None and share > rules.gone_tolerance:
         problems.append(
             f"{share:.1%} of the champion's labels, tolerated to {rules.gone_tolerance:.1%}, are of product types that "

@@ -73,18 +73,20 @@ def sound(pattern: Layout, tmp_path_factory: pytest.TempPathFactory) -> Layout:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
+def run(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Run:
     """Runs commands as a person does; the exit code, and what stands on the terminal."""
 
     def call(*commands: str) -> tuple[int, str]:
         code = 0
+        caplog.clear()
         for command in commands:
             try:
                 cli.main([command])
             except SystemExit as stopped:
                 code = int(stopped.code or 0)
                 break
-        said = "".join(capfd.readouterr())
+        # Here pytest has the log; a person has it on the terminal too.
+        said = "".join([*capfd.readouterr(), caplog.text])
         assert "Traceback" not in said
         return code, said
 

@@ -99,11 +99,12 @@ TALLIES = (
 )
 REASONS = {"product_unknown": "unknown product", "locale_malformed": "foreign", "duplicate": "repeated"}
 LOCALES = ("de-DE", "en-GB", "fr-FR")
+DAYS: dict[object, int] = {**dict.fromkeys(WINDOW.days, 0), DAY: 95}
 VOLUME = Volume({"de-DE": 5, "en-GB": 90, "fr-FR": 0}, {DAY: 95}, ("de-DE", "fr-FR"), {"en-GB": 0.03}, ("en-GB",))
 
 
 def test_figures_of_a_tally() -> None:
-    figures = row_figures(TALLIES, REASONS, replace(VOLUME, days=dict.fromkeys(WINDOW.days, 0) | {DAY: 95}), 0.25)
+    figures = row_figures(TALLIES, REASONS, replace(VOLUME, days=DAYS), 0.25)
     assert figures == {
         "days with valid rows": 1,
         "days without valid rows": 2,

@@ -19,7 +19,8 @@ def judged(rows: Sequence[Row]) -> Frame:
 
 
 def found(*rows: Row) -> list[str]:
-    return collect(find_floods(judged([*ORDINARY, *rows]), RULE), ("query",))["query"].to_pylist()
+    queries: list[str] = collect(find_floods(judged([*ORDINARY, *rows]), RULE), ("query",))["query"].to_pylist()
+    return queries
 
 
 @pytest.mark.parametrize(
