@@ -33,7 +33,7 @@ QUALITY ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow serve secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality \
-	bench-serving bench-scale test test-all chaos lint format clean constraints
+	bench-serving bench-scale test test-all chaos fuzz lint format clean constraints
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -115,6 +115,9 @@ test-all: install ## all tests, the slow and the integration ones too
 
 chaos: install ## the tests that break something on purpose, slow ones too: docs/reliability.md lists the faults
 	pytest -n 2 --dist loadfile -m chaos --disable-socket --allow-unix-socket
+
+fuzz: install ## what reads from outside, with new hostile examples: FUZZ_SECONDS=60 a target
+	PYTHONPATH=tests python -m fuzzing
 
 lint: install ## ruff and mypy strict
 	ruff check .

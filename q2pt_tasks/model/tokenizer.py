@@ -113,7 +113,7 @@ def save_pretrained_tokenizer(encoder: Path, folder: Path) -> None:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise EncoderNotFoundError(encoder_not_found(encoder, error)) from error
     if not tokenizer.is_fast:

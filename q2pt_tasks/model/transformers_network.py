@@ -1,5 +1,6 @@
 """Encoders that `packed_network` does not know, as Hugging Face's `transformers` runs them: padded, and slower."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -71,6 +72,10 @@ class TransformersNetwork(Network):
         self.model.save_pretrained(folder)
 
 
+# A folder may name code of its own or hold a pickle: neither is run, and nothing else is fetched.
+_DATA_ALONE: Mapping[str, bool] = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
+
+
 def fresh_model(encoder: Path, product_types: tuple[str, ...], dropout: float) -> TransformersNetwork:
     """The pre-trained encoder in the folder `encoder` with a new head.
 
@@ -83,10 +88,10 @@ def fresh_model(encoder: Path, product_types: tuple[str, ...], dropout: float) -
         "id2label": dict(enumerate(product_types)),
         "label2id": {product_type: index for index, product_type in enumerate(product_types)},
     }
-    config = AutoConfig.from_pretrained(encoder, **labels)
+    config = AutoConfig.from_pretrained(encoder, local_files_only=True, trust_remote_code=False, **labels)
     _set_dropout(config, dropout)
     model = AutoModelForSequenceClassification.from_pretrained(
-        encoder, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        encoder, config=config, dtype=torch.float32, **_DATA_ALONE
     )
     return TransformersNetwork(model)
 
@@ -98,7 +103,8 @@ def stored_model(folder: Path) -> TransformersNetwork:
         OSError, ValueError: it cannot be loaded.
     """
     quiet_transformers()
-    return TransformersNetwork(AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32))
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, **_DATA_ALONE)
+    return TransformersNetwork(model)
 
 
 def quiet_transformers() -> None:

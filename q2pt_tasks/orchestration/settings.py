@@ -59,7 +59,7 @@ class Rendering:
         repository: the checkout whose `dvc.yaml` is rendered.
         graph_cache: the folder of the cached graphs.
         schedule: when a run starts by itself, as a cron expression in UTC.
-        approvers: who may answer an approval; none: every user who may edit the run.
+        approvers: who may answer an approval; at least one, for else every user who may edit the run could.
         approval_hours: how long an approval waits for an answer.
     """
 
@@ -100,13 +100,19 @@ def read_rendering(dag_file: Path, environ: Mapping[str, str] = os.environ) -> R
     """What the DAG file needs; by default it lies in the folder `dags` of the checkout that it renders.
 
     Raises:
-        SettingsError: a variable is malformed.
+        SettingsError: a required variable is missing, or one is malformed.
     """
+    approvers = _read(environ, "Q2PT_APPROVERS", _approvers, ())
+    if not approvers:
+        raise SettingsError(
+            "Q2PT_APPROVERS is not set, and whoever may start a run could approve it: set it to the users who may, as "
+            "ID or ID:NAME with commas between them"
+        )
     return Rendering(
         repository=_read(environ, "Q2PT_REPOSITORY", _folder, dag_file.resolve().parents[1]),
         graph_cache=_work_dir(environ) / "graphs",
         schedule=_read(environ, "Q2PT_SCHEDULE", _schedule, "0 2 * * *"),
-        approvers=_read(environ, "Q2PT_APPROVERS", _approvers, ()),
+        approvers=approvers,
         approval_hours=_read(environ, "Q2PT_APPROVAL_HOURS", _approval_hours, 12.0),
     )
 
