@@ -42,9 +42,12 @@ FORBIDDEN_CALLS = {
     "pd.read_pickle",
     "pandas.read_pickle",
     "joblib.load",
+    "csv.writer",
     "torch.jit.load",
     "torch.hub.load",
 }
+# What a shopper typed may begin with `=`: nothing is written that a spreadsheet takes for a formula.
+FORBIDDEN_METHODS = {"to_csv", "write_csv", "DictWriter", "to_excel"}
 # A call and what it must say, so that data stays data.
 REQUIRED = {
     "torch.load": {"weights_only": True},
@@ -73,7 +76,7 @@ def _is_forbidden(module: str) -> bool:
 def _of_call(call: ast.Call) -> Iterator[str]:
     name = ast.unparse(call.func)
     given = {word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)}
-    if name in FORBIDDEN_CALLS:
+    if name in FORBIDDEN_CALLS or name.rpartition(".")[2] in FORBIDDEN_METHODS:
         yield name
     for word, value in FORBIDDEN_KEYWORDS.items():
         if given.get(word) == value:
@@ -107,6 +110,8 @@ def test_all_of_the_package_was_read() -> None:
         ("np.load(file, allow_pickle=True)", "np.load(allow_pickle=True)"),
         ("AutoTokenizer.from_pretrained(folder)", "AutoTokenizer.from_pretrained without trust_remote_code=False"),
         ("YAML(typ='unsafe')", "YAML(typ=unsafe)"),
+        ("table.to_csv(file)", "table.to_csv"),
+        ("csv.writer(file)", "csv.writer"),
     ],
 )
 def test_what_would_be_found(code: str, found: str) -> None:

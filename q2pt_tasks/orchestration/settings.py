@@ -128,7 +128,9 @@ def _read(environ: Mapping[str, str], name: str, parse: Callable[[str], T], defa
     try:
         return parse(text)
     except ValueError as allowed:
-        raise SettingsError(f"{name} is {text!r}; set it to {allowed}") from None
+        # It ends in a log.
+        shown = re.sub(r"//[^/@\s]*@", "//***@", text)
+        raise SettingsError(f"{name} is {shown!r}; set it to {allowed}") from None
 
 
 def _text(pattern: str, allowed: str) -> Callable[[str], str]:
@@ -152,9 +154,13 @@ _branch = _text(
     r"(?!(expired|latest|production)$|run/)(?!.*(\.\.|//|/$|\.lock$))[A-Za-z0-9][A-Za-z0-9._/-]*",
     "the name of a branch, and not expired, latest, production or run/...",
 )
-_store = _text(r"(/|[a-z][a-z0-9]*://)[^\x00-\x1f]+", "an absolute path or a URL such as s3://bucket/folder")
+# Every release names it, so it has no password in it.
+_store = _text(
+    r"(/|[a-z][a-z0-9]*://(?![^/]*:[^/]*@))[^\x00-\x1f]+",
+    "an absolute path or a URL such as s3://bucket/folder, without a password",
+)
 _schedule = _text(r"[0-9*,/-]+( [0-9*,/-]+){4}", "a cron expression of five fields such as 0 2 * * *, in UTC")
-_endpoint = _text(r"https?://[^\s]+", "a URL such as http://store:9000")
+_endpoint = _text(r"https?://(?![^/]*@)[^\s]+", "a URL such as http://store:9000, without a password")
 _link_types = _text(
     r"(reflink|hardlink|symlink|copy)(,(reflink|hardlink|symlink|copy))*",
     "one or more of reflink, hardlink, symlink and copy with commas between them",

@@ -131,6 +131,21 @@ def test_malformed_approvers_are_named(value: str) -> None:
         read_rendering(Path("/opt/q2pt/dags/one.py"), {"Q2PT_APPROVERS": value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Q2PT_DVC_REMOTE", "https://ada:hunter2@store/q2pt"),
+        ("Q2PT_STATE_DIR", "s3://ada:hunter2@bucket/state"),
+        ("Q2PT_DVC_REMOTE_ENDPOINT", "http://ada:hunter2@store:9000"),
+        ("Q2PT_GIT_REMOTE", "ftps+://ada:hunter2@host/q2pt\n"),
+    ],
+)
+def test_no_password_comes_into_a_release_or_a_log(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name) as refusal:
+        read_settings({**REQUIRED, name: value})
+    assert "hunter2" not in str(refusal.value)
+
+
 @pytest.mark.parametrize("environ", [{}, {"Q2PT_APPROVERS": ""}])
 def test_somebody_is_named_who_may_approve(environ: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="Q2PT_APPROVERS is not set, and whoever may start a run could approve it"):
