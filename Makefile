@@ -158,7 +158,7 @@ licences: install ## the licence of every installed package; wants the network
 	$(BIN)/uvx --quiet --from $(LICENCES) pip-licenses --python $(BIN)/python --order=license
 
 audit: install ## the known vulnerabilities of the pinned versions; wants the network
-	$(BIN)/uvx --quiet --from $(AUDIT) pip-audit --requirement hashes.txt --disable-pip --require-hashes
+	$(BIN)/uvx --quiet --from $(AUDIT) pip-audit --strict --requirement hashes.txt --disable-pip --require-hashes
 
 clean: ## remove what was made, but not the data
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache

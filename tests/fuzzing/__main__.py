@@ -30,8 +30,10 @@ def fuzz(target: Target, seconds: float, first_seed: int) -> int:
             return
         examples += 1
         faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-        target.check(found)
-        faulthandler.cancel_dump_traceback_later()
+        try:
+            target.check(found)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     number = first_seed
     while time.monotonic() < end:
