@@ -140,7 +140,7 @@ def load_metadata(folder: Path) -> Metadata:
         known = ", ".join(get_args(ObjectiveName))
         raise CheckpointError(f"{folder}: it was trained for {document['objective']!r}, this code knows {known}")
     try:
-        return _METADATA.validate_json(text)
+        return _METADATA.validate_json(text, strict=True)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))

@@ -72,6 +72,10 @@ class TransformersNetwork(Network):
         self.model.save_pretrained(folder)
 
 
+class ModelError(ValueError):
+    """A model of a kind that only `transformers` knows cannot be loaded."""
+
+
 # A folder may name code of its own or hold a pickle: neither is run, and nothing else is fetched.
 _DATA_ALONE: Mapping[str, bool] = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
 
@@ -100,11 +104,14 @@ def stored_model(folder: Path) -> TransformersNetwork:
     """A model that `TransformersNetwork.save` wrote.
 
     Raises:
-        OSError, ValueError: it cannot be loaded.
+        ModelError: it cannot be loaded.
     """
     quiet_transformers()
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, **_DATA_ALONE)
-    return TransformersNetwork(model)
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, **_DATA_ALONE)
+        return TransformersNetwork(model)
+    except Exception as error:  # what the library meets in files of others has errors of any class
+        raise ModelError(f"transformers cannot load it: {type(error).__name__}: {error}") from error
 
 
 def quiet_transformers() -> None:
