@@ -53,9 +53,7 @@ class Roles:
         with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as client:
             login = {"username": api.user, "password": api.password}
             token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
-            return client.request(
-                method, f"/api/v2/{path}", json=body, headers={"Authorization": f"Bearer {token}"}
-            )
+            return client.request(method, f"/api/v2/{path}", json=body, headers={"Authorization": f"Bearer {token}"})
 
     def ask(self, dag_id: str, run_id: str) -> None:
         """Has the run's approval wait for its answer."""

@@ -66,9 +66,7 @@ def normalised(clicks: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]) -> nw
     return clicks.rename({"query": "raw_query"}).join(normal_forms, on="raw_query", how="inner").drop("raw_query")
 
 
-def clicks_by_type(
-    clicks: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any]
-) -> nw.LazyFrame[Any]:
+def clicks_by_type(clicks: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Clicks per locale, normalised query and product type.
 
     Args:

@@ -61,4 +61,6 @@ def hide_rare(events: Frame, common: Frame) -> Frame:
     """`events` with `HIDDEN` in the place of every query that is not among the queries `common` of its locale."""
     marked = events.join(common.with_columns(is_common=nw.lit(True)), on=["locale", "query"], how="left")
     is_shown = nw.col("query").is_null() | ~nw.col("is_common").is_null()
-    return marked.with_columns(query=nw.when(is_shown).then(nw.col("query")).otherwise(nw.lit(HIDDEN))).drop("is_common")
+    return marked.with_columns(query=nw.when(is_shown).then(nw.col("query")).otherwise(nw.lit(HIDDEN))).drop(
+        "is_common"
+    )

@@ -167,7 +167,9 @@ def read_shape(document: Mapping[str, Any], dropout: float) -> Shape | None:
         _SHAPE.validate_json(json.dumps(asdict(shape)))
     except ValidationError as error:
         problem = error.errors()[0]
-        raise ConfigError(f"{CONFIG} says the encoder's {'.'.join(map(str, problem['loc']))} wrongly: {problem['msg']}") from None
+        raise ConfigError(
+            f"{CONFIG} says the encoder's {'.'.join(map(str, problem['loc']))} wrongly: {problem['msg']}"
+        ) from None
     except (KeyError, TypeError) as error:
         raise ConfigError(f"{CONFIG} does not say all sizes of an encoder: {type(error).__name__}: {error}") from None
     return shape if shape.activation in ACTIVATIONS and _has_plain_positions(document) else None

@@ -204,9 +204,7 @@ def _report(params: IngestParams, days: Window, counts: _Counts, source: _Source
     )
 
 
-def _write_days(
-    batches: Iterable[pa.Table], days: Window, raw: Path, engine: Engine, schema: pa.Schema
-) -> _Counts:
+def _write_days(batches: Iterable[pa.Table], days: Window, raw: Path, engine: Engine, schema: pa.Schema) -> _Counts:
     """Collects batches of any order by day on disk, then the engine sorts one day after the other."""
     raw.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=raw, prefix=".unsorted-") as folder:

@@ -395,7 +395,9 @@ def _commonest_unlisted(file: Path, min_rows: int) -> list[str]:
     strange = [rules.LOCALE_MALFORMED, rules.LOCALE_UNLISTED]
     unlisted = Engine().scan([file]).filter(nw.col(REASON).is_in(strange))
     counts = unlisted.group_by("locale").agg(rows=nw.len())
-    commonest = counts.filter(nw.col("rows") >= min_rows).sort("rows", "locale", descending=[True, False]).head(MAX_LOCALES)
+    commonest = (
+        counts.filter(nw.col("rows") >= min_rows).sort("rows", "locale", descending=[True, False]).head(MAX_LOCALES)
+    )
     # `head` of an ordered lazy table keeps its rows, not always their order.
     rows = sorted(_rows(commonest), key=lambda row: (-row["rows"], row["locale"]))
     return [f"{_escape(row['locale'])} ({row['rows']:,})" for row in rows]

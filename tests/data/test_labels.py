@@ -59,9 +59,7 @@ def test_the_clicks_of_a_query_are_all_its_clicks_not_only_the_labelled_ones() -
 
 def test_spellings_of_one_query_are_counted_together() -> None:
     engine = Engine()
-    events = pa.table(
-        {"locale": ["de-DE"] * 2, "query": ["Hose", "HOSE"], "product_id": ["1", "1"], "clicks": [2, 3]}
-    )
+    events = pa.table({"locale": ["de-DE"] * 2, "query": ["Hose", "HOSE"], "product_id": ["1", "1"], "clicks": [2, 3]})
     catalog = pa.table({"product_id": ["1", "2"], "locale": ["de-DE"] * 2, "product_type": ["TROUSERS", "SKIRT"]})
     forms = pa.table({"raw_query": ["Hose", "HOSE"], "query": ["hose", "hose"]})
     clicks = clicks_by_type(normalised(engine.frame(events), engine.frame(forms)), engine.frame(catalog))

@@ -163,5 +163,20 @@ JUDGEMENT_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
 }
 # Pieces of which a CSV file is made.
 CSV_PIECES = st.sampled_from(
-    [b",", b"\n", b"\r\n", b"\r", b'"', b'""', b"\xff", b"\x00", b"\xef\xbb\xbf", b"2026-06-30", b"en-GB", b"1", b" ", b"|"]
+    [
+        b",",
+        b"\n",
+        b"\r\n",
+        b"\r",
+        b'"',
+        b'""',
+        b"\xff",
+        b"\x00",
+        b"\xef\xbb\xbf",
+        b"2026-06-30",
+        b"en-GB",
+        b"1",
+        b" ",
+        b"|",
+    ]
 ) | ENCODABLE.map(str.encode)

@@ -70,9 +70,9 @@ def test_a_file_of_a_directory_cannot_be_written_elsewhere(name: str, tmp_path: 
     listing = put(store, json.dumps([{"md5": own, "relpath": name}]).encode(), ".dir")
     with pytest.raises(StoreError, match=rf"the object {listing} .* is no directory's: .* does not lie in the folder"):
         ObjectStore(Store(str(store))).fetch_directory(listing, tmp_path / "deep/down/got")
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted(
-        [listing[2:], own[2:]]
-    ), "nothing but the store's own objects"
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted([listing[2:], own[2:]]), (
+        "nothing but the store's own objects"
+    )
 
 
 def test_what_is_no_listing_is_refused(tmp_path: Path) -> None:
