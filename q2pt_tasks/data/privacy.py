@@ -24,7 +24,7 @@ class PrivacyParams(Section):
 
     Attributes:
         min_query_clicks: its clicks.
-        min_query_users: its distinct users, which the column `users` of the events tells; None: that column is not read.
+        min_query_users: its distinct users, as the column `users` of the events tells; None: it is not read.
     """
 
     min_query_clicks: Annotated[int, Field(ge=1)] = 3

@@ -108,7 +108,7 @@ def run(
 ) -> IngestReport:
     """Writes the window's events by day, the catalog, the brands and the window itself below `layout.raw`.
 
-    Nothing is left out for privacy here, but what its floor has to know is read: a day's file is the same in every window.
+    Nothing is left out for privacy here, what its floor has to know is read: a day's file is the same in every window.
 
     Raises:
         SourceError: the source is not what was resolved, is unreadable, or holds nothing in the window.
@@ -146,7 +146,8 @@ def _open_source(
 ) -> _Source:
     if params.source != "events" and USERS in schema.names:
         raise SourceError(
-            f"the source {params.source} does not tell how many users typed a query: set privacy.min_query_users to null"
+            f"the source {params.source} does not tell how many users typed a query: set privacy.min_query_users to "
+            "null"
         )
     if params.source == "synthetic":
         return _open_synthetic(params.synthetic, locales)

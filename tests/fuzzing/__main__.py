@@ -11,9 +11,8 @@ import time
 import traceback
 from collections.abc import Callable
 
-from hypothesis import HealthCheck, given, seed, settings
-
 from fuzzing.targets import TARGETS, Target
+from hypothesis import HealthCheck, given, seed, settings
 
 # Of one example; the slowest one, of several stages, takes a second.
 HANG_SECONDS = 60
@@ -60,7 +59,7 @@ def main() -> None:
             continue
         try:
             print(f"{target.name}: {fuzz(target, seconds, first_seed):,} examples", flush=True)
-        except BaseException:  # noqa: BLE001 - each is told of, and the others are run all the same
+        except BaseException:
             traceback.print_exc()
             print(f"{target.name}: broken", flush=True)
             broken.append(target.name)

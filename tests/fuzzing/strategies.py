@@ -1,4 +1,4 @@
-"""What somebody might send, land or write: values of JSON, YAML, CSV and Arrow, close to good ones and far from them."""
+"""What somebody might send, land or write: values of JSON, YAML, CSV and Arrow, near good ones and far from them."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -126,7 +126,7 @@ ARRAYS = (
 
 @st.composite
 def tables(draw: st.DrawFn, schema: pa.Schema, good: Mapping[str, st.SearchStrategy[Any]]) -> pa.Table:
-    """Tables with most columns as `schema` has them, of `good` values, and some columns of any kind, missing or twice."""
+    """Tables with most columns as `schema` has them, of `good` values, and some of any kind, missing or twice."""
     rows = draw(st.integers(0, 5))
     names, columns = [], []
     for field in schema:

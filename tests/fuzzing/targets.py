@@ -19,9 +19,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from checkpoints import random_checkpoint
-from hypothesis import strategies as st
-from ruamel.yaml import YAML
-
 from fuzzing.strategies import (
     CSV_PIECES,
     DAY,
@@ -35,6 +32,9 @@ from fuzzing.strategies import (
     damaged,
     tables,
 )
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
 from q2pt_tasks import cli
 from q2pt_tasks.check_params import SECTIONS, check_params
 from q2pt_tasks.data.judgements import JUDGEMENTS, read_judgements

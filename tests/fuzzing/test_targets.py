@@ -1,9 +1,8 @@
 """The same few examples of every target each time; `make fuzz` has new ones for as long as it is told."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-
 from fuzzing.targets import TARGETS, Target
+from hypothesis import HealthCheck, given, settings
 
 EXAMPLES = 25
 

@@ -84,5 +84,5 @@ def test_an_operator_starts_a_run_and_cannot_approve_it_and_the_assigned_user_ca
     assert status == 200, text
 
 
-def test_the_assigned_user_is_the_admin_that_the_first_script_makes(server: Roles) -> None:
+def test_the_assigned_user_is_the_admin_that_the_first_script_makes() -> None:
     assert read_env(Path("deploy/airflow.env"))["Q2PT_APPROVERS"] == "1:admin"

@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
     return random_checkpoint(tmp_path / "model")
 
 
-def _change(file: Path, **values: Any) -> None:
+def _change(file: Path, **values: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | values))
 
 
