@@ -17,6 +17,14 @@ INSTALLED := $(VENV)/installed
 PIP_SOURCES = --index-strategy unsafe-best-match $$($(BIN)/python -m pip config list \
 	| sed -nE "s/^[^.]*\.(find-links|index-url|extra-index-url)='(.*)'$$/\1 \2/p" \
 	| awk '!seen[$$1]++ {for (i = 2; i <= NF; i++) print "--" $$1, $$i}')
+# The versions to install; with hashes.txt each file is one of those whose hash is there.
+CONSTRAINTS ?= constraints.txt
+# Tools that are fetched for the moment.
+LICENCES := pip-licenses==5.5.5
+AUDIT := pip-audit==2.10.1
+# The torch wheels that pip's find-links offers.
+TORCH_WHEELS = $$(find $$($(BIN)/python -m pip config list | sed -nE "s/^[^.]*\.find-links='(.*)'$$/\1/p") \
+	-maxdepth 1 -name "torch-$$(sed -nE 's/^torch==//p' constraints.txt)*.whl" 2> /dev/null | sort -u)
 TAXONOMY ?=
 ENCODER ?=
 SEEDS ?= 1 2 3
@@ -33,18 +41,20 @@ QUALITY ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow serve secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality \
-	bench-serving bench-scale test test-all chaos lint format clean constraints
+	bench-serving bench-scale test test-all chaos fuzz lint format clean constraints hashes licences audit
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 install: $(INSTALLED) ## make the environment in .venv with the pinned versions
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	@echo "installing the versions of constraints.txt into $(VENV)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(PIP_SOURCES) --constraint constraints.txt --editable ".[dev]"
+	mkdir -p build
+	sed -n '/^uv==/,/[^\\]$$/p' hashes.txt > build/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement build/uv.txt
+	@echo "installing the versions of $(CONSTRAINTS) into $(VENV)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(PIP_SOURCES) --constraint $(CONSTRAINTS) --editable ".[dev]"
 	touch $@
 
 demo: install ## synthetic log -> trained, evaluated and judged models: the whole pipeline
@@ -116,6 +126,9 @@ test-all: install ## all tests, the slow and the integration ones too
 chaos: install ## the tests that break something on purpose, slow ones too: docs/reliability.md lists the faults
 	pytest -n 2 --dist loadfile -m chaos --disable-socket --allow-unix-socket
 
+fuzz: install ## what reads from outside, with new hostile examples: FUZZ_SECONDS=60 a target
+	PYTHONPATH=tests python -m fuzzing
+
 lint: install ## ruff and mypy strict
 	ruff check .
 	ruff format --check .
@@ -130,6 +143,22 @@ constraints: install ## write the installed versions to constraints.txt; take a 
 	(grep '^#' constraints.txt; python -m pip freeze --exclude-editable \
 		| grep -viE '^(nvidia|cuda|triton|pip|setuptools)' | sed -E 's/^(torch==[^+]*)\+.*/\1/') > build/constraints.txt
 	mv build/constraints.txt constraints.txt
+
+hashes: install ## write the hashes of what constraints.txt pins to hashes.txt; wants the network
+	mkdir -p build
+	(sed -n '/^#/p' hashes.txt; $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate \
+		--python $(BIN)/python constraints.txt) > build/hashes.txt
+	for wheel in $(TORCH_WHEELS); do \
+		hash=$$(sha256sum "$$wheel" | cut -d ' ' -f 1); \
+		grep -q "$$hash" build/hashes.txt || sed -i "/^torch==/a\    --hash=sha256:$$hash \\\\" build/hashes.txt; \
+	done
+	mv build/hashes.txt hashes.txt
+
+licences: install ## the licence of every installed package; wants the network
+	$(BIN)/uvx --quiet --from $(LICENCES) pip-licenses --python $(BIN)/python --order=license
+
+audit: install ## the known vulnerabilities of the pinned versions; wants the network
+	$(BIN)/uvx --quiet --from $(AUDIT) pip-audit --strict --requirement hashes.txt --disable-pip --require-hashes
 
 clean: ## remove what was made, but not the data
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache

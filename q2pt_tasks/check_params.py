@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.engine import EngineParams
 from q2pt_tasks.layout import Layout
@@ -27,6 +28,7 @@ SECTIONS: Mapping[str, Any] = {
     "locales": Locales,
     "variants": Variants,
     "engine": EngineParams,
+    "privacy": PrivacyParams,
     "encoder": EncoderParams,
     "ingest": IngestParams,
     "validate": ValidateParams,

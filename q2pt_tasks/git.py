@@ -1,6 +1,7 @@
 """Git, as far as runs and releases need it: argument lists, no shell, and nothing of the user's own configuration."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -134,4 +135,5 @@ def _last_line(text: str) -> str:
     """The last line that says something; of a refused push that which says why."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("hint:")]
     refused = [line for line in lines if line.startswith("! ") and "(atomic" not in line]
-    return [*lines, *refused][-1] if lines else "it printed nothing"
+    # Of most URLs git itself leaves a password out.
+    return re.sub(r"[^/@\s]*:[^/@\s]*@", "***@", [*lines, *refused][-1]) if lines else "it printed nothing"

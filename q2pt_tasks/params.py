@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 # Every top-level key of params.yaml. A stage reads its own section and, of these, the shared ones that it needs; what
 # reads queries reads `encoder` as well.
-SHARED_SECTIONS = ("seed", "locales", "variants", "engine")
+SHARED_SECTIONS = ("seed", "locales", "variants", "engine", "privacy")
 STAGE_SECTIONS = (
     "ingest",
     "encoder",
@@ -31,6 +31,9 @@ STAGE_SECTIONS = (
 )
 # Those that no stage reads.
 OTHER_SECTIONS = ("retention",)
+
+# Far more than anybody writes by hand.
+_MOST_VALUES = 100_000
 
 T = TypeVar("T")
 
@@ -59,9 +62,30 @@ def read_section(path: Path, name: str, kind: type[T]) -> T:
         raise ParamsError(f"{path}: the section '{name}' is missing; found {sorted(document)}")
     try:
         # JSON, because strict validation then still accepts what YAML can say: a list for a tuple, text for a date.
-        return TypeAdapter(kind).validate_json(json.dumps(document[name], default=str), strict=True)
+        return TypeAdapter(kind).validate_json(_as_json(path, name, document[name]), strict=True)
     except ValidationError as error:
         raise ParamsError(f"{path}: " + "; ".join(_sentences(name, error))) from None
+
+
+def _as_json(path: Path, name: str, section: Any) -> str:  # noqa: ANN401 - YAML is what it is
+    _check_size(path, name, section)
+    try:
+        return json.dumps(section, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ParamsError(f"{path}: the section '{name}' holds what params cannot be: {error}") from None
+
+
+def _check_size(path: Path, name: str, section: Any) -> None:  # noqa: ANN401
+    """An alias may stand for a list of aliases: a few lines of YAML can be billions of values, or have no end."""
+    waiting, values = [section], 0
+    while waiting:
+        value = waiting.pop()
+        values += 1
+        if values > _MOST_VALUES:
+            raise ParamsError(
+                f"{path}: the section '{name}' has more than {_MOST_VALUES:,} values: write fewer aliases"
+            )
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _read_document(path: Path) -> dict[str, Any]:
@@ -70,7 +94,7 @@ def _read_document(path: Path) -> dict[str, Any]:
         document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path} not found: run from the root of the repository") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise ParamsError(f"{path} is not readable YAML: {error}") from None
     if not isinstance(document, dict):
         raise ParamsError(f"{path}: expected sections with keys, found {type(document).__name__}")

@@ -127,6 +127,33 @@ def test_no_service_is_root_or_may_become_it(service: Service) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
+@every_service
+def test_a_service_writes_to_volumes_and_to_its_memory_alone(service: Service) -> None:
+    assert service["read_only"] is True
+    in_memory = dict(place.partition(":")[::2] for place in service["tmpfs"])
+    assert in_memory.pop("/tmp") == ""  # noqa: S108 - a container's own
+    # A folder is of one kind.
+    assert not in_memory.keys() & {target for _, target, _ in service.mounts}
+    owned = {place: options for place, options in in_memory.items() if service["image"].startswith(OWN_IMAGE)}
+    assert set(owned.values()) <= {"uid=10001,gid=10001,mode=0700"}
+    airflow = any("airflow" in word for word in service.get("command", [])) or service.name == "init"
+    assert set(owned) >= ({"/opt/airflow", "/home/q2pt"} if airflow else set())
+
+
+def test_who_renders_the_dag_can_keep_the_graph() -> None:
+    for name, service in SERVICES.items():
+        if "env_file" in service.raw and name != "init":
+            places = {place.partition(":")[0] for place in service["tmpfs"]}
+            written = places | {target for _, target, mode in service.mounts if mode == "rw"}
+            assert "/var/lib/q2pt" in written, name
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_what_does_not_fit_into_a_workers_memory_goes_to_its_disk(name: str) -> None:
+    written = {target for _, target, mode in SERVICES[name].mounts if mode == "rw"}
+    assert any(Path(SERVICES[name].environment["TMPDIR"]).is_relative_to(target) for target in written)
+
+
 def test_no_image_runs_as_root() -> None:
     stages = re.split(r"(?m)^FROM ", DOCKERFILE)[1:]
     users = {re.findall(r"AS (\w+)", stage)[0]: re.findall(r"(?m)^USER (.+)$", stage)[-1:] for stage in stages}
@@ -208,7 +235,6 @@ def test_ports_are_open_to_this_host_alone(service: Service) -> None:
 
 def test_the_service_of_the_model_writes_nothing_and_is_asked_for() -> None:
     serve = SERVICES["serve"]
-    assert serve["read_only"] is True
     assert [mode for _, _, mode in serve.mounts] == ["ro"]
     assert serve["profiles"] == ["serve"]
     assert not any(SECRET_NAME.search(name) for name in serve.environment)

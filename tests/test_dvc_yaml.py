@@ -15,7 +15,16 @@ from q2pt_tasks.params import STAGE_SECTIONS
 ROOT = Path.cwd()
 STAGES: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 # Sections, and keys, that other stages than the one of their name read.
-SHARED = {"seed", "locales", "variants", "encoder", "encoder.name", "encoder.revision"}
+SHARED = {
+    "seed",
+    "locales",
+    "variants",
+    "encoder",
+    "encoder.name",
+    "encoder.revision",
+    "privacy",
+    "privacy.min_query_users",
+}
 ENCODER = ("data/encoder.json", "data/encoder")
 
 
@@ -85,6 +94,9 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
         # A new locale passes all data stages and the unified trainings, and no other locale's training.
         "locales": 8,
         "variants": 1,
+        # What is learned and what is shown.
+        "privacy": 2,
+        "privacy.min_query_users": 1,
     }
 
 

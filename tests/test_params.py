@@ -130,3 +130,33 @@ def test_a_misspelt_variant_is_refused(tmp_path: Path) -> None:
     edit_params(file, {"variants": ["unified_awre"]})
     with pytest.raises(ParamsError, match=r"'variants.0' is 'unified_awre' .*unified_aware"):
         read_section(file, "variants", Variants)
+
+
+_TENFOLD = "".join(
+    f", {name}: &{name} [{','.join([f'*{before}'] * 10)}]" for before, name in zip("abcdefg", "bcdefgh", strict=True)
+)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seed: &a [*a]", "more than 100,000 values"),
+        ("seed: &a {b: *a}", "more than 100,000 values"),
+        (f"seed: {{a: &a [{','.join('1' * 10)}]{_TENFOLD}}}", "more than 100,000 values"),
+        (f"seed: {'[' * 5_000}", "is not readable YAML"),
+        (f"seed: {'{a: ' * 3_000}1{'}' * 3_000}", "is not readable YAML"),
+        (f"seed: {'9' * 5_000}", "is not readable YAML"),
+        (f"seed: 0x{'f' * 5_000}", "holds what params cannot be"),
+        ("seed: {? [a, b] : c}", "holds what params cannot be"),
+        ("seed: {2026-01-01: 1}", "holds what params cannot be"),
+        ("seed: !!python/object/apply:os.system [id]", "is not readable YAML"),
+        ('seed: "\\0"', "valid integer"),
+        ("seed: 1\nseed: 2", "is not readable YAML"),
+    ],
+)
+def test_what_yaml_can_do_to_a_reader_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    with pytest.raises(ParamsError, match=words):
+        read_section(file, "seed", Seed)

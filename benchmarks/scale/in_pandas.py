@@ -72,6 +72,7 @@ def label(folder: Path) -> None:
     events = _read(folder / "valid/events")
     events["query"] = events["query"].map({text: normalise_query(text) for text in events["query"].unique()})
     typed = events.merge(pd.read_parquet(folder / "catalog.parquet"), on=["locale", "product_id"])
+    typed = typed[typed.groupby(["locale", "query"])["clicks"].transform("sum") >= job.privacy.min_query_clicks]
     first_forward = job.window.last_day - datetime.timedelta(days=job.label.forward_days - 1)
     is_forward = typed["event_date"] >= first_forward
     for period, rows, rules in (

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.row_rules import Rule, Window, event_rules
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
@@ -28,6 +29,7 @@ class Job:
     max_query_chars: int
     label: LabelParams
     split: SplitParams
+    privacy: PrivacyParams
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -47,4 +49,5 @@ def read_job(folder: Path) -> Job:
         read_section(layout.params, "validate", ValidateParams).max_query_chars,
         read_section(layout.params, "label", LabelParams),
         read_section(layout.params, "split", SplitParams),
+        read_section(layout.params, "privacy", PrivacyParams),
     )

@@ -127,10 +127,10 @@ def expected_columns(schema: pa.Schema) -> str:
     return describe_columns(nw.from_native(schema.empty_table(), eager_only=True).schema)
 
 
-def column_expectations() -> tuple[Expectation, ...]:
+def column_expectations(events: pa.Schema = EVENTS) -> tuple[Expectation, ...]:
     """What must hold before any row can be judged."""
     return (
-        equal_to(EVENT_COLUMNS, expected_columns(EVENTS)),
+        equal_to(EVENT_COLUMNS, expected_columns(events)),
         equal_to(CATALOG_COLUMNS, expected_columns(CATALOG)),
     )
 

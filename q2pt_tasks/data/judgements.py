@@ -74,18 +74,19 @@ def _problems(rows: Sequence[_Row]) -> Iterator[str]:
             continue
         before = first.setdefault((row.locale, row.query), row.number)
         if before != row.number:
-            yield f"row {row.number} judges {row.query!r} of {row.locale} again, after row {before}: keep one of them"
+            yield f"row {row.number} judges a query of {row.locale} again, after row {before}: keep one of them"
 
 
+# They end in a log, so the number of the row stands for its query.
 def _fault(row: _Row) -> str:
     if not row.locale:
         return "has no locale"
     if not row.query:
         return "has no query"
     if not row.product_types or not all(row.product_types):
-        return f"has an empty product type, or none (query {row.query!r})"
+        return "has an empty product type, or none"
     if len(set(row.product_types)) < len(row.product_types):
-        return f"names a product type twice (query {row.query!r})"
+        return "names a product type twice"
     return ""
 
 

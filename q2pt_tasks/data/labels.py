@@ -6,6 +6,7 @@ of clicks for a pair of query and type (eBay 2019).
 """
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,31 +41,40 @@ class LabelRules:
     min_top_share: float
 
 
-def clicks_by_product(events: nw.LazyFrame[Any], first_forward_day: datetime.date) -> nw.LazyFrame[Any]:
-    """Clicks per locale, query as it was typed and product, apart for the days from `first_forward_day` on."""
+def clicks_by_product(
+    events: nw.LazyFrame[Any], first_forward_day: datetime.date, largest: Sequence[str] = ()
+) -> nw.LazyFrame[Any]:
+    """Clicks per locale, query as it was typed and product, apart for the days from `first_forward_day` on.
+
+    Of the columns `largest` the largest value is kept.
+    """
     return (
         events.filter(nw.col("clicks") > 0)
         .with_columns(is_forward=nw.col("event_date") >= nw.lit(first_forward_day))
         .group_by("is_forward", "locale", "query", "product_id")
-        .agg(nw.col("clicks").sum().cast(nw.Int64))
+        .agg(nw.col("clicks").sum().cast(nw.Int64), *(nw.col(name).max() for name in largest))
     )
 
 
-def clicks_by_type(
-    events: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]
-) -> nw.LazyFrame[Any]:
+def normalised(clicks: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """`clicks` with the normal form of each query in its place.
+
+    Args:
+        clicks: those of `clicks_by_product`.
+        normal_forms: `raw_query` and its normal form `query`, one row per raw query of the clicks.
+    """
+    return clicks.rename({"query": "raw_query"}).join(normal_forms, on="raw_query", how="inner").drop("raw_query")
+
+
+def clicks_by_type(clicks: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Clicks per locale, normalised query and product type.
 
     Args:
-        events: valid events, or the clicks of `clicks_by_product`.
+        clicks: clicks of normalised queries on products.
         catalog: the product type of every product and locale.
-        normal_forms: `raw_query` and its normal form `query`, one row per raw query of the events.
     """
     return (
-        events.filter(nw.col("clicks") > 0)
-        .rename({"query": "raw_query"})
-        .join(normal_forms, on="raw_query", how="inner")
-        .join(catalog, on=["product_id", "locale"], how="inner")
+        clicks.join(catalog, on=["product_id", "locale"], how="inner")
         .group_by("locale", "query", "product_type")
         .agg(nw.col("clicks").sum().cast(nw.Int64))
     )

@@ -10,8 +10,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import narwhals as nw
+import pyarrow as pa
 
-from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS, LOCALE_PATTERN
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, LOCALE_PATTERN, counts_of
 
 Frame = nw.LazyFrame[Any]
 
@@ -73,10 +74,12 @@ DUPLICATE_EVENT = ("duplicate", "the row repeats a date, locale, query and produ
 DUPLICATE_PRODUCT = ("duplicate", "the row repeats a locale and product")
 
 
-def event_rules(locales: Sequence[str], window: Window, max_query_chars: int) -> tuple[Rule, ...]:
-    """The rules of an event in the order in which they apply. `in_catalog` is joined by `judge_events`."""
+def event_rules(
+    locales: Sequence[str], window: Window, max_query_chars: int, schema: pa.Schema = EVENTS
+) -> tuple[Rule, ...]:
+    """The rules of an event of `schema` in the order in which they apply. `in_catalog` is joined by `judge_events`."""
     query = nw.col("query")
-    counts = [nw.col(name) for name in COUNTS]
+    counts = [nw.col(name) for name in counts_of(schema)]
     return (
         *_locale_rules(locales),
         Rule("date_missing", "the date is missing", nw.col("event_date").is_null()),
@@ -115,16 +118,16 @@ def dirt(reasons: Mapping[str, str]) -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason != LOCALE_UNLISTED}
 
 
-def judge_events(events: Frame, catalog: Frame, rules: Sequence[Rule]) -> Frame:
-    """`events` with `reason`. `catalog` holds valid products only: one row per locale and product.
+def judge_events(events: Frame, catalog: Frame, rules: Sequence[Rule], schema: pa.Schema = EVENTS) -> Frame:
+    """`events` of `schema` with `reason`. `catalog` holds valid products only: one row per locale and product.
 
-    Of valid rows with one key that with the largest counts stays, compared in the order of `COUNTS`: a late file
-    restates a row with counts that have grown.
+    Of valid rows with one key that with the largest counts stays, compared in their order: a late file restates a row
+    with counts that have grown.
     """
     known = catalog.select(*CATALOG_KEY, in_catalog=nw.lit(True))
     judged = events.join(known, on=list(CATALOG_KEY), how="left").with_columns(_first_reason(rules))
-    largest = nw.col(EVENT_KEY[-1]).is_last_distinct().over(*EVENT_KEY, _IS_CLEAN, order_by=COUNTS)
-    return _mark_duplicates(judged, largest, EVENTS.names, DUPLICATE_EVENT[1])
+    largest = nw.col(EVENT_KEY[-1]).is_last_distinct().over(*EVENT_KEY, _IS_CLEAN, order_by=counts_of(schema))
+    return _mark_duplicates(judged, largest, schema.names, DUPLICATE_EVENT[1])
 
 
 def judge_catalog(catalog: Frame, rules: Sequence[Rule]) -> Frame:

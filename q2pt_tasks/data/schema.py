@@ -21,12 +21,19 @@ EVENTS = pa.schema(
 )
 EVENT_KEY = ("event_date", "locale", "query", "product_id")
 COUNTS = ("impressions", "clicks", "carts", "purchases")
+# An optional count of a log: how many distinct users a row stands for. See `data/privacy.py`.
+USERS = "users"
 
 CATALOG = pa.schema([("product_id", pa.string()), ("locale", pa.string()), ("product_type", pa.string())])
 CATALOG_KEY = ("locale", "product_id")
 
 # BCP 47, the part that shops use: language, optional script, region. A locale names files: nothing else may pass.
 LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?-([A-Z]{2}|[0-9]{3})$"
+
+
+def counts_of(events: pa.Schema) -> tuple[str, ...]:
+    """The columns of `events` that count, all but its key."""
+    return tuple(name for name in events.names if name not in EVENT_KEY)
 
 
 class LocaleError(ValueError):

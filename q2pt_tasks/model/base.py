@@ -4,6 +4,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from q2pt_tasks.inside import OutsideError, inside
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.metadata import Base, CheckpointError
 from q2pt_tasks.model.weights import WEIGHTS
@@ -23,6 +24,10 @@ def find_base(checkpoint: Path, base: Base, encoder: Path | None = None) -> Path
     Raises:
         CheckpointError: there are none, or they are another encoder's.
     """
+    try:
+        inside(checkpoint, base.path)
+    except OutsideError as error:
+        raise CheckpointError(f"{checkpoint} names no encoder: {error}") from None
     file = _nearest(checkpoint, base) if encoder is None else encoder / PurePosixPath(base.path).name
     if not file.is_file():
         raise CheckpointError(f"{file} not found: give the folder of the encoder that {checkpoint} was trained from")

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from q2pt_tasks.data.queries import NORMALISATION
+from q2pt_tasks.inside import OutsideError, inside
 from q2pt_tasks.model.metadata import METADATA, CheckpointError, load_metadata
 from q2pt_tasks.model.variants import NON_UNIFIED
 from q2pt_tasks.registry.release import Release, ReleaseError, directories, is_release, parse_release, place
@@ -48,6 +51,9 @@ class Champion:
     release: Release | None = None
 
 
+_CHAMPION = TypeAdapter(Champion)
+
+
 def read_champion(file: Path) -> Champion | None:
     """The champion of `file`: a release, version, hash and path of a directory, or `{"version": null}` before any.
 
@@ -78,13 +84,15 @@ def parse_champion(text: str) -> Champion | None:
         raise ChampionError(
             f'champion.json: expected a release, or version, hash and path, or {{"version": null}}; found {document!r}'
         )
-    return Champion(
-        document["version"],
-        document["hash"],
-        document["path"],
-        tuple(document.get("locales", ())),
-        document.get("last_day"),
-    )
+    try:
+        champion = _CHAMPION.validate_json(text)
+        inside(Path(), champion.path)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise ChampionError(f"champion.json: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+    except OutsideError as error:
+        raise ChampionError(f"champion.json: path: {error}") from None
+    return champion
 
 
 def _of_release(text: str) -> Champion:
@@ -196,6 +204,8 @@ def _bring(root: Path, md5: str, folder: Path, champion: Champion) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
         try:
             _check_out(root, md5, Path(unfinished) / "files")
+        except OutsideError as error:
+            raise ChampionError(f"the directory {md5} of version {champion.version} is not one: {error}") from None
         except (DvcException, FileNotFoundError) as error:
             raise ChampionError(
                 f"the files of version {champion.version} are neither in DVC's cache nor in a remote ({error}): "
@@ -214,6 +224,9 @@ def _check_out(root: Path, md5: str, folder: Path) -> None:
         cache, whole = repo.cache.local, HashInfo("md5", md5)
         _pull_missing(repo, [whole])
         tree = Tree.load(cache, whole)
+        # DVC takes their names for granted.
+        for key, _, _ in tree:
+            inside(folder, "/".join(key))
         _pull_missing(repo, [file for _, _, file in tree])
         checkout(str(folder), repo.fs, tree, cache)
 

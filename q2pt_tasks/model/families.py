@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch.nn import functional
 
 Family = Literal["distilbert", "bert", "xlm-roberta"]
@@ -25,6 +26,16 @@ HEAD_ACTIVATIONS: Mapping[Family, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
+# Far above any encoder's, and far below what would take a machine's memory to find out.
+Size = Annotated[int, Field(ge=1, le=2**24)]
+Few = Annotated[int, Field(ge=1, le=1_000)]
+Place = Annotated[int, Field(ge=0, le=2**24)]
+
+
+class ConfigError(ValueError):
+    """A `config.json` does not say what an encoder of its kind needs."""
+
+
 class LayersError(ValueError):
     """An encoder has not the layers that the params ask for, or cannot get them."""
 
@@ -33,8 +44,10 @@ class LayersError(ValueError):
 class OwnHead:
     """Hidden layers above the encoder, in place of the one that the family's classifiers have."""
 
-    layers: int
-    width: int
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True)
+
+    layers: Annotated[int, Field(ge=0, le=1_000)]
+    width: Size
     activation: str
 
 
@@ -53,16 +66,18 @@ class Shape:
         own_head: what is between the encoder and the logits; None for what the family has.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True)
+
     family: Family
-    tokens: int
-    layers: int
-    width: int
-    heads: int
-    hidden: int
-    positions: int
-    first_position: int
-    segments: int
-    pad_token: int
+    tokens: Size
+    layers: Few
+    width: Size
+    heads: Few
+    hidden: Size
+    positions: Size
+    first_position: Place
+    segments: Annotated[int, Field(ge=0, le=1_000)]
+    pad_token: Place
     activation: str
     norm_epsilon: float
     dropout: float
@@ -76,6 +91,9 @@ class Shape:
         return self.positions - self.first_position
 
 
+_SHAPE = TypeAdapter(Shape)
+
+
 @dataclass(frozen=True)
 class Config:
     """An encoder's sizes, what its head names, and the `config.json` that it came with."""
@@ -86,8 +104,18 @@ class Config:
 
 
 def read_document(folder: Path) -> Mapping[str, Any]:
-    """What the `config.json` in `folder` says."""
-    document: Mapping[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    """What the `config.json` in `folder` says.
+
+    Raises:
+        OSError: there is none.
+        ConfigError: it is no JSON object.
+    """
+    try:
+        document = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{CONFIG} is not readable JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{CONFIG} is no object with keys")
     return document
 
 
@@ -116,21 +144,34 @@ def read_config(folder: Path) -> Config | None:
     shape = read_shape(document, dropout=0.0)
     if shape is None:
         return None
-    names = document["id2label"]
+    names = document.get("id2label")
+    if not isinstance(names, dict) or not all(isinstance(names.get(str(index)), str) for index in range(len(names))):
+        raise ConfigError(f"id2label of {CONFIG} does not name the outputs 0, 1 and so on")
     return Config(shape, tuple(names[str(index)] for index in range(len(names))), document)
 
 
 def read_shape(document: Mapping[str, Any], dropout: float) -> Shape | None:
-    """The sizes that a `config.json` names, with `dropout` everywhere; None where this code does not know the kind."""
-    kind = document.get("model_type", "").removeprefix(OWN_KIND)
-    if kind == "distilbert":
-        shape = _distilbert(document, dropout)
-    elif kind in ("bert", "xlm-roberta"):
-        shape = _bert(document, dropout, kind)
-    else:
+    """The sizes that a `config.json` names, with `dropout` everywhere; None where this code does not know the kind.
+
+    Raises:
+        ConfigError: it does not name them all, or not as numbers that an encoder can have.
+    """
+    kind = str(document.get("model_type", "")).removeprefix(OWN_KIND)
+    if kind not in ("distilbert", "bert", "xlm-roberta"):
         return None
-    if OWN_HEAD in document:
-        shape = replace(shape, own_head=OwnHead(**document[OWN_HEAD]))
+    try:
+        shape = _distilbert(document, dropout) if kind == "distilbert" else _bert(document, dropout, kind)
+        if OWN_HEAD in document:
+            shape = replace(shape, own_head=OwnHead(**document[OWN_HEAD]))
+        # Through JSON, which is what a strict look wants.
+        _SHAPE.validate_json(json.dumps(asdict(shape)))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise ConfigError(
+            f"{CONFIG} says the encoder's {'.'.join(map(str, problem['loc']))} wrongly: {problem['msg']}"
+        ) from None
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{CONFIG} does not say all sizes of an encoder: {type(error).__name__}: {error}") from None
     return shape if shape.activation in ACTIVATIONS and _has_plain_positions(document) else None
 
 

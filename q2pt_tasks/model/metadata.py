@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pydantic import TypeAdapter, ValidationError
+
 from q2pt_tasks.data.queries import NORMALISATION
 from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.variants import UNIFIED_AWARE
@@ -105,6 +107,9 @@ class Metadata:
         return self.variant == UNIFIED_AWARE
 
 
+_METADATA = TypeAdapter(Metadata)
+
+
 def save_metadata(folder: Path, metadata: Metadata) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     document = json.dumps(dataclasses.asdict(metadata), indent=1, ensure_ascii=False, allow_nan=False)
@@ -120,21 +125,26 @@ def load_metadata(folder: Path) -> Metadata:
     if not folder.is_dir():
         raise CheckpointError(f"there is no directory {folder.absolute()}: give that of a checkpoint")
     try:
-        document = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        text = (folder / METADATA).read_text(encoding="utf-8")
+        document = json.loads(text)
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no {METADATA}: it is not a finished checkpoint") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder / METADATA} is not readable JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise CheckpointError(f"{folder / METADATA} is no metadata of a checkpoint, found {document!r}")
     _refuse_other_version(folder, document.get("schema_version"))
     expected = {field.name for field in dataclasses.fields(Metadata)}
     refuse_if(folder, "metadata keys", sorted(document), sorted(expected))
     if document["objective"] not in get_args(ObjectiveName):
         known = ", ".join(get_args(ObjectiveName))
         raise CheckpointError(f"{folder}: it was trained for {document['objective']!r}, this code knows {known}")
-    lists = {key: tuple(document[key]) for key in ("locales", "product_types", "history")}
-    parts = {"base": Base, "ngrams": NGramsBeside}
-    built = {key: kind(**document[key]) if document[key] else None for key, kind in parts.items()}
-    return Metadata(**{**document, **lists, **built})
+    try:
+        return _METADATA.validate_json(text, strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise CheckpointError(f"{folder / METADATA}: {where}: {problem['msg']}") from None
 
 
 def _refuse_other_version(folder: Path, found: object) -> None:

@@ -86,7 +86,10 @@ class QueryTokenizer:
         if token is None:
             raise TokenizerError(f"the tokenizer names no {name}: choose an encoder that has one")
         # An old file describes the token in full.
-        return self.id_of(token["content"] if isinstance(token, Mapping) else token)
+        content = token.get("content") if isinstance(token, Mapping) else token
+        if not isinstance(content, str):
+            raise TokenizerError(f"the tokenizer says its {name} as {token!r}, which is no text")
+        return self.id_of(content)
 
 
 def load_tokenizer(folder: Path) -> QueryTokenizer:
@@ -99,9 +102,14 @@ def load_tokenizer(folder: Path) -> QueryTokenizer:
         config, pieces = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (_CONFIG, _TOKENIZER))
     except FileNotFoundError as error:
         raise TokenizerError(f"{error.filename} not found: {folder} holds no tokenizer") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TokenizerError(f"the tokenizer in {folder} is not readable JSON: {error}") from None
-    return QueryTokenizer(Tokenizer.from_str(json.dumps(pieces)), config)
+    if not isinstance(config, dict):
+        raise TokenizerError(f"{folder / _CONFIG} is no object with keys")
+    try:
+        return QueryTokenizer(Tokenizer.from_str(json.dumps(pieces)), config)
+    except Exception as error:  # the library has no other class
+        raise TokenizerError(f"the tokenizer in {folder} cannot be read: {error}") from None
 
 
 def save_pretrained_tokenizer(encoder: Path, folder: Path) -> None:
@@ -113,7 +121,7 @@ def save_pretrained_tokenizer(encoder: Path, folder: Path) -> None:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise EncoderNotFoundError(encoder_not_found(encoder, error)) from error
     if not tokenizer.is_fast:

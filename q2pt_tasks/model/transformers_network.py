@@ -1,5 +1,6 @@
 """Encoders that `packed_network` does not know, as Hugging Face's `transformers` runs them: padded, and slower."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -71,6 +72,14 @@ class TransformersNetwork(Network):
         self.model.save_pretrained(folder)
 
 
+class ModelError(ValueError):
+    """A model of a kind that only `transformers` knows cannot be loaded."""
+
+
+# A folder may name code of its own or hold a pickle: neither is run, and nothing else is fetched.
+_DATA_ALONE: Mapping[str, bool] = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
+
+
 def fresh_model(encoder: Path, product_types: tuple[str, ...], dropout: float) -> TransformersNetwork:
     """The pre-trained encoder in the folder `encoder` with a new head.
 
@@ -83,10 +92,10 @@ def fresh_model(encoder: Path, product_types: tuple[str, ...], dropout: float) -
         "id2label": dict(enumerate(product_types)),
         "label2id": {product_type: index for index, product_type in enumerate(product_types)},
     }
-    config = AutoConfig.from_pretrained(encoder, **labels)
+    config = AutoConfig.from_pretrained(encoder, local_files_only=True, trust_remote_code=False, **labels)
     _set_dropout(config, dropout)
     model = AutoModelForSequenceClassification.from_pretrained(
-        encoder, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        encoder, config=config, dtype=torch.float32, **_DATA_ALONE
     )
     return TransformersNetwork(model)
 
@@ -95,10 +104,14 @@ def stored_model(folder: Path) -> TransformersNetwork:
     """A model that `TransformersNetwork.save` wrote.
 
     Raises:
-        OSError, ValueError: it cannot be loaded.
+        ModelError: it cannot be loaded.
     """
     quiet_transformers()
-    return TransformersNetwork(AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32))
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, **_DATA_ALONE)
+        return TransformersNetwork(model)
+    except Exception as error:  # what the library meets in files of others has errors of any class
+        raise ModelError(f"transformers cannot load it: {type(error).__name__}: {error}") from error
 
 
 def quiet_transformers() -> None:

@@ -21,6 +21,8 @@ from q2pt_tasks.orchestration import guard
 from q2pt_tasks.orchestration.reaper import no_process_left_behind, reap_orphans
 
 HOST = "127.0.0.1"
+# The user whom Airflow's simple manager of users makes.
+ADMIN = "admin"
 _POLL_SECONDS = 1.0
 _LAST_LINES = 20
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -102,6 +104,8 @@ class Place:
             "no_proxy": _without_proxy("no_proxy"),
             # A task that skips itself lasts as long as this, 5 s by default.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            # The only user there is.
+            "Q2PT_APPROVERS": ADMIN,
             "Q2PT_DVC_CACHE": str(self.checkout / ".dvc/cache"),
             "Q2PT_GIT_REMOTE": str(self.remote),
             "Q2PT_REPOSITORY": str(self.checkout),
@@ -145,9 +149,9 @@ def _serve(place: Place) -> None:
     processes |= {name: _start(place, name, command) for name, command in OTHERS.items()}
     while {part["status"] for part in _health(place).values()} != {"healthy"}:
         _check(place, processes)
-    password = json.loads(place.passwords.read_text(encoding="utf-8"))["admin"]
+    password = json.loads(place.passwords.read_text(encoding="utf-8"))[ADMIN]
     _say(
-        f"Airflow is ready: {place.url}, user admin, password {password}\n"
+        f"Airflow is ready: {place.url}, user {ADMIN}, password {password}\n"
         f"Runs take what is committed. After a commit: git push {place.remote} HEAD:main\n"
         "Ctrl-C ends it."
     )

@@ -54,7 +54,7 @@ def read_lock(path: Path) -> dict[str, Entry]:
     try:
         # YAML 1.2 as DVC writes it: a plain `on` is text.
         document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise LockError(f"{path} is not readable YAML: {error}") from None
     found = document.get("schema") if isinstance(document, dict) else type(document).__name__
     if found != SCHEMA or not isinstance(document.get("stages", {}), dict):

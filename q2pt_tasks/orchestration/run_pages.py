@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from q2pt_tasks.inside import ListingError, read_listing
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.orchestration.idle import NOTHING_KNOWN, Idle, read_idle
 from q2pt_tasks.orchestration.operators import CONFIGURE, PAGES, STAGE
@@ -159,8 +160,10 @@ class PageStore:
         content = self._object(md5)
         if not name:
             return content
-        files = {file["relpath"]: file["md5"] for file in json.loads(content)}
-        return self._object(files[name])
+        try:
+            return self._object(read_listing(content.decode())[name])
+        except (ListingError, UnicodeDecodeError, KeyError) as error:
+            raise MissingObjectError(f"the object {md5} lists no {name!r}: {error}") from None
 
     def _object(self, md5: str) -> bytes:
         # It becomes a path.

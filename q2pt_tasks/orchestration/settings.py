@@ -59,7 +59,7 @@ class Rendering:
         repository: the checkout whose `dvc.yaml` is rendered.
         graph_cache: the folder of the cached graphs.
         schedule: when a run starts by itself, as a cron expression in UTC.
-        approvers: who may answer an approval; none: every user who may edit the run.
+        approvers: who may answer an approval; at least one, for else every user who may edit the run could.
         approval_hours: how long an approval waits for an answer.
     """
 
@@ -100,13 +100,19 @@ def read_rendering(dag_file: Path, environ: Mapping[str, str] = os.environ) -> R
     """What the DAG file needs; by default it lies in the folder `dags` of the checkout that it renders.
 
     Raises:
-        SettingsError: a variable is malformed.
+        SettingsError: a required variable is missing, or one is malformed.
     """
+    approvers = _read(environ, "Q2PT_APPROVERS", _approvers, ())
+    if not approvers:
+        raise SettingsError(
+            "Q2PT_APPROVERS is not set, and whoever may start a run could approve it: set it to the users who may, as "
+            "ID or ID:NAME with commas between them"
+        )
     return Rendering(
         repository=_read(environ, "Q2PT_REPOSITORY", _folder, dag_file.resolve().parents[1]),
         graph_cache=_work_dir(environ) / "graphs",
         schedule=_read(environ, "Q2PT_SCHEDULE", _schedule, "0 2 * * *"),
-        approvers=_read(environ, "Q2PT_APPROVERS", _approvers, ()),
+        approvers=approvers,
         approval_hours=_read(environ, "Q2PT_APPROVAL_HOURS", _approval_hours, 12.0),
     )
 
@@ -122,7 +128,9 @@ def _read(environ: Mapping[str, str], name: str, parse: Callable[[str], T], defa
     try:
         return parse(text)
     except ValueError as allowed:
-        raise SettingsError(f"{name} is {text!r}; set it to {allowed}") from None
+        # It ends in a log.
+        shown = re.sub(r"//[^/@\s]*@", "//***@", text)
+        raise SettingsError(f"{name} is {shown!r}; set it to {allowed}") from None
 
 
 def _text(pattern: str, allowed: str) -> Callable[[str], str]:
@@ -146,9 +154,13 @@ _branch = _text(
     r"(?!(expired|latest|production)$|run/)(?!.*(\.\.|//|/$|\.lock$))[A-Za-z0-9][A-Za-z0-9._/-]*",
     "the name of a branch, and not expired, latest, production or run/...",
 )
-_store = _text(r"(/|[a-z][a-z0-9]*://)[^\x00-\x1f]+", "an absolute path or a URL such as s3://bucket/folder")
+# Every release names it, so it has no password in it.
+_store = _text(
+    r"(/|[a-z][a-z0-9]*://(?![^/]*:[^/]*@))[^\x00-\x1f]+",
+    "an absolute path or a URL such as s3://bucket/folder, without a password",
+)
 _schedule = _text(r"[0-9*,/-]+( [0-9*,/-]+){4}", "a cron expression of five fields such as 0 2 * * *, in UTC")
-_endpoint = _text(r"https?://[^\s]+", "a URL such as http://store:9000")
+_endpoint = _text(r"https?://(?![^/]*@)[^\s]+", "a URL such as http://store:9000, without a password")
 _link_types = _text(
     r"(reflink|hardlink|symlink|copy)(,(reflink|hardlink|symlink|copy))*",
     "one or more of reflink, hardlink, symlink and copy with commas between them",

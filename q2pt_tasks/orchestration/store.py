@@ -5,13 +5,14 @@ A *hash* here is what `dvc.lock` calls `md5`: of a file its MD5, of a directory 
 
 import fcntl
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from q2pt_tasks.inside import ListingError, read_listing
 
 # An output as `dvc.lock` lists it: {"path": ..., "md5": ..., "size": ..., ...}.
 Out = Mapping[str, Any]
@@ -117,8 +118,11 @@ class SharedCache:
             self.fetch({"a directory": md5})
             path = self.path(md5)
             self.check(path, md5)
-            listed = json.loads(path.read_text(encoding="utf-8"))
-            self._manifests[md5] = [(file["relpath"], file["md5"]) for file in listed]
+            try:
+                listed = read_listing(path.read_text(encoding="utf-8"))
+            except (ListingError, UnicodeDecodeError) as error:
+                raise DamagedCacheError(f"the object {path} is no directory's: {error}") from None
+            self._manifests[md5] = list(listed.items())
         return self._manifests[md5]
 
     def check(self, path: Path, md5: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from q2pt_tasks.inside import ListingError, inside, read_listing
 from q2pt_tasks.registry.release import Release, Store, directories
 
 _DIRECTORY = ".dir"
@@ -67,10 +68,17 @@ class ObjectStore:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="unfinished-") as unfinished:
             whole = Path(unfinished) / "whole"
             self._get(md5, Path(unfinished) / "listing")
-            for name, own in _listing(Path(unfinished) / "listing").items():
-                (whole / name).parent.mkdir(parents=True, exist_ok=True)
-                self._get(own, whole / name)
+            for name, own in self._listing(md5, Path(unfinished) / "listing").items():
+                file = inside(whole, name)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self._get(own, file)
             _put(whole, folder, md5)
+
+    def _listing(self, md5: str, file: Path) -> Mapping[str, str]:
+        try:
+            return read_listing(file.read_text(encoding="utf-8"))
+        except (ListingError, UnicodeDecodeError) as error:
+            raise StoreError(f"the object {md5} of the store {self._url} is no directory's: {error}") from None
 
     def _get(self, md5: str, file: Path) -> None:
         from botocore.exceptions import BotoCoreError
@@ -113,10 +121,6 @@ def _put(whole: Path, folder: Path, md5: str) -> None:
     except OSError:
         # Another process brought it meanwhile.
         check_directory(folder, md5)
-
-
-def _listing(file: Path) -> Mapping[str, str]:
-    return {entry["relpath"]: entry["md5"] for entry in json.loads(file.read_text(encoding="utf-8"))}
 
 
 def _md5(file: Path) -> str:

@@ -8,15 +8,19 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 RELEASE_FILE = "release.json"
 # Where a checkpoint that holds only what changed looks for its encoder, in a folder above itself.
 ENCODER_PLACE = "data/encoder"
 _WHOLE = "whole"
 _DIRECTORY = ".dir"
+
+
+# It names a folder, so nothing else may pass.
+Directory = Annotated[str, Field(pattern=r"^[0-9a-f]{32}\.dir$")]
 
 
 class ReleaseError(ValueError):
@@ -51,8 +55,8 @@ class ReleasedCheckpoint:
 
     variant: str
     since: str
-    model: str
-    encoder: str | None
+    model: Directory
+    encoder: Directory | None
     hash: str
     locales: tuple[str, ...]
     others: bool

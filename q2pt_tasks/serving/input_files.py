@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from q2pt_tasks.data.schema import LocaleError
+from q2pt_tasks.inside import first_unread
 from q2pt_tasks.model.prediction import LocaleNotServedError
 from q2pt_tasks.serving.answered_table import PRODUCT_TYPES, USED_UNKNOWN_LOCALE
 from q2pt_tasks.serving.manifest import InputFile, Part
@@ -111,14 +112,11 @@ def _batches(parquet: pq.ParquetFile, is_wanted: Callable[[int, int], bool]) -> 
                 first_row += len(batch)
 
 
-def _files_below(folder: Path) -> list[Path]:
-    below = [path.relative_to(folder) for path in folder.rglob("*")]
-    shown = [folder / path for path in sorted(below) if not any(part.startswith((".", "_")) for part in path.parts)]
-    for path in shown:
-        if path.is_symlink() and path.is_dir():
-            raise InputError(
-                f"{path} is a symbolic link to a folder, which is not followed: put the files themselves there"
-            )
+def _files_below(place: Path) -> list[Path]:
+    below = [path.relative_to(place) for path in place.rglob("*")]
+    shown = [place / path for path in sorted(below) if not any(part.startswith((".", "_")) for part in path.parts)]
+    if found := first_unread(place, shown):
+        raise InputError(f"{found}: put the files themselves there")
     return [path for path in shown if not path.is_dir()]
 
 
@@ -179,13 +177,13 @@ def _check_encoding(file: Path, name: str, texts: pa.Array, first_row: int) -> N
     try:
         texts.validate(full=True)
     except pa.ArrowInvalid:
-        row, value = next(
-            (row, value)
+        row = next(
+            row
             for row, value in enumerate(texts.cast(pa.large_binary()).to_pylist())
             if value is not None and value.decode(errors="replace").encode() != value
         )
-        found = f"the column '{name}' holds {value[:80]!r}, which is not UTF-8: correct the value"
-        raise _wrong_row(file, first_row + row, found) from None
+        # Without the value: a query does not belong into a log.
+        raise _wrong_row(file, first_row + row, f"the column '{name}' is not UTF-8: correct the value") from None
 
 
 def _check_locales(file: Path, texts: pa.Array, first_row: int, check_locale: Callable[[str], object]) -> None:

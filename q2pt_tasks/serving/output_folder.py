@@ -122,7 +122,10 @@ def finish(folder: Path) -> None:
 
 
 def _unfinished(file: Path) -> Path:
-    return file.with_name(f".{file.name}.unfinished")
+    """Where a file is written before it has its name; nothing is there, not even a link to somewhere else."""
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    return unfinished
 
 
 def _put(unfinished: Path, file: Path) -> None:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from q2pt_tasks.sources.manifest import SourceError
 
+QUERY = "query"
 # Names in one cell of a CSV file.
 SEPARATOR = "|"
 NAMES = pa.list_(pa.string())
@@ -32,7 +33,8 @@ def converted(column: pa.Array, field: pa.Field, file: Path, convert: Conversion
         return convert(column, field.type)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         kind = _KINDS.get(field.type, "text in UTF-8")
-        value = _first_refused(column, field.type, convert)
+        # The error ends in a log, where a query must not stand.
+        value = "a value" if field.name == QUERY else _first_refused(column, field.type, convert)
         raise SourceError(
             f"{file}: the column '{field.name}' ({column.type}) holds {value}, which is not {kind}: "
             "correct the value, or write the column with the right type"

@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,7 +84,9 @@ def _parse_csv(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
                 ),
             )
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{file} is not readable CSV ({first_line(error)}): correct or write it again") from error
+        # Without the row itself, which may hold a query and ends in a log.
+        what = re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", first_line(error))
+        raise SourceError(f"{file} is not readable CSV ({what}): correct or write it again") from None
 
 
 def check_encoding(file: Path) -> None:

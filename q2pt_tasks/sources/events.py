@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from q2pt_tasks.data.schema import CATALOG, EVENTS
+from q2pt_tasks.inside import first_unread
 from q2pt_tasks.params import Section
 from q2pt_tasks.sources.conversion import converted, from_text, from_typed
 from q2pt_tasks.sources.csv_file import check_encoding, csv_columns, first_line, read_csv
@@ -104,10 +105,10 @@ def read_brands(file: Path) -> set[str]:
     return {brand for batch in batches for brand in batch[BRAND].unique().to_pylist() if brand is not None}
 
 
-def read_events(files: Iterable[Path]) -> Iterator[pa.Table]:
-    """All rows of `files`, in batches with the columns of `EVENTS`."""
+def read_events(files: Iterable[Path], schema: pa.Schema = EVENTS) -> Iterator[pa.Table]:
+    """All rows of `files`, in batches with the columns of `schema`."""
     for file in files:
-        yield from read_batches(file, EVENTS)
+        yield from read_batches(file, schema)
 
 
 def ignored_columns(files: Iterable[Path], schema: pa.Schema) -> list[str]:
@@ -133,11 +134,8 @@ def read_batches(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 def _files_below(folder: Path) -> list[Path]:
     below = [path.relative_to(folder) for path in folder.rglob("*")]
     shown = [folder / path for path in sorted(below) if not any(part.startswith((".", "_")) for part in path.parts)]
-    for path in shown:
-        if path.is_symlink() and path.is_dir():
-            raise SourceError(
-                f"{path} is a symbolic link to a folder, which is not followed: put the files themselves there"
-            )
+    if found := first_unread(folder, shown):
+        raise SourceError(f"{found}: put the files themselves there")
     return [path for path in shown if not path.is_dir()]
 
 

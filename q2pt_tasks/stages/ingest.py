@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.queries import normalise_query
-from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, COUNTS, EVENT_KEY, EVENTS, Locales
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, USERS, Locales, counts_of
 from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, open_table, write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.params import Section, read_section
@@ -94,13 +95,20 @@ def main(layout: Layout) -> IngestReport:
     """Runs the stage with the params of `layout`."""
     params = read_section(layout.params, "ingest", IngestParams)
     locales = read_section(layout.params, "locales", Locales)
-    return run(layout, params, locales, read_section(layout.params, "engine", EngineParams))
+    privacy = read_section(layout.params, "privacy", PrivacyParams)
+    return run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams))
 
 
 def run(
-    layout: Layout, params: IngestParams, locales: Sequence[str], engine_params: EngineParams = DEFAULT
+    layout: Layout,
+    params: IngestParams,
+    locales: Sequence[str],
+    privacy: PrivacyParams,
+    engine_params: EngineParams = DEFAULT,
 ) -> IngestReport:
     """Writes the window's events by day, the catalog, the brands and the window itself below `layout.raw`.
+
+    Nothing is left out for privacy here, what its floor has to know is read: a day's file is the same in every window.
 
     Raises:
         SourceError: the source is not what was resolved, is unreadable, or holds nothing in the window.
@@ -108,11 +116,11 @@ def run(
     manifest = read_manifest(layout.source_manifest)
     _check_manifest(manifest, params)
     days = window(manifest.last_day, params.window_days)
-    source = _open_source(layout.root, manifest, params, locales)
+    source = _open_source(layout.root, manifest, params, locales, privacy.events)
     if not source.catalog.num_rows:
         raise SourceError(f"the catalog of the source {params.source} is empty: it must name every product's type")
     shutil.rmtree(layout.raw, ignore_errors=True)
-    counts = _write_days(source.batches, days, layout.raw, Engine(engine_params))
+    counts = _write_days(source.batches, days, layout.raw, Engine(engine_params), privacy.events)
     if counts.rows == counts.without_date:
         raise SourceError(
             f"the source {params.source} holds no events from {days} ({counts.without_date:,} rows have no date, "
@@ -133,12 +141,19 @@ def _check_manifest(manifest: SourceManifest, params: IngestParams) -> None:
         raise SourceError(f"the window's last day is {wanted}, but {manifest.last_day} was resolved: {RESOLVE_AGAIN}")
 
 
-def _open_source(root: Path, manifest: SourceManifest, params: IngestParams, locales: Sequence[str]) -> _Source:
+def _open_source(
+    root: Path, manifest: SourceManifest, params: IngestParams, locales: Sequence[str], schema: pa.Schema
+) -> _Source:
+    if params.source != "events" and USERS in schema.names:
+        raise SourceError(
+            f"the source {params.source} does not tell how many users typed a query: set privacy.min_query_users to "
+            "null"
+        )
     if params.source == "synthetic":
         return _open_synthetic(params.synthetic, locales)
     if params.source == "google_taxonomy":
         return _open_google_taxonomy(root, manifest, params.google_taxonomy, locales)
-    return _open_events(root, manifest, params.events)
+    return _open_events(root, manifest, params.events, schema)
 
 
 def _open_synthetic(params: synthetic.SyntheticParams, locales: Sequence[str]) -> _Source:
@@ -157,7 +172,7 @@ def _open_google_taxonomy(
     return _Source(catalog, google_taxonomy.make_events(files, locales, params))
 
 
-def _open_events(root: Path, manifest: SourceManifest, params: events.EventsParams) -> _Source:
+def _open_events(root: Path, manifest: SourceManifest, params: events.EventsParams, schema: pa.Schema) -> _Source:
     """The files that were resolved: one that came later belongs to the next run."""
     verified = [verify_file(file, root) for file in manifest.files]
     catalog = events.catalog_path(params, root)
@@ -165,11 +180,11 @@ def _open_events(root: Path, manifest: SourceManifest, params: events.EventsPara
     log = locate(root, params.path)
     _check_same_files({catalog, *(file for file in logs if file.is_relative_to(log))}, set(verified))
     ignored = [
-        *(f"events.{name}" for name in events.ignored_columns(logs, EVENTS)),
+        *(f"events.{name}" for name in events.ignored_columns(logs, schema)),
         *(f"catalog.{name}" for name in events.ignored_columns([catalog], CATALOG) if name != events.BRAND),
     ]
     brands = events.read_brands(catalog)
-    return _Source(events.read_catalog(catalog), events.read_events(logs), brands, tuple(ignored))
+    return _Source(events.read_catalog(catalog), events.read_events(logs, schema), brands, tuple(ignored))
 
 
 def _check_same_files(wanted: set[Path], resolved: set[Path]) -> None:
@@ -190,19 +205,19 @@ def _report(params: IngestParams, days: Window, counts: _Counts, source: _Source
     )
 
 
-def _write_days(batches: Iterable[pa.Table], days: Window, raw: Path, engine: Engine) -> _Counts:
+def _write_days(batches: Iterable[pa.Table], days: Window, raw: Path, engine: Engine, schema: pa.Schema) -> _Counts:
     """Collects batches of any order by day on disk, then the engine sorts one day after the other."""
     raw.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=raw, prefix=".unsorted-") as folder:
-        counts = _collect_days(batches, days, Path(folder))
+        counts = _collect_days(batches, days, Path(folder), schema)
         unsorted = sorted(Path(folder).rglob("*.parquet"))
         for file in unsorted:
-            with open_table(raw / "events" / file.name, EVENTS) as writer:
-                append_sorted(writer, engine.scan([file]), (*EVENT_KEY, *COUNTS))
+            with open_table(raw / "events" / file.name, schema) as writer:
+                append_sorted(writer, engine.scan([file]), (*EVENT_KEY, *counts_of(schema)))
     return replace(counts, days=sum(file != day_file(Path(folder), None) for file in unsorted))
 
 
-def _collect_days(batches: Iterable[pa.Table], days: Window, folder: Path) -> _Counts:
+def _collect_days(batches: Iterable[pa.Table], days: Window, folder: Path, schema: pa.Schema) -> _Counts:
     counts = _Counts()
     writers: dict[date | None, pq.ParquetWriter] = {}
     with ExitStack() as open_files:
@@ -212,7 +227,7 @@ def _collect_days(batches: Iterable[pa.Table], days: Window, folder: Path) -> _C
                 if day not in writers:
                     file = day_file(folder, day)
                     file.parent.mkdir(exist_ok=True)
-                    writers[day] = open_files.enter_context(pq.ParquetWriter(file, EVENTS))
+                    writers[day] = open_files.enter_context(pq.ParquetWriter(file, schema))
                 writers[day].write_table(rows)
             counts = _Counts(
                 rows=counts.rows + inside.num_rows,

@@ -12,9 +12,10 @@ import narwhals as nw
 import pyarrow as pa
 from pydantic import Field
 
-from q2pt_tasks.data.labels import LabelRules, clicks_by_product, clicks_by_type, label_pairs, nest_labels
+from q2pt_tasks.data.labels import LabelRules, clicks_by_product, clicks_by_type, label_pairs, nest_labels, normalised
+from q2pt_tasks.data.privacy import PrivacyParams, common_queries
 from q2pt_tasks.data.queries import normalise_query
-from q2pt_tasks.data.schema import Locales
+from q2pt_tasks.data.schema import USERS, Locales
 from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, collect, write_table
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.params import Section, read_section
@@ -48,16 +49,21 @@ class TooFewLabelsError(ValueError):
 
 @dataclass(frozen=True)
 class LabelReport:
-    """What came out: labelled queries of the history and of the forward days, and the history's product types."""
+    """What came out: labelled queries of the history and of the forward days, and the history's product types.
+
+    `rare_queries` are those that were left out for privacy.
+    """
 
     queries: int
     forward_queries: int
     product_types: int
+    rare_queries: int
 
     def __str__(self) -> str:
         return (
             f"{self.queries:,} labelled queries with {self.product_types:,} product types, "
-            f"{self.forward_queries:,} queries on the forward days"
+            f"{self.forward_queries:,} queries on the forward days; {self.rare_queries:,} queries below the floor of "
+            "privacy left out"
         )
 
 
@@ -66,14 +72,21 @@ def main(layout: Layout) -> LabelReport:
         layout,
         read_section(layout.params, "label", LabelParams),
         read_section(layout.params, "locales", Locales),
+        read_section(layout.params, "privacy", PrivacyParams),
         read_section(layout.params, "engine", EngineParams),
     )
 
 
 def run(
-    layout: Layout, params: LabelParams, locales: Sequence[str], engine_params: EngineParams = DEFAULT
+    layout: Layout,
+    params: LabelParams,
+    locales: Sequence[str],
+    privacy: PrivacyParams,
+    engine_params: EngineParams = DEFAULT,
 ) -> LabelReport:
     """Writes `data/labeled/{history,forward}/locale=XX.parquet` for every locale, empty where it has no labels.
+
+    Queries below the floor `privacy` have none, whatever their clicks say.
 
     Beside them `assortment.json`, the product types of every locale's catalog.
 
@@ -84,23 +97,34 @@ def run(
     events = engine.scan(sorted((layout.valid / "events").glob("event_date=*.parquet")))
     catalog = engine.scan([catalog_file(layout.valid)])
     first_forward_day = _last_day(layout) - datetime.timedelta(days=params.forward_days - 1)
-    clicks = engine.keep(clicks_by_product(events, first_forward_day))
-    forms = engine.keep(_normal_forms(engine, clicks))
+    typed = engine.keep(clicks_by_product(events, first_forward_day, _largest(privacy)))
+    clicks = engine.keep(normalised(typed, _normal_forms(engine, typed)))
+    common = engine.keep(common_queries(clicks, privacy))
+    shown = engine.keep(clicks.join(common, on=["locale", "query"], how="inner"))
     shutil.rmtree(layout.labeled, ignore_errors=True)
 
     def write(period: nw.LazyFrame[Any], rules: LabelRules, name: str) -> tuple[int, int]:
-        pairs = engine.keep(label_pairs(clicks_by_type(period, catalog, forms), rules))
+        pairs = engine.keep(label_pairs(clicks_by_type(period, catalog), rules))
         queries = sum(_write_locale(layout.labeled / name, pairs, locale) for locale in locales)
         return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
 
-    history = write(clicks.filter(~nw.col("is_forward")), params.rules(), "history")
-    forward = write(clicks.filter(nw.col("is_forward")), params.forward_rules(), "forward")
-    report = LabelReport(queries=history[0], forward_queries=forward[0], product_types=history[1])
+    history = write(shown.filter(~nw.col("is_forward")), params.rules(), "history")
+    forward = write(shown.filter(nw.col("is_forward")), params.forward_rules(), "forward")
+    rare = _count(clicks.select("locale", "query").unique()) - _count(common)
+    report = LabelReport(history[0], forward[0], history[1], rare)
     _check_floors(report, params)
     _write_assortment(
         layout, collect(catalog.select("locale", "product_type").unique(), ("locale", "product_type")), locales
     )
     return report
+
+
+def _largest(privacy: PrivacyParams) -> tuple[str, ...]:
+    return () if privacy.min_query_users is None else (USERS,)
+
+
+def _count(frame: nw.LazyFrame[Any]) -> int:
+    return int(collect(frame.select(rows=nw.len()), ["rows"])["rows"][0].as_py())
 
 
 def _last_day(layout: Layout) -> datetime.date:

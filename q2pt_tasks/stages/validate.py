@@ -25,8 +25,9 @@ from q2pt_tasks.data import row_rules as rules
 from q2pt_tasks.data.expectations import Limits, Outcome
 from q2pt_tasks.data.floods import FLOOD, find_floods, mark_floods
 from q2pt_tasks.data.great_expectations_runner import evaluate
+from q2pt_tasks.data.privacy import PrivacyParams, common_queries, hide_rare
 from q2pt_tasks.data.row_rules import REASON, Frame, Tally, Window
-from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, Locales
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, Locales
 from q2pt_tasks.data.volume import Volume, measure_volume
 from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, collect, open_table, write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
@@ -84,13 +85,18 @@ def main(layout: Layout) -> ValidateReport:
     """Runs the stage with the params file of `layout`."""
     params = read_section(layout.params, "validate", ValidateParams)
     locales = read_section(layout.params, "locales", Locales)
-    return run(layout, params, locales, read_section(layout.params, "engine", EngineParams))
+    privacy = read_section(layout.params, "privacy", PrivacyParams)
+    return run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams))
 
 
 def run(
-    layout: Layout, params: ValidateParams, locales: Sequence[str], engine_params: EngineParams = DEFAULT
+    layout: Layout,
+    params: ValidateParams,
+    locales: Sequence[str],
+    privacy: PrivacyParams,
+    engine_params: EngineParams = DEFAULT,
 ) -> ValidateReport:
-    """Judges the raw tables and writes what they are divided into.
+    """Judges the raw tables and writes what they are divided into; its page shows no query below the floor `privacy`.
 
     Raises:
         RawDataError: the window or the catalog is missing or unreadable.
@@ -98,13 +104,13 @@ def run(
             `data/valid` is removed, so that no later stage can use a log that was refused.
     """
     _remove_earlier(layout)
-    result = _validate(layout, params, locales, Engine(engine_params))
+    result = _validate(layout, params, locales, privacy, Engine(engine_params))
     page = _publish(result, layout.validation_report)
     for outcome in result.warnings:
         logger.warning("%s", outcome)
     if result.failures:
         shutil.rmtree(layout.valid, ignore_errors=True)
-        findings = [*map(str, result.failures), *_unlisted_locales(layout.quarantine)]
+        findings = [*map(str, result.failures), *_unlisted_locales(layout.quarantine, privacy)]
         raise ValidationFailed("\n- ".join([result.verdict, *findings]) + f"\nSee {page}")
     return ValidateReport(result.tables["events"], result.tables["catalog"], tuple(map(str, result.warnings)), page)
 
@@ -114,12 +120,14 @@ def _remove_earlier(layout: Layout) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _validate(layout: Layout, params: ValidateParams, locales: Sequence[str], engine: Engine) -> ValidationResult:
+def _validate(
+    layout: Layout, params: ValidateParams, locales: Sequence[str], privacy: PrivacyParams, engine: Engine
+) -> ValidationResult:
     window = read_window(layout.raw / "window.json")
-    columns = evaluate(expect.column_expectations(), _column_figures(engine, layout.raw))
+    columns = evaluate(expect.column_expectations(privacy.events), _column_figures(engine, layout.raw))
     if any(outcome.fails for outcome in columns):
         return ValidationResult(str(window), columns, tables={})
-    return _Division(engine, layout, params, tuple(locales), window).run(columns)
+    return _Division(engine, layout, params, tuple(locales), privacy, window).run(columns)
 
 
 def read_window(path: Path) -> Window:
@@ -166,6 +174,7 @@ class _Division:
     layout: Layout
     params: ValidateParams
     locales: tuple[str, ...]
+    privacy: PrivacyParams
     window: Window
 
     def run(self, columns: tuple[Outcome, ...]) -> ValidationResult:
@@ -198,16 +207,16 @@ class _Division:
         shutil.rmtree(self.layout.valid / "events", ignore_errors=True)
         catalog = self.engine.keep(self.engine.scan([self._valid_catalog]))
         tallies: list[Tally] = []
-        with open_table(self._quarantined_events, _with_reason(EVENTS)) as quarantine:
+        with open_table(self._quarantined_events, _with_reason(self.privacy.events)) as quarantine:
             for day, events in self._parts():
-                judged = rules.judge_events(events, catalog, self._event_rules)
+                judged = rules.judge_events(events, catalog, self._event_rules, self.privacy.events)
                 part = self._mark_floods(self.engine.keep(rules.exclude_locales(judged, exclusions)))
                 found = self._tally(part)
                 # A look at the tally is cheaper than a query, and no file is written for a day without valid rows.
                 if day and any(tally.reason is None for tally in found):
-                    with open_table(day_file(self.layout.valid, day), EVENTS) as valid:
-                        append_sorted(valid, part.filter(nw.col(REASON).is_null()), _order(EVENTS))
-                append_sorted(quarantine, _unfit(part), (*_order(EVENTS), REASON))
+                    with open_table(day_file(self.layout.valid, day), self.privacy.events) as valid:
+                        append_sorted(valid, part.filter(nw.col(REASON).is_null()), self._event_order)
+                append_sorted(quarantine, _unfit(part), (*self._event_order, REASON))
                 self.engine.drop(part)
                 tallies += found
         self.engine.drop(catalog)
@@ -269,16 +278,29 @@ class _Division:
         excluded = {f"excluded_{locale}": reason for locale, reason in exclusions.items()}
         catalog_reasons = rules.reasons_by_name(rules.catalog_rules(self.locales), rules.DUPLICATE_PRODUCT)
         return (
-            *_count_reasons("events", self.engine.scan([self._quarantined_events]), event_reasons | excluded),
+            *_count_reasons("events", self._shown_events(), event_reasons | excluded),
             *_count_reasons("catalog", self.engine.scan([self._quarantined_catalog]), catalog_reasons),
         )
+
+    def _shown_events(self) -> Frame:
+        """The quarantined events with the queries that may be seen: those of which enough valid rows are left."""
+        quarantined, valid = self.engine.scan([self._quarantined_events]), _day_files(self.layout.valid)
+        asked = quarantined.select("locale", "query").unique()
+        # Where no valid row is left, of those that cannot exist.
+        clicks = self.engine.scan(valid) if valid else quarantined.filter(nw.col(REASON).is_null())
+        common = common_queries(clicks.join(asked, on=["locale", "query"], how="inner"), self.privacy)
+        return hide_rare(quarantined, self.engine.keep(common))
 
     def _events(self) -> Frame:
         return self.engine.scan(_day_files(self.layout.raw))
 
     @property
     def _event_rules(self) -> tuple[rules.Rule, ...]:
-        return rules.event_rules(self.locales, self.window, self.params.max_query_chars)
+        return rules.event_rules(self.locales, self.window, self.params.max_query_chars, self.privacy.events)
+
+    @property
+    def _event_order(self) -> list[str]:
+        return _order(self.privacy.events, EVENT_KEY)
 
     @property
     def _valid_catalog(self) -> Path:
@@ -299,11 +321,10 @@ def _with_reason(schema: pa.Schema) -> pa.Schema:
 
 def _collect(judged: Frame, schema: pa.Schema) -> pa.Table:
     """The judged rows in one order whatever the engine does: rows that tie are equal."""
-    return collect(judged, (*_order(schema), REASON)).cast(_with_reason(schema))
+    return collect(judged, (*_order(schema, CATALOG_KEY), REASON)).cast(_with_reason(schema))
 
 
-def _order(schema: pa.Schema) -> list[str]:
-    key = EVENT_KEY if schema is EVENTS else CATALOG_KEY
+def _order(schema: pa.Schema, key: Sequence[str]) -> list[str]:
     return [*key, *(name for name in schema.names if name not in key)]
 
 
@@ -357,23 +378,26 @@ def _examples(quarantined: Frame, reason: str) -> tuple[dict[str, str], ...]:
     return tuple({column: show_value(value) for column, value in row.items()} for row in _rows(shown))
 
 
-def _unlisted_locales(quarantine: Path) -> list[str]:
+def _unlisted_locales(quarantine: Path, privacy: PrivacyParams) -> list[str]:
     """A line for each table with rows of unlisted locales, mostly misspelt or forgotten in the params."""
     lines = []
-    for table in ("events", "catalog"):
+    # Where a log's columns are confused, queries stand in the place of locales.
+    for table, min_rows in (("events", privacy.min_query_clicks), ("catalog", 1)):
         file = quarantine / f"{table}.parquet"
         # Where the columns are wrong no row is judged, and there is no quarantine.
-        shown = _commonest_unlisted(file) if file.exists() else []
+        shown = _commonest_unlisted(file, min_rows) if file.exists() else []
         if shown:
             lines.append(f"commonest unlisted locales of {table}, with their rows: {', '.join(shown)}")
     return lines
 
 
-def _commonest_unlisted(file: Path) -> list[str]:
+def _commonest_unlisted(file: Path, min_rows: int) -> list[str]:
     strange = [rules.LOCALE_MALFORMED, rules.LOCALE_UNLISTED]
     unlisted = Engine().scan([file]).filter(nw.col(REASON).is_in(strange))
     counts = unlisted.group_by("locale").agg(rows=nw.len())
-    commonest = counts.sort("rows", "locale", descending=[True, False]).head(MAX_LOCALES)
+    commonest = (
+        counts.filter(nw.col("rows") >= min_rows).sort("rows", "locale", descending=[True, False]).head(MAX_LOCALES)
+    )
     # `head` of an ordered lazy table keeps its rows, not always their order.
     rows = sorted(_rows(commonest), key=lambda row: (-row["rows"], row["locale"]))
     return [f"{_escape(row['locale'])} ({row['rows']:,})" for row in rows]

@@ -175,6 +175,10 @@ def test_a_champion_that_a_person_put_there_needs_no_dvc(tmp_path: Path) -> None
         ('{"version": "v1"}', "expected a release, or version, hash and path"),
         ('{"version": "v1", "hash": "a", "path": "b", "stage": "c"}', "expected a release, or version, hash and path"),
         ('{"version": "v1", "checkpoints": []}', "names no release"),
+        ('{"version": "v1", "hash": 7, "path": "b"}', "hash: Input should be a valid string"),
+        ('{"version": "v1", "hash": "a", "path": "b", "locales": [7]}', r"locales\.0: Input should be a valid string"),
+        ('{"version": "v1", "hash": "a", "path": "../other"}', "path: '../other' does not lie in the folder"),
+        ('{"version": "v1", "hash": "a", "path": "/etc"}', "path: '/etc' does not lie in the folder"),
     ],
 )
 def test_a_file_that_names_no_champion_is_refused(tmp_path: Path, text: str, message: str) -> None:

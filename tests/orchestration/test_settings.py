@@ -14,6 +14,7 @@ from q2pt_tasks.orchestration.settings import (
     read_settings,
 )
 
+APPROVED_BY_ADA = {"Q2PT_APPROVERS": "ada"}
 REQUIRED = {"Q2PT_GIT_REMOTE": "/srv/git/q2pt.git", "Q2PT_WORK_DIR": "/var/q2pt"}
 
 
@@ -73,8 +74,8 @@ def test_a_clone_may_be_kept_for_no_time_at_all() -> None:
 
 
 def test_the_dag_file_renders_the_checkout_that_it_lies_in() -> None:
-    rendering = read_rendering(Path("/opt/q2pt/dags/q2pt_retraining.py"), {})
-    assert (rendering.repository, rendering.approvers) == (Path("/opt/q2pt"), ())
+    rendering = read_rendering(Path("/opt/q2pt/dags/q2pt_retraining.py"), APPROVED_BY_ADA)
+    assert (rendering.repository, rendering.approvers) == (Path("/opt/q2pt"), (Approver("ada", "ada"),))
     assert (rendering.approval_hours, rendering.schedule) == (12, "0 2 * * *")
 
 
@@ -121,7 +122,7 @@ def test_a_malformed_variable_is_named_with_what_is_allowed(name: str, value: st
 @pytest.mark.parametrize("value", ["nightly", "0 2 * *", "0 2 * * *\n", "@daily"])
 def test_a_malformed_schedule_is_named(value: str) -> None:
     with pytest.raises(SettingsError, match="set it to a cron expression of five fields"):
-        read_rendering(Path("dags/one.py"), {"Q2PT_SCHEDULE": value})
+        read_rendering(Path("dags/one.py"), APPROVED_BY_ADA | {"Q2PT_SCHEDULE": value})
 
 
 @pytest.mark.parametrize("value", ["ada:", ",ada", "ada,,grace", "a b"])
@@ -130,10 +131,31 @@ def test_malformed_approvers_are_named(value: str) -> None:
         read_rendering(Path("/opt/q2pt/dags/one.py"), {"Q2PT_APPROVERS": value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Q2PT_DVC_REMOTE", "https://ada:hunter2@store/q2pt"),
+        ("Q2PT_STATE_DIR", "s3://ada:hunter2@bucket/state"),
+        ("Q2PT_DVC_REMOTE_ENDPOINT", "http://ada:hunter2@store:9000"),
+        ("Q2PT_GIT_REMOTE", "ftps+://ada:hunter2@host/q2pt\n"),
+    ],
+)
+def test_no_password_comes_into_a_release_or_a_log(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name) as refusal:
+        read_settings({**REQUIRED, name: value})
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("environ", [{}, {"Q2PT_APPROVERS": ""}])
+def test_somebody_is_named_who_may_approve(environ: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="Q2PT_APPROVERS is not set, and whoever may start a run could approve it"):
+        read_rendering(Path("/opt/q2pt/dags/one.py"), environ)
+
+
 @pytest.mark.parametrize("value", ["0", "23", "-1", "a day", "nan", "1e9"])
 def test_an_approval_ends_before_the_next_night(value: str) -> None:
     with pytest.raises(SettingsError, match=r"Q2PT_APPROVAL_HOURS is .* hours above 0 and below 23"):
-        read_rendering(Path("/opt/q2pt/dags/one.py"), {"Q2PT_APPROVAL_HOURS": value})
+        read_rendering(Path("/opt/q2pt/dags/one.py"), APPROVED_BY_ADA | {"Q2PT_APPROVAL_HOURS": value})
 
 
 @pytest.mark.parametrize(

@@ -104,3 +104,11 @@ def test_one_process_at_a_time_uses_the_results_of_a_key(cache: SharedCache) -> 
                 pass
             holder.kill()
             assert waiting.stdout.readline() == "held\n", "a killed process holds nothing"
+
+
+@pytest.mark.parametrize("name", ["../stolen", "/etc/stolen", "a/../../stolen"])
+def test_a_directory_that_lists_files_elsewhere_is_damaged(cache: SharedCache, name: str) -> None:
+    """DVC would write them there."""
+    md5 = _add_directory(cache, {name: "owned"})
+    with pytest.raises(DamagedCacheError, match=r"is no directory's: .* does not lie in the folder"):
+        cache.files({"path": "data", "md5": md5})

@@ -1,5 +1,7 @@
 """The files of a release from an S3 service and from a directory: whole, hashed, or an error that says what to do."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,34 @@ def test_a_directory_comes_as_it_was(empty_shop: ReleaseShop, folder: Path, tmp_
     for _ in range(2):
         store.fetch_directory(md5, tmp_path / "got")
         assert hash_folder(tmp_path / "got") == hash_folder(folder)
+
+
+def put(store: Path, content: bytes, ending: str = "") -> str:
+    """Puts an object into a DVC store as somebody does who may write there; its hash."""
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    file = store / "files/md5" / md5[:2] / f"{md5[2:]}{ending}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return f"{md5}{ending}"
+
+
+@pytest.mark.parametrize("name", ["../../../stolen", "in/../../../../stolen", "{outside}/stolen"])
+def test_a_file_of_a_directory_cannot_be_written_elsewhere(name: str, tmp_path: Path) -> None:
+    store, name = tmp_path / "store", name.format(outside=tmp_path)
+    own = put(store, b"owned")
+    listing = put(store, json.dumps([{"md5": own, "relpath": name}]).encode(), ".dir")
+    with pytest.raises(StoreError, match=rf"the object {listing} .* is no directory's: .* does not lie in the folder"):
+        ObjectStore(Store(str(store))).fetch_directory(listing, tmp_path / "deep/down/got")
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted([listing[2:], own[2:]]), (
+        "nothing but the store's own objects"
+    )
+
+
+def test_what_is_no_listing_is_refused(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for content in (b"[[]]", b"\xff", b"{}"):
+        with pytest.raises(StoreError, match="is no directory's"):
+            ObjectStore(Store(str(store))).fetch_directory(put(store, content, ".dir"), tmp_path / "got")
 
 
 @pytest.mark.slow

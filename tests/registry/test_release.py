@@ -1,5 +1,6 @@
 """A release says the same after a round through JSON, and never half of it."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -18,11 +19,16 @@ from q2pt_tasks.registry.release import (
 )
 
 
+def _directory(name: str) -> str:
+    """A hash as DVC gives it to a directory."""
+    return f"{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}.dir"
+
+
 def _checkpoint(name: str, *locales: str, others: bool = False, encoder: str | None = None) -> ReleasedCheckpoint:
     return ReleasedCheckpoint(
         variant="unified_aware" if others else "non_unified",
         since="v1",
-        model=f"{name}.dir",
+        model=_directory(name),
         encoder=encoder,
         hash=f"hash of {name}",
         locales=locales,
@@ -68,6 +74,15 @@ def test_another_document_is_refused(change: dict[str, object], message: str) ->
         parse_release(json.dumps({**json.loads(RELEASE.to_text()), **change}))
 
 
+@pytest.mark.parametrize("name", ["../../x", "/etc", "..", "", "A" * 32, "a" * 32, f"{'a' * 32}.dir\n", "b/.dir"])
+@pytest.mark.parametrize("key", ["model", "encoder"])
+def test_a_checkpoint_is_named_by_a_hash_alone(name: str, key: str) -> None:
+    document = json.loads(RELEASE.to_text())
+    document["checkpoints"][0][key] = name
+    with pytest.raises(ReleaseError, match=rf"checkpoints\.0\.{key}: String should match pattern"):
+        parse_release(json.dumps(document))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"version": null}'])
 def test_what_is_no_release_is_refused(text: str) -> None:
     with pytest.raises(ReleaseError):
@@ -98,15 +113,16 @@ def test_a_store_that_is_not_named_goes_to_the_model_of_all_or_to_none() -> None
 
 
 def test_models_of_one_encoder_lie_beside_it() -> None:
-    one, two = (_checkpoint(name, name, encoder="e.dir") for name in ("a", "b"))
+    e, a, b, whole = (_directory(name) for name in ("e", "a", "b", "all"))
+    one, two = (_checkpoint(name, name, encoder=e) for name in ("a", "b"))
     release = replace(RELEASE, checkpoints=(one, two, replace(ALL, locales=("en-US",))))
     assert directories(release) == {
-        "e/data/encoder": "e.dir",
-        "e/a": "a.dir",
-        "e/b": "b.dir",
-        "whole/all": "all.dir",
+        f"{e[:-4]}/data/encoder": e,
+        f"{e[:-4]}/{a[:-4]}": a,
+        f"{e[:-4]}/{b[:-4]}": b,
+        f"whole/{whole[:-4]}": whole,
     }
-    assert place(one) == "e/a"
+    assert place(one) == f"{e[:-4]}/{a[:-4]}"
 
 
 def test_stores_stay_where_they_were() -> None:

@@ -67,6 +67,14 @@ def test_a_link_to_a_folder_is_refused_and_not_left_out(tmp_path: Path) -> None:
         list_input(tmp_path / "input")
 
 
+def test_a_link_to_a_file_elsewhere_is_refused(tmp_path: Path) -> None:
+    _write(tmp_path / "elsewhere/a.parquet")
+    _write(tmp_path / "input/b.parquet")
+    (tmp_path / "input/c.parquet").symlink_to(tmp_path / "elsewhere/a.parquet")
+    with pytest.raises(InputError, match="is a symbolic link to a file elsewhere"):
+        list_input(tmp_path / "input")
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"nothing of the kind, but long enough to look"])
 def test_a_file_that_is_no_parquet_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.parquet").write_bytes(content)
@@ -150,7 +158,7 @@ def test_a_bad_locale_is_refused_with_its_row(
 def test_text_that_is_not_utf8_is_refused_with_its_row(tmp_path: Path, name: str) -> None:
     texts = _no_utf8([b"en-US"] * 60 + [b"caf\xe9"] + [b"en-GB"] * 39)
     file = _write(tmp_path / "a.parquet", **{name: texts})
-    with pytest.raises(InputError, match=rf"row 60 .* the column '{name}' holds b'caf\\xe9', which is not UTF-8"):
+    with pytest.raises(InputError, match=rf"row 60 .* the column '{name}' is not UTF-8"):
         check_rows(file, check_locale)
 
 

@@ -104,3 +104,16 @@ def test_a_full_disk_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OutputError, match=r"No space left on device.*run again, the parts that are there stay"):
         write_part(ROWS, tmp_path / RUN.parts[0].name)
     assert not list(tmp_path.glob("part-*"))
+
+
+def test_nothing_is_written_through_a_link_that_somebody_left(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    folder = tmp_path / "output"
+    folder.mkdir()
+    for name in ("_predict.json", RUN.parts[0].name):
+        (folder / f".{name}.unfinished").symlink_to(tmp_path / "mine")
+        (folder / name).symlink_to(tmp_path / "mine")
+    begin(folder, RUN)
+    write_part(ROWS, folder / RUN.parts[0].name)
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not any(path.is_symlink() for path in folder.iterdir())

@@ -1,4 +1,6 @@
 import gzip
+import os
+import traceback
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -144,9 +146,10 @@ INVALID_TEXT = pa.StringArray.from_buffers(2, pa.array([0, 2, 3], pa.int32()).bu
         ("event_date", pa.array(["2026-06-30", "30/06/2026"]), "holds '30/06/2026', which is not a date such as 2026"),
         ("event_date", pa.array([datetime(2026, 6, 30, 14)]), "holds datetime.datetime(2026, 6, 30, 14, 0)"),  # noqa: DTZ001
         ("event_date", pa.array([20260630]), "'event_date' (int64) holds 20260630, which is not a date"),
-        ("query", pa.array([["red", "shoes"]]), "holds ['red', 'shoes'], which is not text"),
+        ("query", pa.array([["red", "shoes"]]), "holds a value, which is not text"),
         ("product_id", pa.array([17.0]), "'product_id' (double) holds 17.0, which is not text"),
-        ("query", INVALID_TEXT, r"'query' (string) holds b'\xff', which is not text in UTF-8"),
+        ("query", INVALID_TEXT, r"'query' (string) holds a value, which is not text in UTF-8"),
+        ("product_id", INVALID_TEXT, r"'product_id' (string) holds b'\xff', which is not text in UTF-8"),
     ],
 )
 def test_a_parquet_column_of_the_wrong_type_is_named_with_its_value(
@@ -194,6 +197,14 @@ def test_a_broken_csv_file_is_refused_in_words(tmp_path: Path, text: str, said: 
         read(file)
     assert str(file) in str(error.value)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("cell", ["ann, meier", '"ann" meier', "ann\rmeier"])
+def test_an_error_does_not_repeat_a_query(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(SourceError) as error:
+        read(write_text(tmp_path, HEADER + csv_row() + csv_row(query=cell)))
+    assert "is not readable CSV" in str(error.value)
+    assert "meier" not in "".join(traceback.format_exception(error.value))
 
 
 def test_whole_numbers_dates_and_gaps_as_pandas_writes_them_are_read(tmp_path: Path) -> None:
@@ -340,6 +351,32 @@ def test_a_linked_folder_in_the_log_is_refused_unless_it_is_hidden(log: Path) ->
     assert list_event_files(PARAMS, log) == [log / "log/a.csv"]
     (log / "log/2026").symlink_to(log / "elsewhere")
     with pytest.raises(SourceError, match="log/2026 is a symbolic link to a folder, which is not followed"):
+        list_event_files(PARAMS, log)
+
+
+def test_a_link_in_the_log_cannot_have_another_file_read_in_its_place(log: Path) -> None:
+    """Its first line would be in an error as the names of its columns: /proc/self/environ holds secrets."""
+    (log / "secret").write_text("PASSWORD=hunter2")
+    (log / "log/a.csv").write_text(HEADER)
+    (log / "log/b.csv").symlink_to("a.csv")
+    assert list_event_files(PARAMS, log) == [log / "log/a.csv", log / "log/b.csv"]
+    for target, words in (
+        (log / "secret", "to a file elsewhere"),
+        (Path("../secret"), "to a file elsewhere"),
+        (Path("gone.csv"), "to nothing"),
+        (Path("c.csv"), "to nothing"),
+    ):
+        (log / "log/c.csv").unlink(missing_ok=True)
+        (log / "log/c.csv").symlink_to(target)
+        with pytest.raises(SourceError, match=rf"log/c\.csv is a symbolic link {words}") as refusal:
+            list_event_files(PARAMS, log)
+        assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.timeout(20)
+def test_nobody_waits_for_a_pipe_in_the_log(log: Path) -> None:
+    os.mkfifo(log / "log/a.csv")
+    with pytest.raises(SourceError, match=r"log/a\.csv is neither a file nor a folder"):
         list_event_files(PARAMS, log)
 
 

@@ -44,6 +44,7 @@ PARAMS: dict[str, Any] = {
     },
     "evaluate": EVALUATE,
     "engine": {"memory_limit_mb": 200},
+    "privacy": {"min_query_clicks": 3, "min_query_users": None},
 }
 TAXONOMY = "# Google_Product_Taxonomy_Version: 1\n1 - Home\n2 - Home > Garden\n3 - Home > Garden > Hoses & Reels\n"
 
@@ -290,3 +291,31 @@ def test_the_taxonomy_fills_its_window_and_is_verified(layout: Layout) -> None:
     (layout.root / "taxonomy/taxonomy-with-ids.en-US.txt").write_text(TAXONOMY + "4 - Toys\n")
     with pytest.raises(SourceError, match=r"en-US\.txt has changed since it was resolved"):
         ingest.main(layout)
+
+
+def set_privacy(layout: Layout, min_query_users: int | None) -> None:
+    privacy = {"min_query_clicks": 3, "min_query_users": min_query_users}
+    layout.params.write_text(json.dumps(json.loads(layout.params.read_text()) | {"privacy": privacy}))
+
+
+def test_the_column_of_users_is_read_where_privacy_asks_for_it(layout: Layout) -> None:
+    for name, rows in {"a": [row(), row(event_date=day(1))], "b": [row(query="boots"), row(event_date=day(2))]}.items():
+        table = pa.Table.from_pylist(rows, schema=EVENTS)
+        pq.write_table(table.append_column("users", pa.array([7] * len(rows))), layout.root / f"log/{name}.parquet")
+    report = resolve_and_ingest(layout)
+    assert report.ignored_columns == ("events.users",)
+    assert "users" not in read_day(layout, LAST_DAY)[0]
+    set_privacy(layout, 5)
+    report = resolve_and_ingest(layout)
+    assert report.ignored_columns == ()
+    assert read_day(layout, LAST_DAY) == [row(query="boots", users=7), row(users=7)]
+
+
+def test_a_floor_of_users_refuses_what_does_not_tell_them(layout: Layout) -> None:
+    set_privacy(layout, 5)
+    with pytest.raises(SourceError, match=r"the column 'users' is missing"):
+        resolve_and_ingest(layout)
+    set_ingest(layout, source="synthetic")
+    set_privacy(layout, 5)
+    with pytest.raises(SourceError, match=r"synthetic does not tell how many users.*min_query_users to null"):
+        resolve_and_ingest(layout)

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,20 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams
 from q2pt_tasks.data.schema import CATALOG, EVENTS
 from q2pt_tasks.engine import write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.params import ParamsError
 from q2pt_tasks.stages import validate
-from q2pt_tasks.stages.validate import LostRowsError, RawDataError, ValidateParams, ValidationFailed, main, run
+from q2pt_tasks.stages.validate import (
+    LostRowsError,
+    RawDataError,
+    ValidateParams,
+    ValidateReport,
+    ValidationFailed,
+    main,
+)
 
 FIRST_DAY = date(2026, 5, 1)
 DAYS = tuple(FIRST_DAY + timedelta(days=offset) for offset in range(3))
@@ -30,7 +38,14 @@ ANYTHING = ValidateParams(
     min_locale_rows=1, max_dirty_share=1, min_known_product_share=0, max_low_volume_share=1, max_missing_days=9
 )
 
+# What is typed once may be seen, if it is valid.
+OPEN = PrivacyParams(min_query_clicks=1)
+
 Row = dict[str, Any]
+
+
+def run(layout: Layout, params: ValidateParams, locales: Sequence[str]) -> ValidateReport:
+    return validate.run(layout, params, locales, OPEN)
 
 
 def event(**changes: object) -> Row:
@@ -130,10 +145,12 @@ def test_few_bad_rows_go_to_quarantine_with_their_reasons_and_none_is_lost(tmp_p
 
 
 def test_page_shows_hostile_text_as_text(tmp_path: Path) -> None:
+    typed = "<script>alert(1)</script>"
     rows = [
-        event(query="<script>alert(1)</script>", clicks=-1),
-        event(query="a\x00b\x9bc\u202ed"),
-        event(query="q" * 1_000_000),
+        event(query=typed),
+        event(query=typed, event_date=DAYS[1], clicks=-1),
+        event(product_id="a\x00b\x9bc\u202ed"),
+        event(product_id="q" * 1_000_000),
     ]
     layout = write_raw(tmp_path, good_events() + rows)
     run(layout, ValidateParams(min_locale_rows=10), LOCALES)
@@ -148,9 +165,51 @@ def test_page_shows_hostile_text_as_text(tmp_path: Path) -> None:
 
 
 def test_examples_are_few(tmp_path: Path) -> None:
-    layout = write_raw(tmp_path, good_events() + [event(query=f"bad {number}", clicks=-1) for number in range(9)])
+    bad = [event(product_id=f"bad {number}", clicks=-1) for number in range(9)]
+    layout = write_raw(tmp_path, good_events() + bad)
     run(layout, ANYTHING, LOCALES)
     assert len(re.findall(r"<bdi>bad \d</bdi>", page_of(layout))) == 5
+
+
+def test_the_page_and_the_message_show_no_query_that_few_typed(tmp_path: Path) -> None:
+    often, seldom = "ring for nan", "ann meier berlin"
+    rows = [
+        *(event(event_date=day, query=often, clicks=2) for day in DAYS),
+        *(event(event_date=day, query=seldom, clicks=1) for day in DAYS[:2]),
+        # Enough clicks, but not in this store, and not in valid rows.
+        event(query=seldom, locale="de-DE", clicks=9),
+        event(query=seldom, clicks=9, impressions=1, product_id="P2"),
+        *(event(query=query, clicks=-1, product_id="P3") for query in (often, seldom)),
+        # A log whose columns are confused has queries where locales should be.
+        event(locale=seldom),
+    ]
+    layout = write_raw(tmp_path, good_events() + rows, [*good_catalog(), {**good_catalog()[0], "product_id": "P3"}])
+    with pytest.raises(ValidationFailed) as failure:
+        validate.run(
+            layout,
+            ValidateParams(min_locale_rows=10, max_dirty_share=0.01),
+            LOCALES,
+            PrivacyParams(min_query_clicks=3),
+        )
+    page = page_of(layout)
+    assert f"<bdi>{often}</bdi>" in page
+    assert f"<bdi>{HIDDEN}</bdi>" in page
+    assert seldom not in str(failure.value) + json.dumps(result_of(layout))
+    assert re.findall(rf"<bdi>{seldom}</bdi>", page) == [f"<bdi>{seldom}</bdi>"], "in the place of the locale alone"
+
+
+def test_the_column_of_users_is_judged_and_handed_on_where_a_floor_asks_for_it(tmp_path: Path) -> None:
+    floor = PrivacyParams(min_query_clicks=1, min_query_users=5)
+    layout = write_raw(tmp_path, good_events())
+    with pytest.raises(ValidationFailed, match="columns of events: found"):
+        validate.run(layout, LENIENT, LOCALES, floor)
+    for day in DAYS:
+        rows = [{**row, "users": 1} for row in good_events() if row["event_date"] == day]
+        bad = [event(event_date=day, query="b", users=None), event(event_date=day, query="c", users=-1)]
+        write_table(pa.Table.from_pylist(rows + bad, floor.events), day_file(layout.raw, day))
+    validate.run(layout, LENIENT, LOCALES, floor)
+    assert quarantined(layout) == {"a count is missing": 3, "a count is negative": 3}
+    assert {row["users"] for row in valid_rows(layout)} == {1}
 
 
 def test_log_with_only_dirty_rows_is_refused_and_leaves_no_valid_data(tmp_path: Path) -> None:
@@ -341,7 +400,8 @@ def test_params_out_of_range_are_refused(wrong: dict[str, object]) -> None:
 
 def test_main_reads_its_sections(tmp_path: Path) -> None:
     layout = write_raw(tmp_path, good_events())
-    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\nengine: {{}}\n")
+    sections = "validate:\n  min_locale_rows: 10\nengine: {}\nprivacy: {}\n"
+    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\n{sections}")
     assert main(layout).events.valid == 120
     layout.params.write_text("locales: [en-GB, en-GB]\nvalidate: {}\nengine: {}\n")
     with pytest.raises(ParamsError, match="en-GB stands there more than once"):
@@ -361,7 +421,8 @@ main(Layout(Path(sys.argv[1])))
 
 def test_nothing_is_sent_printed_or_written_at_home(tmp_path: Path) -> None:
     layout = write_raw(tmp_path / "work", good_events())
-    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\nvalidate:\n  min_locale_rows: 10\nengine: {{}}\n")
+    sections = "validate:\n  min_locale_rows: 10\nengine: {}\nprivacy: {}\n"
+    layout.params.write_text(f"locales: [{', '.join(LOCALES)}]\n{sections}")
     folders = {name: tmp_path / name for name in ("HOME", "TMPDIR")}
     for folder in folders.values():
         folder.mkdir()

@@ -1,6 +1,7 @@
 """The service over HTTP, without a network."""
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -271,3 +272,18 @@ def test_a_model_that_fails_fails_its_own_requests_alone(
         assert client.post("/predict", json={"query": "hat", "locale": "en-GB"}).status_code == 500
     assert ask(client)["product_types"]
     assert service.batcher.admitted == 0
+
+
+def test_no_query_is_in_a_figure_or_in_a_log(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    typed = "ann meier berlin"
+    with caplog.at_level(logging.DEBUG):
+        ask(client, query=typed)
+        for body in ({"query": typed}, {"query": f"{typed}\x00", "locale": "en-GB"}, {"query": typed, "locale": typed}):
+            assert client.post("/predict", json=body).status_code == 422
+        client.post("/predict", content=typed)
+        client.post(f"/{typed}", json={})
+        client.get("/predict", params={"query": typed})
+    # The client of this test tells what it asks.
+    told = "".join(record.getMessage() for record in caplog.records if not record.name.startswith("httpx"))
+    assert "ann" not in told
+    assert "ann" not in client.get("/metrics").text

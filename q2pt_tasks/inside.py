@@ -1,0 +1,76 @@
+"""Names of files that come from elsewhere, joined to a folder that they cannot leave."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+
+class OutsideError(ValueError):
+    """A name would lead out of the folder that it belongs to."""
+
+
+class ListingError(ValueError):
+    """A directory's object in a DVC store does not list files of that directory."""
+
+
+@dataclass(frozen=True)
+class _Listed:
+    relpath: str
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+_LISTING = TypeAdapter(list[_Listed])
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file `name`, a path with `/` between its parts, below `folder`.
+
+    Raises:
+        OutsideError: it is absolute, empty or no file's, or goes up.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\0" in name:
+        raise OutsideError(f"{name!r} does not lie in the folder {folder}: give a path from there, without '..'")
+    return folder.joinpath(*parts)
+
+
+def first_unread(folder: Path, below: Iterable[Path]) -> str:
+    """What is wrong with the first of the paths `below` a folder that is not read, in words; empty where all are.
+
+    Who may put files into the folder must not have others read in their place, nor anybody wait for a pipe.
+    """
+    top = os.path.realpath(folder)
+    for path in below:
+        if path.is_symlink() and path.is_dir():
+            return f"{path} is a symbolic link to a folder, which is not followed"
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
+            return f"{path} is a symbolic link to a file elsewhere, which is not followed"
+        if not path.exists():
+            return f"{path} is a symbolic link to nothing"
+        if not path.is_dir() and not path.is_file():
+            return f"{path} is neither a file nor a folder"
+    return ""
+
+
+def read_listing(text: str) -> Mapping[str, str]:
+    """The MD5 of every file of a directory, by its path from there, as DVC's object of the directory lists them.
+
+    Raises:
+        ListingError: it lists something else, a file twice, or one that does not lie in the directory.
+    """
+    try:
+        files = _LISTING.validate_json(text)
+        for file in files:
+            inside(Path(), file.relpath)
+    except ValidationError as error:
+        raise ListingError(f"it is no list of files with relpath and md5: {error.errors()[0]['msg']}") from None
+    except OutsideError as error:
+        raise ListingError(str(error)) from None
+    listed = {file.relpath: file.md5 for file in files}
+    if len(listed) < len(files):
+        raise ListingError("it lists a file twice")
+    return listed
