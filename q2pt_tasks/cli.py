@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # An error of our own says what a user, a file or the data did wrong, and ends with that sentence; any other
         # is a defect and shows where it happened.
         if is_disk_full(error):
-            said = f"the disk is full ({error}): {_MAKE_ROOM.format(tempfile.gettempdir())}"
+            said = f"the disk is full ({str(error).splitlines()[0]}): {_MAKE_ROOM.format(tempfile.gettempdir())}"
         elif type(error).__module__.startswith(f"{_PACKAGE}."):
             said = f"{type(error).__name__}: {error}"
         else:

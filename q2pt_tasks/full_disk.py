@@ -4,7 +4,8 @@ import errno
 import os
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_IN_WORDS = tuple(os.strerror(code) for code in _FULL)
+# DuckDB asks for the room in its temporary directory before it writes there, and names this setting.
+_IN_WORDS = (*(os.strerror(code) for code in _FULL), "max_temp_directory_size")
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         # Any other error is a defect and shows where it happened.
         if is_disk_full(error):
-            sentence = f"the disk is full ({error}): {_MAKE_ROOM}"
+            sentence = f"the disk is full ({str(error).splitlines()[0]}): {_MAKE_ROOM}"
         elif type(error).__module__.startswith(f"{_PACKAGE}."):
             sentence = f"{type(error).__name__}: {error}"
         else:

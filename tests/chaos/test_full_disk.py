@@ -14,6 +14,20 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.state_store import StateFolder, StateStoreError
 from q2pt_tasks.stages import train_non_unified, validate
 
+# The stage in front of more rows than its memory holds.
+SPILLS = """
+import pyarrow as pa
+from q2pt_tasks import cli
+from q2pt_tasks.engine import Engine, EngineParams
+from q2pt_tasks.stages import label
+
+def main(_):
+    engine = Engine(EngineParams(memory_limit_mb=100))
+    engine.keep(engine.frame(pa.table({"text": [f"{number:0200}" for number in range(1_000_000)]})))
+
+label.main = main
+cli.main(["label"])
+"""
 MAKE_ROOM = "make room where it writes, or in the temporary directory"
 
 
@@ -49,20 +63,7 @@ def test_a_stage_on_a_full_disk_says_so_and_runs_when_there_is_room(whole: Layou
 def test_a_full_temporary_directory_is_named(whole: Layout, tmp_path: Path) -> None:
     """Where the engine puts what does not fit into its memory."""
     with small_disk(tmp_path / "disk", megabytes=1) as disk:
-        layout = Layout(tmp_path / "project")
-        shutil.copytree(whole.root, layout.root)
-        spill = (
-            "import duckdb, sys, pathlib; from unittest.mock import patch; from q2pt_tasks import cli\n"
-            "from q2pt_tasks.stages import label\n"
-            "def run(*_):\n"
-            "    from q2pt_tasks.engine import Engine, EngineParams\n"
-            "    engine = Engine(EngineParams(memory_limit_mb=100))\n"
-            "    engine._connection.execute('create table t as select range i, repeat(range::varchar, 20) s from "
-            "range(5000000)')\n"
-            "label.main = run\n"
-            "cli.main(['label'])\n"
-        )
-        failed = stage_process(layout, ["-c", spill], TMPDIR=str(disk))
+        failed = stage_process(whole, ["-c", SPILLS], TMPDIR=str(disk))
         assert failed.returncode == 1, failed.stderr
         assert "label failed: the disk is full (" in failed.stderr
         assert str(disk) in failed.stderr
