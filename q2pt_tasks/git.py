@@ -132,8 +132,9 @@ def run_git(folder: Path, *arguments: str, **variables: str) -> str:
 
 
 def _last_line(text: str) -> str:
-    """The last line that says something; of a refused push that which says why."""
+    """The last line that says something; where git gives up the first that says why, and so of a refused push."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("hint:")]
     refused = [line for line in lines if line.startswith("! ") and "(atomic" not in line]
+    given_up = [line for line in lines if line.startswith(("ssh: ", "fatal: "))][:1]
     # Of most URLs git itself leaves a password out.
-    return re.sub(r"[^/@\s]*:[^/@\s]*@", "***@", [*lines, *refused][-1]) if lines else "it printed nothing"
+    return re.sub(r"[^/@\s]*:[^/@\s]*@", "***@", [*lines, *given_up, *refused][-1]) if lines else "it printed nothing"

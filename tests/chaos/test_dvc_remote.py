@@ -12,7 +12,7 @@ import pytest
 from failing_server import FailingServer, failing_server
 from s3_service import CREDENTIALS, s3_service
 from small_disk import fill, small_disk
-from stage_repository import PIPELINE, Child, Worker, another_worker, make_settings, make_worker, run_child
+from stage_repository import PIPELINE, Child, Worker, another_worker, make_worker, run_child
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 
@@ -135,10 +135,11 @@ def test_a_remote_that_is_down_stops_the_stage_with_its_address(worker: Worker, 
 def test_a_worker_whose_disk_is_full_says_so_and_runs_when_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", megabytes=24) as disk:
         made = make_worker(tmp_path)
-        worker = Worker(make_settings(disk, made.settings.git_remote), made.commit)
+        worker = another_worker(made, tmp_path / "host", dvc_cache=disk / "cache")
         worker.run("ingest")
         filler = fill(disk, left=0)
         sentence = _sentence(run(worker, "label"))
-        assert "the disk is full" in sentence or "No space left on device" in sentence
+        assert sentence.startswith("the disk is full (")
+        assert "make room where Q2PT_WORK_DIR and Q2PT_DVC_CACHE lie" in sentence
         filler.unlink()
         assert _result(worker, run(worker, "label"))["state"] == "ran"
