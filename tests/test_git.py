@@ -124,7 +124,7 @@ def test_a_refused_push_says_why(remote: str, tmp_path: Path) -> None:
 
 
 def test_an_unreachable_remote_is_named(tmp_path: Path) -> None:
-    with pytest.raises(GitError, match="git ls-remote failed in .*nowhere.git' does not appear to be a git rep"):
+    with pytest.raises(GitError, match=r"git ls-remote failed in .*nowhere\.git' does not appear to be a git rep"):
         tip(str(tmp_path / "nowhere.git"), "main")
 
 

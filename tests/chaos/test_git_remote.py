@@ -35,7 +35,7 @@ def _gone(shop: Shop) -> Iterator[None]:
 def test_a_night_does_not_begin_without_it_and_begins_afterwards(judged: Shop) -> None:
     with (
         _gone(judged),
-        pytest.raises(GitError, match="git ls-remote failed in .*' does not appear to be a git reposit"),
+        pytest.raises(GitError, match=r"git ls-remote failed in .*' does not appear to be a git reposit"),
     ):
         judged.configure("second")
     assert judged.configure("second").commit
