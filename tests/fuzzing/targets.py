@@ -119,7 +119,8 @@ def _read_events(file: Path) -> list[dict[str, Any]]:
     assert found.schema.equals(EVENTS)
     found.validate(full=True)
     newest_day([file], before=DAY)
-    return found.to_pylist()
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
 
 
 def _gzip_of_bytes(content: bytes) -> None:
@@ -259,9 +260,31 @@ def _settings(environ: Mapping[str, str]) -> None:
 
 
 # Without what would train or listen.
-_COMMANDS = ("ingest", "validate", "label", "split", "gate", "report", "summary", "resolve", "predict", "materialise")
+_COMMANDS: tuple[str, ...] = (
+    "ingest",
+    "validate",
+    "label",
+    "split",
+    "gate",
+    "report",
+    "summary",
+    "resolve",
+    "predict",
+    "materialise",
+)
 _COMMANDS += ("export", "promote", "rollback", "retire", "history", "prune", "expired", "encoder", "tokenize")
-_OPTIONS = ("--model", "--input", "--output", "--locale", "--registry", "--store", "--to", "--why", "--keep", "--yes")
+_OPTIONS: tuple[str, ...] = (
+    "--model",
+    "--input",
+    "--output",
+    "--locale",
+    "--registry",
+    "--store",
+    "--to",
+    "--why",
+    "--keep",
+    "--yes",
+)
 _OPTIONS += ("--part-rows", "--encoder", "--champion", "--dry-run", "-h", "--", "--=", "prod", "v1", ".", "/dev/null")
 
 
