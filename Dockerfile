@@ -30,8 +30,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 q2pt \
     && useradd --uid 10001 --gid q2pt --create-home q2pt \
-    && install --directory --owner q2pt --group q2pt /opt/airflow /opt/airflow/logs /var/lib/q2pt \
-        /var/lib/q2pt/tmp /srv/git
+    && install --directory --owner q2pt --group q2pt /opt/airflow /opt/airflow/logs /srv/git \
+    && install --directory --owner q2pt --group q2pt /var/lib/q2pt /var/lib/q2pt/tmp
 COPY --from=build /opt/venv /opt/venv
 # The checkout that the DAG is rendered from. Stages run the code of the run's commit, all else runs what is here.
 WORKDIR /opt/q2pt

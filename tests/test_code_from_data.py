@@ -1,7 +1,7 @@
 """Nothing that the package reads can become code, and no shell reads what it writes."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -55,7 +55,12 @@ REQUIRED = {
     "AutoTokenizer.from_pretrained": {"trust_remote_code": False},
 }
 # Keywords and the values that no call may give them.
-FORBIDDEN_KEYWORDS = {"shell": True, "allow_pickle": True, "trust_remote_code": True, "typ": "unsafe"}
+FORBIDDEN_KEYWORDS: Mapping[str, object] = {
+    "shell": True,
+    "allow_pickle": True,
+    "trust_remote_code": True,
+    "typ": "unsafe",
+}
 
 
 def problems(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -75,7 +80,8 @@ def _is_forbidden(module: str) -> bool:
 
 def _of_call(call: ast.Call) -> Iterator[str]:
     name = ast.unparse(call.func)
-    given = {word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)}
+    constants = [word for word in call.keywords if isinstance(word.value, ast.Constant)]
+    given: dict[str | None, object] = {word.arg: ast.literal_eval(word.value) for word in constants}
     if name in FORBIDDEN_CALLS or name.rpartition(".")[2] in FORBIDDEN_METHODS:
         yield name
     for word, value in FORBIDDEN_KEYWORDS.items():

@@ -58,7 +58,7 @@ def read_lock(path: Path) -> dict[str, Entry]:
         raise LockError(f"{path} is not readable YAML: {error}") from None
     found = document.get("schema") if isinstance(document, dict) else type(document).__name__
     if found != SCHEMA or not isinstance(document.get("stages", {}), dict):
-        raise LockError(f"{path}: expected a dvc.lock of schema {SCHEMA}, found {found}: let DVC write it")
+        raise LockError(f"{path}: expected a dvc.lock of schema {SCHEMA}, found {found!r}: let DVC write it")
     return dict(document.get("stages", {}))
 
 

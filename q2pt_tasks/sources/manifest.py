@@ -6,6 +6,7 @@ the manifest, and nothing else makes `ingest` run again.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -97,8 +98,19 @@ def write_json(content: object, path: Path) -> None:
 
 
 def locate(root: Path, path: str) -> Path:
-    """A path as params and manifests give it: absolute, from home (`~`), or below the repository's `root`."""
-    return root / Path(path).expanduser()
+    """A path as params and manifests give it: absolute, from home (`~`), or below the repository's `root`.
+
+    Raises:
+        SourceError: no file can have this name here, or nobody may look there.
+    """
+    try:
+        located = root / Path(path).expanduser()
+        os.path.lexists(located)
+        located.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SourceError(f"{path[:80]!r} cannot be a path here ({reason}): correct it") from None
+    return located
 
 
 def describe_files(root: Path, place: str, files: Iterable[Path]) -> tuple[SourceFile, ...]:

@@ -21,16 +21,20 @@ _EXAMPLES = 200
 
 def fuzz(target: Target, seconds: float, first_seed: int) -> int:
     """Gives the target examples for so long; returns their number."""
-    end, examples = time.monotonic() + seconds, 0
+    end, examples, is_broken = time.monotonic() + seconds, 0, False
 
     def check(found: object) -> None:
-        nonlocal examples
-        if time.monotonic() > end:
+        nonlocal examples, is_broken
+        # What broke once must go on breaking, while the smallest such example is looked for.
+        if time.monotonic() > end and not is_broken:
             return
         examples += 1
         faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
         try:
             target.check(found)
+        except Exception:
+            is_broken = True
+            raise
         finally:
             faulthandler.cancel_dump_traceback_later()
 

@@ -12,6 +12,7 @@ from q2pt_tasks.sources.manifest import (
     SourceError,
     SourceManifest,
     describe_files,
+    locate,
     read_manifest,
     verify_file,
     window,
@@ -102,3 +103,9 @@ def test_a_window_has_as_many_days_as_asked_and_ends_with_its_last(last_day: dat
     found = window(last_day, days)
     assert found.last_day == last_day
     assert (found.last_day - found.first_day).days == days - 1
+
+
+@pytest.mark.parametrize("name", ["a" * 3000, "~nobody-of-this-name/log", "a\0b", "a/" * 3000])
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceError, match="cannot be a path here"):
+        locate(tmp_path, name)
