@@ -36,7 +36,8 @@ class _Padded(nn.Module):
             owners=torch.where(attention_mask > 0, queries, -1),
             first=torch.arange(rows) * length,
         )
-        return self._network(tokens).float()
+        logits: torch.Tensor = self._network(tokens).float()
+        return logits
 
 
 class _Parts(nn.Module):
