@@ -29,8 +29,9 @@ TAXONOMY ?=
 ENCODER ?=
 SEEDS ?= 1 2 3
 PORT ?= 8080
-# What `make serve` serves: the models of the last run.
+# What `make serve` serves: the models of the last run; and what its page shows beside it.
 MODEL ?= models
+BESIDE ?=
 # What the performance benchmark measures against has an environment of its own: it needs what the project does not.
 PEERS := build/peers-venv
 METRICS_PEERS := build/metrics-peers-venv
@@ -65,8 +66,8 @@ demo: install ## synthetic log -> trained, evaluated and judged models: the whol
 airflow: install ## Airflow on this machine, on http://127.0.0.1:PORT; Ctrl-C ends it
 	python -m q2pt_tasks.orchestration.local --port $(PORT)
 
-serve: install ## the last model over HTTP, with a page to try it, on http://127.0.0.1:PORT; MODEL=folder; Ctrl-C ends it
-	python -m q2pt_tasks serve --model "$(MODEL)" --port $(PORT)
+serve: install ## the last model over HTTP, with a page to try it, on http://127.0.0.1:PORT; MODEL=, BESIDE=folder or prod
+	python -m q2pt_tasks serve --model "$(MODEL)" $(if $(BESIDE),--beside "$(BESIDE)") --port $(PORT)
 
 secrets: ## write new secrets for docker-compose.yml to .env.secrets
 	$(PYTHON) deploy/make_secrets.py .env.secrets

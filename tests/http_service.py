@@ -6,8 +6,8 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +33,22 @@ class Running:
 def serving(model: Path, *options: str) -> Iterator[Running]:
     """`q2pt serve` of `model`, ready to answer; ended when this is left."""
     command = [sys.executable, "-m", "q2pt_tasks", "serve", "--model", str(model), "--port", "0", *options]
+    with started(command) as running:
+        yield running
+
+
+@contextmanager
+def started(command: Sequence[str]) -> Iterator[Running]:
+    """A process that serves, ready to answer; ended, with those that it has started, when this is left."""
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
     try:
         yield Running(process, _url(process))
     finally:
-        if process.poll() is None:
-            process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
@@ -54,8 +63,8 @@ def _url(process: subprocess.Popen[str]) -> str:
     while select.select([process.stderr], [], [], _START_SECONDS)[0]:
         line = process.stderr.readline()
         said += line
-        if found := re.search(r"http://[\d.]+:\d+", line):
-            return found[0]
+        if found := re.search(r"its page: (http://[\d.]+:\d+)/", line):
+            return found[1]
         if not line:
             break
     raise AssertionError(f"it does not serve: {said}")

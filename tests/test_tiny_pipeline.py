@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from checkpoints import encoder_alone
+from checkpoints import encoder_alone, exact_predictor
 from tiny import LOCALES
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -21,7 +21,9 @@ from q2pt_tasks.model.lineup import StrayModelError
 from q2pt_tasks.model.metadata import CheckpointError, load_metadata
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.params import read_section
-from q2pt_tasks.serving.export import ExportError, export
+from q2pt_tasks.params_edit import edit_params
+from q2pt_tasks.serving import ask
+from q2pt_tasks.serving.export import export
 from q2pt_tasks.stages import gate, report, tokenize, train_unified
 from q2pt_tasks.stages.evaluate import main as evaluate
 
@@ -238,10 +240,15 @@ def test_a_checkpoint_that_breaks_its_contract_is_refused(
         load_checkpoint(folder)
 
 
-def test_a_model_with_n_grams_is_not_exported_without_them(finished: Layout, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="n-gram model beside its encoder"):
-        export(finished.unified_model("unified_aware"), tmp_path / "onnx")
-    assert not (tmp_path / "onnx").exists()
+def test_a_model_with_n_grams_is_exported_with_them(finished: Layout, tmp_path: Path) -> None:
+    model = finished.unified_model("unified_aware")
+    assert load_metadata(model).ngrams is not None
+    export(model, tmp_path / "onnx")
+    exported, exact = ask.Model(tmp_path / "onnx"), exact_predictor(model)
+    queries = ["Crimson  Boots", "pants", "日本語", "a word that nobody typed"]
+    for locale in (*LOCALES, "de-DE"):
+        for query, scores in zip(queries, exact.scores(queries, locale), strict=True):
+            assert list(exported.scores(query, locale).values()) == pytest.approx(scores.tolist(), abs=1e-4)
 
 
 def test_a_missing_n_gram_model_is_refused(finished: Layout, tmp_path: Path) -> None:

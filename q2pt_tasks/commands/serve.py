@@ -23,6 +23,11 @@ def add(commands: "Commands") -> None:
         metavar="MODEL",
         help="prod, a version such as v3, a checkpoint's directory, a folder of them, or a run's models/",
     )
+    command.add_argument(
+        "--beside",
+        metavar="MODEL",
+        help="another one, for the page: its answers beside those of --model, which serves; named as --model is",
+    )
     add_registry(command)
     add_store(command)
     command.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 for all addresses")
@@ -34,19 +39,23 @@ def add(commands: "Commands") -> None:
 
 
 def _serve(options: argparse.Namespace) -> str:
+    from q2pt_tasks.serving.http.beside import SideBySide
     from q2pt_tasks.serving.http.limits import Limits
     from q2pt_tasks.serving.http.server import Place, serve
 
+    releases = _releases(options.model, options)
+    if options.beside:
+        releases = SideBySide(releases, _releases(options.beside, options))
     place = Place(options.host, options.port, options.poll_seconds)
-    return f"serve: {serve(_releases(options), place, Limits())}"
+    return f"serve: {serve(releases, place, Limits())}"
 
 
-def _releases(options: argparse.Namespace) -> "Releases":
-    """Where the service learns what to serve."""
+def _releases(model: str, options: argparse.Namespace) -> "Releases":
+    """Where the service learns what to serve under this name."""
     from q2pt_tasks.registry.opening import cache_folder, is_path
     from q2pt_tasks.serving.http.directories import DirectoryReleases
     from q2pt_tasks.serving.http.registered import RegisteredReleases
 
-    if is_path(options.model):
-        return DirectoryReleases(Path(options.model))
-    return RegisteredReleases(options.model, registry_of(options), cache_folder(), options.store)
+    if is_path(model):
+        return DirectoryReleases(Path(model))
+    return RegisteredReleases(model, registry_of(options), cache_folder(), options.store)

@@ -18,6 +18,7 @@ from q2pt_tasks.metrics.intervals import Resampling, Sample
 from q2pt_tasks.metrics.measurements import Measured
 from q2pt_tasks.metrics.scored import Bools
 from q2pt_tasks.model.champion import Champion, champion_locales
+from q2pt_tasks.model.latency import median_milliseconds
 from q2pt_tasks.model.metadata import CENSUS, METADATA, load_metadata
 from q2pt_tasks.model.score_stream import ScoreStream
 from q2pt_tasks.model.scorers import CheckpointScorer
@@ -47,12 +48,16 @@ class Rival:
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """What all are compared on: the queries, their resamples and how they are drawn."""
+    """What all are compared on: the queries, their resamples and how they are drawn.
+
+    `timed` are queries with their locales that each variant is timed with; none: no variant is.
+    """
 
     layout: Layout
     truth: Truth
     samples: Mapping[str, Sample]
     plan: Resampling
+    timed: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +82,9 @@ def compare(ground: Ground, variants: Mapping[str, Rival], incumbent: Incumbent 
     return {
         "last_day": window["last_day"],
         "champion": None if incumbent is None else _champion(ground, incumbent),
-        "variants": [{**_facts(name, one), **_changes(ground, one, incumbent)} for name, one in variants.items()],
+        "variants": [
+            {**_facts(ground, name, one), **_changes(ground, one, incumbent)} for name, one in variants.items()
+        ],
         "differences": [] if rival is None else list(_differences(ground, variants, rival)),
         "drift": [] if rival is None else list(_drift(ground, rival)),
     }
@@ -108,12 +115,13 @@ def _differences(ground: Ground, variants: Mapping[str, Rival], rival: Rival) ->
             yield from ({"variant": name, "split": split, **asdict(figure)} for figure in figures)
 
 
-def _facts(name: str, one: Rival) -> dict[str, Any]:
+def _facts(ground: Ground, name: str, one: Rival) -> dict[str, Any]:
     locales = next(iter(one.measured.values())).observed.answers.locales
     folders = {folder for locale in locales if (folder := one.folder_of(locale)) is not None}
     return {
         "variant": name,
         "bytes": sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file()),
+        "milliseconds": median_milliseconds(one.folder_of, ground.timed),
         "expected_error": one.expected_error,
         "parity": one.parity,
     }

@@ -25,6 +25,7 @@ COMMANDS = {
     "decide": "decide",
     "promote": "promote",
     "rollback": "rollback",
+    "prune": "prune",
 }
 _PACKAGE = "q2pt_tasks"
 _MAKE_ROOM = (

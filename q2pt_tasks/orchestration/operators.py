@@ -1,4 +1,4 @@
-"""The tasks of the retraining DAG: each runs one command of `python -m q2pt_tasks.orchestration` as a child process.
+"""The tasks of the DAGs: each runs one command of `python -m q2pt_tasks.orchestration` as a child process.
 
 What tasks tell each other goes through XCom: the plan of `configure`, and of each stage its result with its lock entry.
 A stage that `configure` skips tells nothing: its entry is in the plan.
@@ -205,6 +205,15 @@ class RollbackOperator(ChildOperator):
         # With the run's name, by which another try of this task knows what the first one did.
         by = f"{user.get('name') or 'somebody'} in Airflow run {context['run_id']}"
         return self.run_child({"version": form["version"], "why": form["why"], "by": by})
+
+
+class PruneOperator(ChildOperator):
+    """Shows what nothing needs any more, and removes it where the form says so."""
+
+    command = "prune"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self.run_child({"remove": context["params"]["remove"]})
 
 
 def entries_before(operator: BaseOperator, context: Context, idle: Idle) -> dict[str, Entry]:

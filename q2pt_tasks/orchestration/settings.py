@@ -61,6 +61,7 @@ class Rendering:
         schedule: when a run starts by itself, as a cron expression in UTC.
         approvers: who may answer an approval; at least one, for else every user who may edit the run could.
         approval_hours: how long an approval waits for an answer.
+        prune_schedule: when what nothing needs is removed, as a cron expression in UTC; None: only by hand.
     """
 
     repository: Path
@@ -68,6 +69,7 @@ class Rendering:
     schedule: str
     approvers: tuple[Approver, ...]
     approval_hours: float
+    prune_schedule: str | None
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -114,7 +116,24 @@ def read_rendering(dag_file: Path, environ: Mapping[str, str] = os.environ) -> R
         schedule=_read(environ, "Q2PT_SCHEDULE", _schedule, "0 2 * * *"),
         approvers=approvers,
         approval_hours=_read(environ, "Q2PT_APPROVAL_HOURS", _approval_hours, 12.0),
+        prune_schedule=_read(environ, "Q2PT_PRUNE_SCHEDULE", _schedule, None),
     )
+
+
+def read_registries(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """All git repositories whose runs and releases have their files in the cache and the remote.
+
+    Raises:
+        SettingsError: nobody has named them, or one is malformed.
+    """
+    found = _read(environ, "Q2PT_PRUNE_REGISTRIES", _git_remotes, None)
+    if found is None:
+        raise SettingsError(
+            "Q2PT_PRUNE_REGISTRIES is not set: name all git repositories whose runs have their files in the DVC cache "
+            "and the DVC remote, with commas between them, for what one needs that is not named is removed. Where a "
+            "checkout shares its cache, as with `make airflow`, run `q2pt prune` there"
+        )
+    return found
 
 
 def _work_dir(environ: Mapping[str, str]) -> Path:
@@ -165,6 +184,10 @@ _link_types = _text(
     r"(reflink|hardlink|symlink|copy)(,(reflink|hardlink|symlink|copy))*",
     "one or more of reflink, hardlink, symlink and copy with commas between them",
 )
+
+
+def _git_remotes(text: str) -> tuple[str, ...]:
+    return tuple(_git_remote(part.strip()) for part in text.split(","))
 
 
 def _folder(text: str) -> Path:

@@ -18,7 +18,7 @@ from q2pt_tasks.registry.evidence import (
 
 Metric = Literal["micro_recall", "macro_recall"]
 # The rules that may be told to warn only.
-Warnable = Literal["different", "types", "spacing", "calibration", "size", "newer", "parity", "drift"]
+Warnable = Literal["different", "types", "spacing", "calibration", "size", "latency", "newer", "parity", "drift"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Rules:
         parity_tolerance: by how much the gap between stores may be shown to have grown.
         drift_tolerance: how far a locale's training data may be from the champion's.
         max_megabytes: the most that the files of the candidate's models may take; None: not asked.
+        max_milliseconds: the longest that one query alone may take, as a median; None: not asked.
         metric: the figure that chooses the candidate and that `margin` and all floors but the locales' are about.
         judgements_floor: the lowest value on human judgements, champion or not; None: they are not asked.
         replace_incomparable: the version of a champion that may be replaced although it cannot be compared.
@@ -79,6 +80,7 @@ class Rules:
     drift_tolerance: float
     max_megabytes: float | None
     metric: Metric = "micro_recall"
+    max_milliseconds: float | None = None
     judgements_floor: float | None = None
     replace_incomparable: str | None = None
     warn_only: tuple[Warnable, ...] = ()

@@ -72,6 +72,17 @@ def size(case: Case, candidate: str) -> RuleResult:
     return RuleResult("size", found <= most, f"Its files take {found:,.1f} MB of {most:,.1f} MB.", figures)
 
 
+def latency(case: Case, candidate: str) -> RuleResult:
+    """One query alone is answered within the budget of whoever serves it, on the machine that evaluated."""
+    found, most = case.facts(candidate).milliseconds, case.rules.max_milliseconds
+    figures: Figures = {"milliseconds": None if found is None else round(found, 3), "max_milliseconds": most}
+    if found is None or most is None:
+        sentence = f"Nobody measured how long {candidate} takes for a query: set evaluate.timed_queries."
+        return RuleResult("latency", False, sentence, figures)
+    sentence = f"One query alone takes {found:.1f} ms of {most:.1f} ms, where it was evaluated."
+    return RuleResult("latency", found <= most, sentence, figures)
+
+
 def drift(case: Case, _: str) -> RuleResult:
     """No locale's product types or words are far from those that the champion learned from."""
     tolerance, known = case.rules.drift_tolerance, [one for one in case.evidence.drift if _farthest(one) is not None]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from q2pt_tasks.registry.case import Case, Metric, Rules
-from q2pt_tasks.registry.circumstances import calibration, drift, newer, size, spacing, stale
+from q2pt_tasks.registry.circumstances import calibration, drift, latency, newer, size, spacing, stale
 from q2pt_tasks.registry.evidence import ALL_LOCALES, VARIANTS, Evidence
 from q2pt_tasks.registry.fairness import comparable, different, types
 from q2pt_tasks.registry.locale_rules import locales, new_locales, parity, worse_locales
@@ -152,10 +152,12 @@ _AGAINST_CHAMPION: tuple[Rule, ...] = (
 
 
 def _rules(case: Case) -> tuple[Rule, ...]:
-    """Those that are asked: human judgements only where they have a floor."""
+    """Those that are asked: human judgements only where they have a floor, latency where it has a budget."""
     asked: tuple[Rule, ...] = (comparable, *_FLOORS) if case.obstacles else _FLOORS
     if case.champion:
         asked = _AGAINST_CHAMPION
+    if case.rules.max_milliseconds is not None:
+        asked = (*asked, latency)
     return (_trained, *asked) if case.rules.judgements_floor is None else (_trained, *asked, judgements)
 
 

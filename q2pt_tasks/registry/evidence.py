@@ -103,6 +103,7 @@ class VariantFacts:
         added_locales: locales that the champion does not serve.
         lost_locales: locales that only the champion serves.
         parity: None where fewer than two stores can be compared.
+        milliseconds: that one query alone takes, as a median; None where it was not measured.
     """
 
     variant: str
@@ -114,6 +115,7 @@ class VariantFacts:
     added_locales: tuple[str, ...]
     lost_locales: tuple[str, ...]
     parity: Parity | None
+    milliseconds: FiniteFloat | None = None
 
 
 @dataclass(frozen=True)

@@ -1,63 +1,44 @@
-"""A checkpoint for programs without PyTorch: ONNX, the tokenizer, and what a consumer has to know, in one folder.
+"""A checkpoint for programs without PyTorch: ONNX, the tokenizer, what a consumer has to know, and one, in one folder.
 
 What is exported is compared with the checkpoint before the folder is there under its name.
 """
 
 import importlib
 import json
-import logging
 import os
 import random
+import shutil
 import tempfile
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from q2pt_tasks.model.batching import PackedTokens, insert_locale_tokens
+from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.model.champion import hash_folder
 from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint
-from q2pt_tasks.model.examples import FloatMatrix, Packed
+from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.model.metadata import CheckpointError
-from q2pt_tasks.model.objectives import OBJECTIVES, Objective
 from q2pt_tasks.model.packed_network import PackedNetwork
 from q2pt_tasks.model.precision import Hardware
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.model.variants import UNKNOWN_LOCALE_TOKEN, locale_token
+from q2pt_tasks.serving.onnx_graph import write_graph
 
-SCHEMA_VERSION = 1
-MODEL, CONTRACT = "model.onnx", "q2pt.json"
+SCHEMA_VERSION = 2
+MODEL, CONTRACT, KEYS, ASK = "model.onnx", "q2pt.json", "ngrams.keys", "ask.py"
+# What the folder answers to this is in its contract, for whoever writes a consumer.
+EXAMPLE = "red shoes"
 # Scores of fp32 differ by the order of sums; more is another model.
 TOLERANCE = 1e-4
-_OPSET = 18
-_QUERIES = 64
+_QUERIES, _BEST = 64, 3
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 class ExportError(ValueError):
     """A checkpoint cannot be exported."""
-
-
-class _Padded(nn.Module):
-    """The network of one query to a row, as consumers give them: padded at their ends."""
-
-    def __init__(self, network: PackedNetwork, objective: Objective) -> None:
-        super().__init__()
-        self._network, self._objective = network, objective
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        rows, length = input_ids.shape
-        queries = torch.arange(rows).unsqueeze(1)
-        tokens = PackedTokens(
-            ids=input_ids,
-            positions=torch.arange(length).expand(rows, length),
-            owners=torch.where(attention_mask > 0, queries, -1),
-            first=torch.arange(rows) * length,
-        )
-        return self._objective.probabilities(self._network(tokens).float())
 
 
 def export(model: Path, output: Path, encoder: Path | None = None) -> str:
@@ -81,22 +62,25 @@ def export(model: Path, output: Path, encoder: Path | None = None) -> str:
             f"{model} is none of BERT, DistilBERT and RoBERTa, which alone can be exported: as a Hugging Face model, "
             "export it with Optimum"
         )
-    if checkpoint.metadata.ngrams is not None:
-        raise ExportError(
-            f"{model} has an n-gram model beside its encoder, which ONNX cannot compute from token ids: train it with "
-            "ngrams: null in its recipe, or serve it with `q2pt serve`"
-        )
     output.parent.mkdir(parents=True, exist_ok=True)
     # In one step: a process that is killed leaves no half.
     with tempfile.TemporaryDirectory(dir=output.parent) as unfinished:
         folder = Path(unfinished) / "export"
         folder.mkdir()
-        _write_network(checkpoint.network, OBJECTIVES[checkpoint.metadata.objective], folder / MODEL)
+        write_graph(checkpoint, folder / MODEL)
         checkpoint.tokenizer.save(folder)
-        largest = _largest_difference(checkpoint, folder / MODEL)
+        shutil.copyfile(Path(__file__).with_name(ASK), folder / ASK)
+        if checkpoint.ngrams is not None:
+            (folder / KEYS).write_bytes(checkpoint.ngrams.keys.numpy().astype("<i8").tobytes())
+        contract = {"schema_version": SCHEMA_VERSION, "checkpoint": hash_folder(model), **_contract(checkpoint)}
+        _write(contract, folder / CONTRACT)
+        # What is compared is what a consumer does with the folder.
+        consumer = importlib.import_module("q2pt_tasks.serving.ask").Model(folder)
+        largest = _largest_difference(checkpoint, consumer)
         if not largest <= TOLERANCE:
             raise ExportError(f"the scores of {model} in ONNX are up to {largest:.2g} off, allowed are {TOLERANCE:.2g}")
-        _write_contract(checkpoint, hash_folder(model), largest, folder / CONTRACT)
+        example = _example(consumer, checkpoint.metadata.locales[0])
+        _write({**contract, "largest_difference": largest, "example": example}, folder / CONTRACT)
         os.replace(folder, output)
     size = sum(file.stat().st_size for file in output.iterdir()) / 2**20
     return f"{output}: {checkpoint.metadata.variant}, {size:.1f} MiB, scores within {largest:.2g} of the checkpoint's"
@@ -110,43 +94,24 @@ def _check_libraries() -> None:
             raise ExportError(f"{name} is not installed: pip install 'q2pt[onnx]', or {' '.join(_NEEDED)}") from None
 
 
-def _write_network(network: PackedNetwork, objective: Objective, file: Path) -> None:
-    queries, length = torch.export.Dim("queries"), torch.export.Dim("length")
-    # Two rows, three tokens: sizes of 1 would be taken for constants.
-    example = (torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 3, dtype=torch.int64))
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            _Padded(network, objective).eval(),
-            example,
-            str(file),
-            input_names=["input_ids", "attention_mask"],
-            output_names=["scores"],
-            dynamic_shapes=({0: queries, 1: length}, {0: queries, 1: length}),
-            opset_version=_OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-
-
-def _write_contract(checkpoint: Checkpoint, checkpoint_hash: str, largest: float, file: Path) -> None:
-    metadata = checkpoint.metadata
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "checkpoint": checkpoint_hash,
+def _contract(checkpoint: Checkpoint) -> dict[str, Any]:
+    metadata, ngrams = checkpoint.metadata, checkpoint.metadata.ngrams
+    stores = {locale: locale_token(locale) for locale in metadata.locales} if metadata.is_aware else {}
+    return {
         "variant": metadata.variant,
         "normalisation": metadata.normalisation,
         "max_tokens": metadata.max_tokens,
         "product_types": metadata.product_types,
         "locales": metadata.locales,
         **_locale_tokens(checkpoint),
+        "ngrams": ngrams and {"form": ngrams.form, "longest": ngrams.longest, "keys": KEYS, "stores": stores},
         "thresholds": metadata.thresholds,
         "unsold": metadata.unsold,
-        "largest_difference": largest,
     }
-    file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write(contract: Mapping[str, Any], file: Path) -> None:
+    file.write_text(json.dumps(contract, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _locale_tokens(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -158,21 +123,25 @@ def _locale_tokens(checkpoint: Checkpoint) -> dict[str, Any]:
     return {"locale_tokens": tokens, "unknown_locale_token": id_of(UNKNOWN_LOCALE_TOKEN)}
 
 
-def _largest_difference(checkpoint: Checkpoint, file: Path) -> float:
-    """Between the scores of the checkpoint in fp32 and those of the file, for queries of the tokenizer's pieces."""
-    from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
+def _example(consumer: Any, locale: str) -> dict[str, Any]:  # noqa: ANN401 - its room is imported late
+    """What whoever writes a consumer compares with: the inputs of a query, and its best scores."""
+    inputs = {name: values[0].tolist() for name, values in consumer.inputs(EXAMPLE, locale).items()}
+    best = sorted(consumer.scores(EXAMPLE, locale).items(), key=lambda one: -one[1])[:_BEST]
+    return {"query": EXAMPLE, "locale": locale, "inputs": inputs, "best": dict(best)}
 
-    session = InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+def _largest_difference(checkpoint: Checkpoint, consumer: Any) -> float:  # noqa: ANN401
+    """Between the scores of the checkpoint in fp32 and those of the folder, for queries of the tokenizer's pieces."""
     predictor = Predictor(checkpoint, Hardware(torch.device("cpu"), torch.float32, "to compare with"))
     queries, locales = _probes(checkpoint), [*checkpoint.metadata.locales[:3], "und-ZZ"]
-    found = [
-        np.abs(_scores(session, checkpoint, queries, locale) - _of_network(predictor, queries, locale))
-        for locale in locales
-    ]
-    return float(np.max(found))
+    differences = []
+    for locale in locales:
+        found = [list(consumer.scores(query, locale).values()) for query in queries]
+        differences.append(np.abs(found - _exact(predictor, queries, locale)).max())
+    return float(max(differences))
 
 
-def _of_network(predictor: Predictor, queries: list[str], locale: str) -> FloatMatrix:
+def _exact(predictor: Predictor, queries: list[str], locale: str) -> FloatMatrix:
     """As the network gives them: types that the store does not sell are the consumer's to mask."""
     judged = predictor.judge(queries, [locale] * len(queries))
     return judged.scores[judged.score_rows]
@@ -181,18 +150,5 @@ def _of_network(predictor: Predictor, queries: list[str], locale: str) -> FloatM
 def _probes(checkpoint: Checkpoint) -> list[str]:
     pieces = sorted(checkpoint.tokenizer.pieces.get_vocab(with_added_tokens=False))
     drawn = random.Random(1)  # noqa: S311 - no secret
-    return ["a", *(" ".join(drawn.choices(pieces, k=drawn.randint(1, 12))) for _ in range(_QUERIES - 1))]
-
-
-def _scores(session: Any, checkpoint: Checkpoint, queries: list[str], locale: str) -> FloatMatrix:  # noqa: ANN401
-    metadata, tokenizer = checkpoint.metadata, checkpoint.tokenizer
-    tokens = Packed.pack(tokenizer.encode(queries, metadata.max_tokens))
-    if metadata.is_aware:
-        name = locale_token(locale) if locale in metadata.locales else UNKNOWN_LOCALE_TOKEN
-        tokens = insert_locale_tokens(tokens, np.full(len(tokens), tokenizer.id_of(name)))
-    ids = np.full((len(tokens), int(tokens.lengths.max())), tokenizer.pad_token, dtype=np.int64)
-    here = np.arange(ids.shape[1]) < tokens.lengths[:, None]
-    ids[here] = tokens.values
-    (scores,) = session.run(None, {"input_ids": ids, "attention_mask": here.astype(np.int64)})
-    found: FloatMatrix = scores
-    return found
+    texts = (" ".join(drawn.choices(pieces, k=drawn.randint(1, 12))) for _ in range(_QUERIES - 1))
+    return ["a", *filter(None, map(normalise_query, texts))]

@@ -22,6 +22,7 @@ from q2pt_tasks.model.card import judgements_of, rows_of
 from q2pt_tasks.model.champion import Champion, champion_folder, read_champion, why_not_comparable
 from q2pt_tasks.model.comparison import FolderOf, Ground, Incumbent, Rival, compare
 from q2pt_tasks.model.evaluated import RESAMPLED_SPLITS, Evaluated, Rules, evaluate
+from q2pt_tasks.model.latency import queries_to_time
 from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards, variant_folders
 from q2pt_tasks.model.truth import JUDGEMENTS, Truth
 from q2pt_tasks.model.variants import NON_UNIFIED, Variants
@@ -40,6 +41,7 @@ class EvaluateParams(Section):
     seed: Annotated[int, Field(ge=0)]
     min_store_positives: Annotated[int, Field(ge=1)]
     judgements: Annotated[str, Field(min_length=1)] | None
+    timed_queries: Annotated[int, Field(ge=1)] | None
 
     @property
     def plan(self) -> Resampling:
@@ -123,7 +125,8 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     }
     rival = rivals.pop(CHAMPION, None)
     incumbent = None if champion is None else Incumbent(champion, obstacles, rival)
-    _write(layout.comparison, compare(Ground(layout, truth, samples, params.plan), rivals, incumbent))
+    timed = queries_to_time(truth, params.timed_queries) if params.timed_queries else ()
+    _write(layout.comparison, compare(Ground(layout, truth, samples, params.plan, timed), rivals, incumbent))
     return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
 
 

@@ -60,6 +60,7 @@ class GateParams(Section):
     parity_tolerance: Share
     drift_tolerance: Share
     max_megabytes: Annotated[float, Field(gt=0)] | None
+    max_milliseconds: Annotated[float, Field(gt=0)] | None
     judgements_floor: Share | None
     replace_incomparable: Annotated[str, Field(min_length=1)] | None
     warn_only: tuple[Warnable, ...]

@@ -22,7 +22,7 @@ from q2pt_tasks.orchestration.form import Form
 from q2pt_tasks.orchestration.graph import compute_graph, task_id
 from q2pt_tasks.orchestration.operators import StageOperator
 
-DAG_IDS = ["q2pt_retraining", "q2pt_click_log", "q2pt_rollback"]
+DAG_IDS = ["q2pt_retraining", "q2pt_click_log", "q2pt_rollback", "q2pt_prune"]
 HEAVY = ("torch", "transformers", "pandas", "great_expectations")
 DAY = timedelta(days=1)
 
@@ -156,6 +156,22 @@ def test_a_rollback_asks_a_person_first_and_wants_a_reason(dags: dict[str, DAG])
         with pytest.raises(ParamValidationError):
             copy(rollback.params.get_param("version")).resolve(version)
     assert copy(rollback.params.get_param("version")).resolve("v12") == "v12"
+
+
+def test_a_prune_by_hand_shows_and_one_by_schedule_removes(
+    dags: dict[str, DAG], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_hand = dags["q2pt_prune"]
+    assert by_hand.timetable.can_be_scheduled is False
+    assert by_hand.params.dump() == {"remove": False}
+    monkeypatch.setenv("Q2PT_PRUNE_SCHEDULE", "0 14 * * 0")
+    weekly = read_dags(tmp_path, Path.cwd())["q2pt_prune"]
+    assert weekly.timetable == CronTriggerTimetable("0 14 * * 0", timezone="UTC")
+    assert weekly.params.dump() == {"remove": True}
+    assert weekly.dagrun_timeout is not None
+    assert weekly.dagrun_timeout < DAY
+    with pytest.raises(ParamValidationError):
+        copy(weekly.params.get_param("remove")).resolve("yes")
 
 
 def test_the_form_has_every_field_and_no_default(retraining: DAG) -> None:

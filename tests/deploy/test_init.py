@@ -1,7 +1,6 @@
 """What the first service of docker-compose.yml prepares, with Airflow's own commands on SQLite and an S3 service."""
 
 import os
-import re
 import sqlite3
 import subprocess
 import sys
@@ -11,21 +10,17 @@ from pathlib import Path
 import boto3
 import pytest
 from compose_file import read_env
+from s3_service import CREDENTIALS, s3_service
 from werkzeug.security import check_password_hash
 
 BIN = Path(sys.executable).parent
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "worker", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     """The URL of an S3 service without a bucket."""
-    command = [str(BIN / "moto_server"), "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
-        assert server.stdout is not None
-        found = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stdout)))
-        yield found[0]
-        server.kill()
+    with s3_service() as url:
+        yield url
 
 
 def _environment(home: Path, endpoint: str) -> dict[str, str]:

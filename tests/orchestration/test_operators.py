@@ -27,6 +27,7 @@ from q2pt_tasks.orchestration.operators import (
     JoinOperator,
     NotApprovedError,
     PromoteOperator,
+    PruneOperator,
     RollbackOperator,
     StageOperator,
     entries_before,
@@ -230,6 +231,13 @@ def test_a_rollback_goes_by_the_form_and_in_the_name_of_who_approved() -> None:
     assert answer["request"] == {"version": "v3", "why": "complaints", "by": "Ada in Airflow run first"}
     with pytest.raises(NotApprovedError, match="nobody has approved"):
         _execute(RollbackOperator(task_id="rollback"), _rollback(["Reject"]), **asked)
+
+
+@pytest.mark.usefixtures("_echo")
+def test_a_prune_removes_where_its_form_says_so() -> None:
+    for remove in (True, False):
+        answer = _execute(PruneOperator(task_id="prune"), Task({}), params={"remove": remove})
+        assert (answer["command"], answer["request"]) == ("prune", {"remove": remove})
 
 
 def test_a_person_approves_with_the_answer_that_promote_looks_for() -> None:

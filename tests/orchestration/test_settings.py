@@ -10,6 +10,7 @@ from q2pt_tasks.orchestration.settings import (
     Rendering,
     Settings,
     SettingsError,
+    read_registries,
     read_rendering,
     read_settings,
 )
@@ -48,6 +49,8 @@ def test_every_variable_is_read() -> None:
         "Q2PT_APPROVERS": "3:Ada Lovelace,grace",
         "Q2PT_SCHEDULE": "30 3 * * 1-5",
         "Q2PT_APPROVAL_HOURS": "1.5",
+        "Q2PT_PRUNE_SCHEDULE": "0 14 * * 0",
+        "Q2PT_PRUNE_REGISTRIES": "git@git.example.org:search/q2pt.git, /srv/git/q2pt.git",
     }
     assert read_settings(environ) == Settings(
         git_remote="git@git.example.org:search/q2pt.git",
@@ -66,7 +69,9 @@ def test_every_variable_is_read() -> None:
         approvers=(Approver("3", "Ada Lovelace"), Approver("grace", "grace")),
         approval_hours=1.5,
         schedule="30 3 * * 1-5",
+        prune_schedule="0 14 * * 0",
     )
+    assert read_registries(environ) == ("git@git.example.org:search/q2pt.git", "/srv/git/q2pt.git")
 
 
 def test_a_clone_may_be_kept_for_no_time_at_all() -> None:
@@ -77,6 +82,14 @@ def test_the_dag_file_renders_the_checkout_that_it_lies_in() -> None:
     rendering = read_rendering(Path("/opt/q2pt/dags/q2pt_retraining.py"), APPROVED_BY_ADA)
     assert (rendering.repository, rendering.approvers) == (Path("/opt/q2pt"), (Approver("ada", "ada"),))
     assert (rendering.approval_hours, rendering.schedule) == (12, "0 2 * * *")
+    assert rendering.prune_schedule is None
+
+
+def test_nothing_is_pruned_before_somebody_has_said_whose_files_they_are() -> None:
+    with pytest.raises(SettingsError, match=r"Q2PT_PRUNE_REGISTRIES is not set: name all git repositories"):
+        read_registries({})
+    with pytest.raises(SettingsError, match=r"Q2PT_PRUNE_REGISTRIES is '/srv/a\.git,'"):
+        read_registries({"Q2PT_PRUNE_REGISTRIES": "/srv/a.git,"})
 
 
 @pytest.mark.parametrize("environ", [{}, {"Q2PT_GIT_REMOTE": ""}], ids=["unset", "empty"])

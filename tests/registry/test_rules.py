@@ -178,6 +178,20 @@ def test_warnings_are_told_and_do_not_refuse() -> None:
     assert failed(decide(evidence, replace(RULES, warn_only=()))) == ["parity", "drift"]
 
 
+def test_latency_is_asked_where_it_has_a_budget_and_must_then_be_known() -> None:
+    rules = replace(RULES, max_milliseconds=5.0)
+    assert not [result for result in decide(whole(), RULES).rules if result.name == "latency"]
+    for milliseconds, passed in ((5.0, True), (5.1, False), (None, False)):
+        decision = decide(whole(milliseconds=milliseconds), rules)
+        assert (rule(decision, "latency").passed, decision.promote) == (passed, passed)
+    assert "set evaluate.timed_queries" in rule(decide(whole(), rules), "latency").sentence
+    warned = decide(whole(milliseconds=5.1), replace(rules, warn_only=("latency",)))
+    assert warned.promote
+    assert "One query alone takes 5.1 ms of 5.0 ms" in warned.sentence
+    first = replace(whole(), champion=None, facts=None, differences=())
+    assert failed(decide(first, rules)) == ["latency"]
+
+
 @pytest.mark.chaos("log-stopped")
 def test_a_champion_that_no_night_replaced_for_long_is_told_and_never_refuses() -> None:
     overdue, fresh = (against(whole(), champion_of(age)) for age in (60, 59))

@@ -36,6 +36,7 @@ gate:
   parity_tolerance: 0.05
   drift_tolerance: 0.1
   max_megabytes: null
+  max_milliseconds: null
   judgements_floor: null
   replace_incomparable: null
   warn_only: [newer, parity, drift]

@@ -21,6 +21,7 @@ _GRACE_SECONDS = 30
 # The thread that scores gives Python's lock away with every product of matrices, and would wait five milliseconds to
 # have it back while requests are being read: a fifth of all answers.
 _SWITCH_SECONDS = 0.0005
+_ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - what an operator gave is told from others, nothing is bound to it here
 # Connections that wait to be taken while the process is busy.
 _BACKLOG = 2048
 
@@ -64,7 +65,7 @@ def serve(releases: Releases, place: Place, limits: Limits) -> str:
     )
     server = uvicorn.Server(config)
     listening = _listen(place)
-    log.info("%s: http://%s:%d", service.loaded.release.version, place.host, listening.getsockname()[1])
+    log.info("release %s serves; its page: %s", service.loaded.release.version, _page(listening))
     # uvicorn sends itself the signal again when it is done: being stopped is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
@@ -80,3 +81,9 @@ def _listen(place: Place) -> socket.socket:
             f"{place.host}:{place.port} cannot be listened on ({os.strerror(error.errno or 0)}): give another --port "
             "or --host"
         ) from error
+
+
+def _page(listening: socket.socket) -> str:
+    """The address of the page for a browser on this machine."""
+    host, port = listening.getsockname()
+    return f"http://{'127.0.0.1' if host == _ALL_ADDRESSES else host}:{port}/"

@@ -126,6 +126,23 @@ def test_a_link_leads_to_a_question(opened_page: Watched, running: Running) -> N
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+def test_champion_and_challenger_stand_side_by_side(place: Path, models: Path, width: int) -> None:
+    with serving(place, "--beside", str(models)) as running, opened(width, 844, url=running.url) as page:
+        page.goto("/#locale=en-GB&query=red hat")
+        shown = re.compile("^Release first-[0-9a-f]+ beside models-[0-9a-f]+: champion, challenger$")
+        expect(page.get_by_text(shown)).to_be_visible()
+        expect(page.locator("article h3")).to_have_text(["championserves", "challenger"])
+        stores = page.get_by_role("region", name="The same query in other stores")
+        expect(stores.get_by_role("columnheader")).to_have_text(["Store", "champion", "challenger"])
+        champion, challenger = (page.locator("article").nth(place).bounding_box() for place in (0, 1))
+        assert champion is not None
+        assert challenger is not None
+        # Where there is room: on a phone one is below the other.
+        assert (champion["y"] == challenger["y"]) == (width == WIDTHS[0])
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 def test_a_busy_service_is_asked_again_and_a_refusal_is_shown(running: Running, width: int) -> None:
     answers = [429, 422]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from http_service import ask, serving, turn
+from http_service import ask, serving, started, turn
 
 pytestmark = pytest.mark.enable_socket
 
@@ -27,6 +27,19 @@ def test_it_serves_and_ends_when_it_is_told_to(place: Path) -> None:
         assert code == 1
         assert "cannot be listened on (Address already in use)" in said
         assert running.stop() == 0
+
+
+def test_make_serve_prints_where_its_page_is(place: Path) -> None:
+    # The environment is there: this is it.
+    with started(["make", "--old-file=install", "serve", f"MODEL={place}", "PORT=0"]) as running:
+        assert "What does a query mean?" in httpx.get(f"{running.url}/").text
+        assert ask(running.url).status_code == 200
+
+
+def test_a_service_for_all_addresses_names_one_that_a_browser_here_can_open(place: Path) -> None:
+    with serving(place, "--host", "0.0.0.0") as running:  # noqa: S104 - of a test's machine
+        assert running.url.startswith("http://127.0.0.1:")
+        assert ask(running.url).status_code == 200
 
 
 @pytest.mark.slow
