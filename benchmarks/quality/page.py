@@ -12,7 +12,6 @@ from benchmarks.quality.tasks import Answer
 from q2pt_tasks.metrics.resampled import Difference
 from q2pt_tasks.metrics.thresholds import PRECISION
 from q2pt_tasks.model.variants import UNIFIED_VARIANTS
-from q2pt_tasks.report.tables import Scores
 from q2pt_tasks.studies.pages import bullet, code, table
 from q2pt_tasks.studies.seeds import Spread
 
@@ -85,10 +84,7 @@ def _headline(findings: Findings) -> str:
     rows = [
         [
             name,
-            *(
-                _over_all(findings, name, metric)
-                for metric in ("micro_recall", "micro_precision", "micro_recall_curve")
-            ),
+            *(_over_all(findings, name, metric) for metric in metrics),
             *(
                 _over_group(findings, name, metric, locales)
                 for locales in findings.groups.values()
