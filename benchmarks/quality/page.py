@@ -24,8 +24,8 @@ INTRODUCTION = (
     f"validation rewards it. Every figure is micro recall at precision {PRECISION} on test: at thresholds that "
     "validation chose, or, where it says *curve*, at the best point of the test curve. All contestants are measured by "
     "the same code. The figure of a group of locales is the mean of theirs. Ours are trained once per seed: their "
-    "figures are means over the seeds, and in brackets stand the lowest and the highest. A peer is trained once, with "
-    "a fixed seed: TF-IDF with a linear model, fastText on one thread, XR-Linear."
+    "figures are means over the seeds, and in brackets stand the lowest and the highest. A peer is trained once: "
+    "TF-IDF with a linear model, fastText on one thread and XR-Linear have fixed seeds, and give the same scores again."
 )
 DIFFERENCES = (
     "The first less the second, each at thresholds of validation, over the test queries of the named locales together; "
