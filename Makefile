@@ -38,7 +38,6 @@ METRICS_PEERS := build/metrics-peers-venv
 BENCH ?=
 # So have the peers of the quality benchmark: PECOS needs NumPy 1.
 QUALITY_PEERS := build/quality-venv
-QUALITY ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow serve secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality \
@@ -72,8 +71,8 @@ serve: install ## the last model over HTTP, with a page to try it, on http://127
 secrets: ## write new secrets for docker-compose.yml to .env.secrets
 	$(PYTHON) deploy/make_secrets.py .env.secrets
 
-taxonomy: install ## the pipeline on Google's product taxonomy: TAXONOMY=folder ENCODER=folder or name
-	python -m q2pt_tasks study google_taxonomy $(if $(TAXONOMY),--taxonomy "$(abspath $(TAXONOMY))") $(if $(ENCODER),--encoder "$(if $(wildcard $(ENCODER)),$(abspath $(ENCODER)),$(ENCODER))")
+taxonomy: install ## the pipeline on Google's product taxonomy, once per seed: TAXONOMY=folder ENCODER=folder or name; SEEDS="1 2 3"
+	python -m q2pt_tasks study google_taxonomy $(if $(TAXONOMY),--taxonomy "$(abspath $(TAXONOMY))") $(if $(ENCODER),--encoder "$(if $(wildcard $(ENCODER)),$(abspath $(ENCODER)),$(ENCODER))") --seeds $(SEEDS)
 
 seeds: install ## the pipeline on three synthetic logs: small stores, words that differ by store
 	python -m q2pt_tasks study synthetic_seeds --seeds $(SEEDS)
@@ -104,8 +103,8 @@ $(METRICS_PEERS)/installed: $(INSTALLED) benchmarks/metrics/peers.txt
 	@$(BIN)/uv pip install --quiet --python $(METRICS_PEERS)/bin/python $(PIP_SOURCES) --constraint constraints.txt --requirement benchmarks/metrics/peers.txt
 	touch $@
 
-bench-quality: install $(QUALITY_PEERS)/installed ## recall beside TF-IDF, fastText and PECOS: TAXONOMY=folder ENCODER=folder or name; two hours
-	python -m benchmarks.quality $(if $(TAXONOMY),--taxonomy "$(abspath $(TAXONOMY))") --encoder "$(if $(wildcard $(ENCODER)),$(abspath $(ENCODER)),$(ENCODER))" $(QUALITY)
+bench-quality: install $(QUALITY_PEERS)/installed ## recall of the models of `make taxonomy` beside TF-IDF, fastText and PECOS; an hour
+	python -m benchmarks.quality
 
 $(QUALITY_PEERS)/installed: $(INSTALLED) benchmarks/quality/peers.txt
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(QUALITY_PEERS)

@@ -12,7 +12,7 @@ from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint, save_checkp
 from q2pt_tasks.model.encoder import EncoderParams, ScratchParams
 from q2pt_tasks.model.metadata import Metadata, NGramsBeside, save_metadata
 from q2pt_tasks.model.ngrams import NGrams, frequent_parts
-from q2pt_tasks.model.precision import Hardware, detect_hardware
+from q2pt_tasks.model.precision import Hardware
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.text_parts import FORM, Typed
@@ -75,11 +75,6 @@ def untrained_checkpoint(folder: Path) -> Path:
     metadata = replace(_metadata("non_unified", ("en-GB",)), status="untrained", reason="3 training queries")
     save_metadata(folder, metadata)
     return folder
-
-
-def encoder_alone(folder: Path) -> Predictor:
-    """The predictor without the n-gram model beside it: what Hugging Face makes of the directory."""
-    return Predictor(replace(load_checkpoint(folder), ngrams=None), detect_hardware())
 
 
 def exact_predictor(folder: Path) -> Predictor:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from checkpoints import encoder_alone
 from dvc.repo import Repo
 from pretrained import write_encoder
 from safetensors.torch import load_file
@@ -99,7 +98,7 @@ def test_a_materialised_model_opens_in_hugging_face_with_the_same_scores(pretrai
     assert network.config.problem_type == "single_label_classification"
     scores = network(**encoded).logits.softmax(-1).detach().numpy()
     np.testing.assert_allclose(
-        scores[0], encoder_alone(tmp_path / "plain").scores(["red shoes"], "en-GB")[0], atol=0.01
+        scores[0], Predictor.load_encoder_alone(tmp_path / "plain").scores(["red shoes"], "en-GB")[0], atol=0.01
     )
     names = network.config.id2label
     assert tuple(names[index] for index in range(len(names))) == own.metadata.product_types

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from checkpoints import encoder_alone, exact_predictor
+from checkpoints import exact_predictor
 from tiny import LOCALES
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -99,7 +99,7 @@ def test_the_predictor_and_plain_hugging_face_agree(finished: Layout) -> None:
     network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     encoded = AutoTokenizer.from_pretrained(folder)("[en-GB] pants", return_tensors="pt")
     plain = network(input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"]).logits.sigmoid()
-    ours = encoder_alone(folder).scores(["  Pants "], "en-GB")
+    ours = Predictor.load_encoder_alone(folder).scores(["  Pants "], "en-GB")
     np.testing.assert_allclose(ours[0], plain[0].detach().numpy(), atol=0.02)
 
 
@@ -214,7 +214,8 @@ def test_metadata_names_what_the_model_was_made_from(finished: Layout) -> None:
 def test_the_n_grams_beside_the_encoder_change_the_scores(finished: Layout) -> None:
     folder = finished.unified_model("unified_aware")
     both, alone = (
-        predictor.scores(["pants", "red hat"], "en-GB") for predictor in (Predictor.load(folder), encoder_alone(folder))
+        predictor.scores(["pants", "red hat"], "en-GB")
+        for predictor in (Predictor.load(folder), Predictor.load_encoder_alone(folder))
     )
     assert not np.allclose(both, alone, atol=0.001)
 

@@ -12,6 +12,7 @@ from q2pt_tasks.metrics.scored import Floats, Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, choose_thresholds
 from q2pt_tasks.report.tables import Row
 from q2pt_tasks.stages.evaluate import EvaluateParams
+from q2pt_tasks.studies.seeds import mean_rows
 
 PLAN = Resampling(resamples=2000, seed=0)
 
@@ -22,7 +23,7 @@ class Judged:
 
     Attributes:
         rows: of validation and test.
-        found: (n,) of the n test queries.
+        found: (n,) of the n test queries; of several trainings their mean.
     """
 
     rows: tuple[Row, ...]
@@ -39,6 +40,16 @@ def judge(name: str, validation: Scored, test: Scored, params: EvaluateParams) -
     rows = [Row(name, split=split, **asdict(one)) for split, own in measured.items() for one in own.measurements]
     answers = measured["test"].observed.answers
     return Judged(tuple(rows), answers.per_query(answers.predicted & answers.right))
+
+
+def mean_of(trainings: Sequence[Judged]) -> Judged:
+    """Several trainings of one contestant, which differ in their seed alone, as one.
+
+    A recall from the mean of what they found is the mean of their recalls.
+    """
+    return Judged(
+        mean_rows([one.rows for one in trainings]), np.asarray(np.mean([one.found for one in trainings], axis=0))
+    )
 
 
 class Differences:

@@ -1,95 +1,51 @@
 """The page of results: all contestants on the same queries, the differences with intervals, how each peer was tuned."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import mean
+from itertools import combinations
+from statistics import fmean
 
-from benchmarks.quality.figures import PLAN, Differences, Judged
+from benchmarks.quality.figures import PLAN
+from benchmarks.quality.findings import Findings
+from benchmarks.quality.ours import OURS, alone
 from benchmarks.quality.tasks import Answer
 from q2pt_tasks.metrics.resampled import Difference
 from q2pt_tasks.metrics.thresholds import PRECISION
-from q2pt_tasks.model.truth import Truth
-from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
-from q2pt_tasks.report.tables import Scores
+from q2pt_tasks.model.variants import UNIFIED_VARIANTS
 from q2pt_tasks.studies.pages import bullet, code, table
+from q2pt_tasks.studies.seeds import Spread
 
-OURS = (NON_UNIFIED, *UNIFIED_VARIANTS)
-COMMAND = "make bench-quality TAXONOMY=path/to/google-product-taxonomy ENCODER=path/to/multilingual-e5-small-trimmed"
+COMMAND = """\
+make taxonomy TAXONOMY=path/to/google-product-taxonomy ENCODER=path/to/multilingual-e5-small-trimmed SEEDS="{seeds}"
+make bench-quality"""
 INTRODUCTION = (
     "The queries, product types, locales and splits are those of [the study of Google's product taxonomy]"
-    f"(google-taxonomy.md). Every figure is micro recall at precision {PRECISION} on test: at thresholds that "
+    "(google-taxonomy.md), and so are our models: the default recipe, an n-gram model beside each encoder where "
+    f"validation rewards it. Every figure is micro recall at precision {PRECISION} on test: at thresholds that "
     "validation chose, or, where it says *curve*, at the best point of the test curve. All contestants are measured by "
-    "the same code. The figure of a group of locales is the mean of theirs."
+    "the same code. The figure of a group of locales is the mean of theirs. Ours are trained once per seed: their "
+    "figures are means over the seeds, and in brackets stand the lowest and the highest. A peer is trained once: "
+    "TF-IDF with a linear model, fastText on one thread and XR-Linear have fixed seeds, and give the same scores again."
 )
 DIFFERENCES = (
-    "Ours less theirs, both at their thresholds of validation, over the test queries of the named locales together; "
-    f"{PLAN.level:.0%} intervals and two-sided p-values from {PLAN.resamples:,} paired resamples of the queries. The "
-    "same query in several locales is resampled as one. *Small locales*: those that keep the smallest share of their "
-    "training rows. One training each: what another seed would change is not in the intervals."
+    "The first less the second, each at thresholds of validation, over the test queries of the named locales together; "
+    f"{PLAN.level:.0%} intervals and two-sided p-values from {PLAN.resamples:,} paired resamples of the queries. Of "
+    "ours, each query counts with the mean over the seeds of what was found: the difference is one of mean recalls, "
+    "and the interval says what other queries would change. What another seed would change is in the brackets above. "
+    "The same query in several locales is resampled as one. *Small locales*: those that keep the smallest share of "
+    "their training rows."
+)
+NGRAMS = (
+    "Each of our models with the n-gram model beside its encoder, against the same checkpoint's encoder alone, at "
+    "thresholds chosen for it. Validation chooses the weight of the n-grams' logits for each model; with 0 there are "
+    "none. *Weights*: behind each, how many models have it. Differences on test, as above."
 )
 TUNING = (
     f"Every setting was trained, and the one of the best recall at precision {PRECISION} on the validation curve of "
     "all locales together was taken; the per-locale models of a peer share their setting. All peers read the queries "
-    "normalised as our models read them; none is told the locale. fastText runs on one thread. Other work ran on the "
-    "machine, so that the seconds are upper bounds."
+    "normalised as our models read them; none is told the locale. Other work ran on the machine, so that the seconds "
+    "are upper bounds."
 )
-
-FUSION = (
-    "Log-odds of one of ours, and those of an n-gram model times a weight, added up. The weight is that of the best "
-    "recall on the validation curve; the models are those above, trained apart. The differences are to ours alone, on "
-    "test, as above."
-)
-# Peers of all locales whose scores are probabilities, or between 0 and 1 like them.
-PROBABILISTIC = ("fasttext_unified", "xr_linear_unified")
-
-
-def fused_name(ours: str, other: str) -> str:
-    return f"{ours} + {other}"
-
-
-@dataclass(frozen=True, eq=False)
-class Findings:
-    """What the page says.
-
-    Attributes:
-        judged: per contestant, ours first.
-        ours: names of our variants among them.
-        weights: per fusion, by its name among `judged`, the weight that validation chose.
-        groups: locales by the share of their training rows that they keep, the largest share first.
-    """
-
-    judged: Mapping[str, Judged]
-    answers: Sequence[Answer]
-    ours: Sequence[str]
-    weights: Mapping[str, float]
-    groups: Mapping[str, tuple[str, ...]]
-    differences: Differences
-    truth: Truth
-    machine: str
-
-    @property
-    def scores(self) -> Scores:
-        return Scores(row for one in self.judged.values() for row in one.rows)
-
-    @property
-    def peers(self) -> list[str]:
-        return [answer.task.name for answer in self.answers]
-
-    @property
-    def unified(self) -> list[str]:
-        """Our variants that compete for all locales."""
-        return [name for name in self.ours if name in UNIFIED_VARIANTS]
-
-    @property
-    def best_peer(self) -> str:
-        """By recall over all locales on test: the hardest to beat, whatever validation says."""
-        scores = self.scores
-        return max(self.peers, key=lambda name: scores.value(name, "micro_recall") or 0.0)
-
-    @property
-    def places(self) -> dict[str, tuple[str, ...]]:
-        """All locales together, and the small ones."""
-        return {"all locales": self.truth.locales, "small locales": list(self.groups.values())[-1]}
 
 
 def page(findings: Findings) -> str:
@@ -97,7 +53,7 @@ def page(findings: Findings) -> str:
     parts = [
         "# Peers on the same queries",
         INTRODUCTION,
-        code(_command(findings.ours)),
+        code(COMMAND.format(seeds=" ".join(map(str, findings.seeds)))),
         f"{findings.machine}.",
         _headline(findings),
         "## Differences",
@@ -105,9 +61,11 @@ def page(findings: Findings) -> str:
         _difference_table(findings),
         f"In every locale against {findings.best_peer}, the best peer over all locales on test:",
         _locale_difference_table(findings),
+        "Our variants against each other:",
+        _own_difference_table(findings),
         "## An n-gram model beside the encoder",
-        FUSION,
-        _fusion_table(findings),
+        NGRAMS,
+        _ngrams_table(findings),
         "## Every locale",
         _locale_table(findings),
         "## How the peers were tuned",
@@ -119,22 +77,16 @@ def page(findings: Findings) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _command(ours: Sequence[str]) -> str:
-    """With the option that leaves variants out, where some are."""
-    return COMMAND if set(ours) == set(OURS) else f'{COMMAND} QUALITY="--ours {" ".join(ours)}"'
-
-
 def _headline(findings: Findings) -> str:
-    scores = findings.scores
     header = ["", "all", "precision", "all, curve"]
     header += [name for group in findings.groups for name in (group, f"{group}, curve")]
     metrics = ("micro_recall", "micro_precision", "micro_recall_curve")
     rows = [
         [
             name,
-            *(scores.value(name, metric) for metric in metrics),
+            *(_over_all(findings, name, metric) for metric in metrics),
             *(
-                mean(scores.value(name, metric, locale) or 0.0 for locale in locales)
+                _over_group(findings, name, metric, locales)
                 for locales in findings.groups.values()
                 for metric in ("micro_recall", "micro_recall_curve")
             ),
@@ -144,44 +96,61 @@ def _headline(findings: Findings) -> str:
     return table(header, rows)
 
 
+def _over_all(findings: Findings, name: str, metric: str) -> Spread | None:
+    return findings.spread(name, lambda scores: scores.value(name, metric))
+
+
+def _over_group(findings: Findings, name: str, metric: str, locales: Sequence[str]) -> Spread | None:
+    return findings.spread(name, lambda scores: fmean(scores.value(name, metric, one) or 0.0 for one in locales))
+
+
 def _difference_table(findings: Findings) -> str:
     rows = [
         [ours, peer, place, *_cells(findings.differences.between(ours, peer, locales))]
         for place, locales in findings.places.items()
-        for ours in findings.unified
+        for ours in UNIFIED_VARIANTS
         for peer in findings.peers
     ]
     return table(["ours", "against", "over", "difference", "interval", "p"], rows)
 
 
-def _fusion_table(findings: Findings) -> str:
+def _own_difference_table(findings: Findings) -> str:
     rows = [
-        _fusion_row(findings, fused_name(ours, other), ours) for ours in findings.unified for other in PROBABILISTIC
+        [ours, other, place, *_cells(findings.differences.between(ours, other, locales))]
+        for place, locales in findings.places.items()
+        for ours, other in combinations(reversed(OURS), 2)
     ]
-    header = ["", "weight", "validation curve", "ours alone"]
+    return table(["variant", "against", "over", "difference", "interval", "p"], rows)
+
+
+def _ngrams_table(findings: Findings) -> str:
+    header = ["", "weights", "encoder alone", "with n-grams"]
+    rows = [_ngrams_row(findings, variant) for variant in OURS]
     return table([*header, *(name for place in findings.places for name in (place, "interval"))], rows)
 
 
-def _fusion_row(findings: Findings, fused: str, ours: str) -> list[object]:
-    scores = findings.scores
-    curves = [scores.value(name, "micro_recall_curve", split="validation") for name in (fused, ours)]
-    differences = [findings.differences.between(fused, ours, locales) for locales in findings.places.values()]
-    return [fused, findings.weights[fused], *curves, *(cell for one in differences for cell in _cells(one)[:2])]
+def _ngrams_row(findings: Findings, variant: str) -> list[object]:
+    recalls = [_over_all(findings, name, "micro_recall") for name in (alone(variant), variant)]
+    differences = [
+        findings.differences.between(variant, alone(variant), locales) for locales in findings.places.values()
+    ]
+    weights = ", ".join(f"{weight:g} ({count})" for weight, count in sorted(Counter(findings.weights[variant]).items()))
+    return [variant, weights, *recalls, *(cell for one in differences for cell in _cells(one)[:2])]
 
 
 def _locale_difference_table(findings: Findings) -> str:
     rows = [
         [
             locale,
-            *(_interval(findings.differences.between(ours, findings.best_peer, [locale])) for ours in findings.unified),
+            *(_interval(findings.differences.between(ours, findings.best_peer, [locale])) for ours in UNIFIED_VARIANTS),
         ]
         for locale in findings.truth.locales
     ]
-    return table(["locale", *findings.unified], rows)
+    return table(["locale", *UNIFIED_VARIANTS], rows)
 
 
 def _locale_table(findings: Findings) -> str:
-    scores, names = findings.scores, [*findings.ours, *findings.peers]
+    scores, names = findings.scores, [*OURS, *findings.peers]
     rows = [
         [locale, findings.truth.training_rows(locale), *(scores.value(name, "micro_recall", locale) for name in names)]
         for locales in findings.groups.values()
@@ -217,7 +186,7 @@ def _settings(setting: Mapping[str, object]) -> str:
 
 
 def _conclusions(findings: Findings) -> Iterator[str]:
-    for ours in findings.unified:
+    for ours in UNIFIED_VARIANTS:
         for place, locales in findings.places.items():
             lost = [
                 peer for peer in findings.peers if findings.differences.between(ours, peer, locales).interval.low <= 0
@@ -230,6 +199,9 @@ def _conclusions(findings: Findings) -> Iterator[str]:
             if findings.differences.between(ours, peer, [locale]).interval.high < 0
         ]
         yield f"{ours} is in no locale worse than a peer with an interval below zero: {_but(worse)}."
+    for place, locales in findings.places.items():
+        lost = [ours for ours in OURS if findings.differences.between(ours, alone(ours), locales).interval.low <= 0]
+        yield f"n-grams add to every variant over {place}, with an interval above zero: {_but(lost)}."
 
 
 def _but(exceptions: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Has every contestant score validation and test: the peers in their environment, our models in this one."""
+"""Has every peer score validation and test, in an environment of its own."""
 
 import hashlib
 import json
@@ -8,12 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.quality.kept import write_scores
 from benchmarks.quality.tasks import PEERS, SCOPES, Answer, Task, read_answer
 from q2pt_tasks.layout import SPLITS, Layout
-from q2pt_tasks.model.scorers import CheckpointScorer
-from q2pt_tasks.model.truth import Truth
-from q2pt_tasks.model.variants import NON_UNIFIED
 
 # What decides a peer's scores beside the splits and the module of its own name.
 _CODE = ("models", "peers", "tfidf")
@@ -27,21 +23,13 @@ class Race:
     python: Path
     scores: Path
 
-    def folder(self, contestant: str) -> Path:
-        return self.scores / contestant
+    def folder(self, peer: str) -> Path:
+        """Of the scores of a peer, by the name of its task."""
+        return self.scores / peer
 
     def score_peers(self, locales: Sequence[str]) -> list[Answer]:
         """Tunes the peers that have not answered yet."""
         return [self._answer(self._task(peer, scope, locales)) for peer in PEERS for scope in SCOPES]
-
-    def score_ours(self, truth: Truth, variants: Sequence[str]) -> None:
-        for variant in variants:
-            write_scores(self.folder(variant), truth, self._scorer(variant, truth))
-
-    def _scorer(self, variant: str, truth: Truth) -> CheckpointScorer:
-        if variant == NON_UNIFIED:
-            return CheckpointScorer(self.run.non_unified_model, truth.types)
-        return CheckpointScorer(lambda _: self.run.unified_model(variant), truth.types)
 
     def _answer(self, task: Task) -> Answer:
         folder = self.folder(task.name)

@@ -40,13 +40,14 @@ def _study(options: argparse.Namespace) -> object:
     root, name = Path.cwd(), options.study
     if name is None:
         return listing()
+    if name in ("synthetic_seeds", "training_noise"):
+        return importlib.import_module(f"q2pt_tasks.studies.{name}").study(root, options.seeds or (1, 2, 3))
+    said = {key: value for key, value in vars(options).items() if key in ("taxonomy", "encoder", "own_log")}
+    told = Options(**said, seeds=tuple(getattr(options, "seeds", ())))
     if name == "google_taxonomy":
         from q2pt_tasks.studies.google_taxonomy import study
 
-        return study(root, None if options.taxonomy is None else str(options.taxonomy), options.encoder)
-    if name in ("synthetic_seeds", "training_noise"):
-        return importlib.import_module(f"q2pt_tasks.studies.{name}").study(root, options.seeds or (1, 2, 3))
+        return study(root, told)
     from q2pt_tasks.studies.runner import run_study
 
-    said = {key: value for key, value in vars(options).items() if key in ("taxonomy", "encoder", "own_log")}
-    return run_study(root, name, Options(**said, seeds=tuple(getattr(options, "seeds", ()))))
+    return run_study(root, name, told)

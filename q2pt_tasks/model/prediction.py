@@ -1,7 +1,7 @@
 """From a shopper's query to product types, with a checkpoint."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -72,6 +72,14 @@ class Predictor:
             CheckpointError: the directory is not a checkpoint that keeps its contract.
         """
         return cls(load_checkpoint(folder, encoder), detect_hardware())
+
+    @classmethod
+    def load_encoder_alone(cls, folder: Path) -> Self:
+        """As `load`, without the n-gram model beside the encoder: the scores are those that Hugging Face gives.
+
+        The thresholds in the metadata are not for them.
+        """
+        return cls(replace(load_checkpoint(folder), ngrams=None), detect_hardware())
 
     @property
     def product_types(self) -> tuple[str, ...]:

@@ -27,10 +27,17 @@ class CheckpointScorer:
         folder_of: the checkpoint's directory of a locale, always the same one for a unified variant; None where there
             is no checkpoint for it.
         types: the product types of the columns.
+        load: opens a checkpoint; `Predictor.load` where None.
     """
 
-    def __init__(self, folder_of: Callable[[str], Path | None], types: Sequence[str]) -> None:
+    def __init__(
+        self,
+        folder_of: Callable[[str], Path | None],
+        types: Sequence[str],
+        load: "Callable[[Path], Predictor] | None" = None,
+    ) -> None:
         self._folder_of = folder_of
+        self._load = load
         self._column = {name: index for index, name in enumerate(types)}
         self._loaded: tuple[Path, Predictor] | None = None
 
@@ -51,5 +58,5 @@ class CheckpointScorer:
 
         # One at a time: the models of 20 locales need not be in memory together.
         if self._loaded is None or self._loaded[0] != folder:
-            self._loaded = (folder, Predictor.load(folder))
+            self._loaded = (folder, (self._load or Predictor.load)(folder))
         return self._loaded[1]

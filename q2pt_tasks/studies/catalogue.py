@@ -21,7 +21,7 @@ class Entry:
 
 
 CATALOGUE = (
-    Entry("google_taxonomy", "Real text: does sharing lift small stores?", (TAXONOMY, ENCODER)),
+    Entry("google_taxonomy", "Real text: does sharing lift small stores?", (TAXONOMY, ENCODER, SEEDS)),
     Entry("synthetic_seeds", "Small stores, and words that differ by store: does it hold over seeds?", (SEEDS,)),
     Entry("training_noise", "What does another seed of training alone change?", (SEEDS,)),
     Entry("locale_pairs", "Which queries mean other things in another store, and does a model know?", (OWN_LOG,)),

@@ -1,6 +1,7 @@
 """Google's product taxonomy with a pre-trained encoder: the params that studies on it share."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from q2pt_tasks.studies.study import Options
@@ -30,4 +31,11 @@ def taxonomy_changes(locales: Sequence[str]) -> dict[str, Any]:
 def own_files(options: Options) -> dict[str, Any]:
     """Where taxonomy and encoder lie on this machine, which no page shows."""
     path = None if options.taxonomy is None else str(options.taxonomy.resolve())
-    return {"ingest.google_taxonomy.path": path} | ({"encoder.name": options.encoder} if options.encoder else {})
+    return {"ingest.google_taxonomy.path": path} | (
+        {"encoder.name": _found(options.encoder)} if options.encoder else {}
+    )
+
+
+def _found(encoder: str) -> str:
+    """A study runs in another folder: a directory is named from the root on, what a hub knows stays as it is."""
+    return str(Path(encoder).resolve()) if Path(encoder).is_dir() else encoder

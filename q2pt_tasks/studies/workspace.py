@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,29 @@ class Workspace:
         """
         self._call("dvc", "repro", *targets)
 
-    def _call(self, module: str, *arguments: str) -> None:
+    def reproduce_side_by_side(self, stages: Sequence[str]) -> None:
+        """Runs `stages` where their results are not in DVC's cache, as many at once as there are cores.
+
+        Each has one thread, of which a small training makes better use than of several. None may need another one, and
+        what they need must have been made.
+
+        Raises:
+            StudyError: a stage failed; those that ran beside it have ended, the others were not started.
+        """
+
+        def reproduce(stage: str) -> None:
+            # Each is a process of DVC's own, which hands the project's lock on while its stage computes.
+            self._call("dvc", "--wait-for-lock", "repro", "--single-item", stage, OMP_NUM_THREADS="1")
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            list(pool.map(reproduce, stages))
+
+    def _call(self, module: str, *arguments: str, **variables: str) -> None:
         # The stages call `python`; it must be this one.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         command = [sys.executable, "-m", module, *arguments]
-        done = subprocess.run(command, cwd=self.folder, env={**os.environ, "PATH": path}, check=False)  # noqa: S603
+        environment = {**os.environ, "PATH": path, **variables}
+        done = subprocess.run(command, cwd=self.folder, env=environment, check=False)  # noqa: S603
         if done.returncode:
             raise StudyError(f"`{module} {' '.join(arguments)}` failed in {self.folder} (exit code {done.returncode})")
 

@@ -1,7 +1,8 @@
 """What the quality benchmark computes in this environment: scores as files, differences, the page."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +10,24 @@ import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix
 
-from benchmarks.quality.figures import Differences, Judged, judge
-from benchmarks.quality.fusion import Contestant, fuse
-from benchmarks.quality.kept import KeptScores, KeptScoresError, write_scores
+from benchmarks.quality.figures import Differences, Judged, judge, mean_of
+from benchmarks.quality.findings import Findings
+from benchmarks.quality.kept import KeptScores, KeptScoresError, read_truth, write_scores
 from benchmarks.quality.models import PerLocale, Unified
-from benchmarks.quality.page import PROBABILISTIC, Findings, fused_name, page
+from benchmarks.quality.ours import OURS, Judge, alone, weights_of
+from benchmarks.quality.page import page
 from benchmarks.quality.tasks import Answer, Task, Tried, read_answer, write_answer
 from benchmarks.quality.tfidf_linear import LinearSetting
+from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.data.splits import SPLIT
 from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.metrics.intervals import Sample
-from q2pt_tasks.metrics.recall_at_precision import operating_point
 from q2pt_tasks.metrics.scored import Floats
-from q2pt_tasks.metrics.thresholds import PRECISION
 from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.model.scorers import Scorer
 from q2pt_tasks.model.truth import LabeledQueries, Truth
-from q2pt_tasks.model.variants import UNIFIED_VARIANTS
 from q2pt_tasks.params import read_section
+from q2pt_tasks.report.tables import Scores
 from q2pt_tasks.stages.evaluate import EvaluateParams
 
 LOCALES = ("en-GB", "de-AT")
@@ -142,40 +143,62 @@ def test_a_difference_is_that_of_the_recalls_and_its_interval_holds_it(tmp_path:
     assert (nothing.value, nothing.interval.low, nothing.interval.high, nothing.p_value) == (0, 0, 0, 1)
 
 
+def test_several_trainings_are_their_mean(tmp_path: Path) -> None:
+    truth = _truth()
+    sees, blind = (_judged(tmp_path, truth, "ours", Guessing(("de-AT",) * number)) for number in (0, 1))
+    mean = mean_of([sees, blind, blind])
+    assert Scores(mean.rows).value("ours", "micro_recall") == pytest.approx((1 + 0.5 + 0.5) / 3)
+    differences = _differences(truth, {"mean": mean.found, "sees": sees.found})
+    assert differences.between("mean", "sees", LOCALES).value == pytest.approx(-1 / 3)
+    assert differences.between("mean", "sees", ["en-GB"]).value == 0
+
+
 def test_the_page_says_where_a_peer_is_not_beaten(tmp_path: Path) -> None:
     truth = _truth()
-    scorers = {"unified_agnostic": Guessing(), "unified_aware": Guessing(("de-AT",)), "xr_linear_unified": Guessing()}
-    weights = {fused_name(ours, other): 0.3 for ours in UNIFIED_VARIANTS for other in PROBABILISTIC}
-    scorers |= dict.fromkeys(weights, Guessing())
-    judged = {name: _judged(tmp_path, truth, name, scorer) for name, scorer in scorers.items()}
-    answers = [Answer(TASK, (Tried({"c": 0.3}, 0.9, 0.9, 12.0), Tried({"c": 1.0}, 0.8, 0.9, 13.0)), 0)]
-    differences = _differences(truth, {name: one.found for name, one in judged.items()})
-    groups = {"100% kept": ("en-GB",), "8% kept": ("de-AT",)}
-    text = page(Findings(judged, answers, UNIFIED_VARIANTS, weights, groups, differences, truth, "A machine"))
-    assert 'QUALITY="--ours unified_agnostic unified_aware"' in text
-    assert "| unified_aware | xr_linear_unified | all locales | -0.500 |" in text
+    # The trainings of unified_aware differ: one of two is blind in the German store. Encoders alone are blind there.
+    scorers = {name: [Guessing(), Guessing()] for name in OURS} | {"xr_linear_unified": [Guessing()]}
+    scorers["unified_aware"][1] = Guessing(("de-AT",))
+    scorers |= {alone(name): [Guessing(("de-AT",))] * 2 for name in OURS}
+    trainings = {name: [_judged(tmp_path, truth, name, one) for one in own] for name, own in scorers.items()}
+    judged = {name: mean_of(own) for name, own in trainings.items()}
+    del trainings["xr_linear_unified"]
+    findings = Findings(
+        judged=judged,
+        trainings=trainings,
+        seeds=(4, 5),
+        weights={name: [0.3, 0.5] for name in OURS},
+        answers=[Answer(TASK, (Tried({"c": 0.3}, 0.9, 0.9, 12.0), Tried({"c": 1.0}, 0.8, 0.9, 13.0)), 0)],
+        groups={"100% kept": ("en-GB",), "8% kept": ("de-AT",)},
+        differences=_differences(truth, {name: one.found for name, one in judged.items()}),
+        truth=truth,
+        machine="A machine",
+    )
+    text = page(findings)
+    assert 'SEEDS="4 5"\nmake bench-quality\n' in text
+    assert "| unified_aware | 0.750 [0.500 .. 1.000] | 1.000 |" in text
+    assert "| xr_linear_unified | 1.000 | 1.000 |" in text
+    assert "| unified_aware | xr_linear_unified | all locales | -0.250 |" in text
+    assert "| unified_aware | unified_agnostic | small locales | -0.500 |" in text
     assert "| xr_linear_unified | 2 | c 0.3, 1.0 | c 0.3 | 0.900 | 0.800 | 12 |" in text
-    assert "| unified_aware + fasttext_unified | 0.300 | 1.000 | 0.500 | +0.500 |" in text
+    assert "| unified_aware | 0.3 (1), 0.5 (1) | 0.500 | 0.750 [0.500 .. 1.000] | +0.250 |" in text
     assert "unified_agnostic is in no locale worse than a peer with an interval below zero: yes." in text
     assert "below zero: not so: de-AT (xr_linear_unified)." in text
     assert "over all locales, with an interval above zero: not so: xr_linear_unified." in text
+    assert "n-grams add to every variant over small locales, with an interval above zero: yes." in text
 
 
-def test_validation_chooses_how_much_an_n_gram_model_counts() -> None:
-    """Ours is blind in one store, where the other one sees; the other alone orders nothing that ours does not."""
-    truth = _truth()
-    blind, sees = (
-        Contestant(*(truth.scored(split, scorer) for split in ("validation", "test")))
-        for scorer in (Guessing(("de-AT",)), Guessing())
-    )
-    helped = fuse(blind, sees)
-    assert helped.weight > 0
-    assert operating_point(helped.scored.test.scores, helped.scored.test.targets, PRECISION).recall == 1
-    assert fuse(sees, sees).weight == 0
-
-
-def test_a_type_that_one_model_does_not_know_can_still_be_found() -> None:
-    truth = _truth()
-    sees = Contestant(*(truth.scored(split, Guessing()) for split in ("validation", "test")))
-    unknown = replace(sees, test=replace(sees.test, scores=np.full_like(sees.test.scores, -np.inf)))
-    assert np.isfinite(fuse(sees, unknown).scored.test.scores).all()
+def test_our_models_are_judged_as_the_pipeline_judges_them(finished: Layout) -> None:
+    """The tiny pipeline, as if it had run with two seeds."""
+    locales = read_section(finished.params, "locales", Locales)
+    params = read_section(finished.params, "evaluate", EvaluateParams)
+    trainings = Judge(read_truth(finished, locales), params).trainings([finished, finished])
+    assert set(trainings) == {*OURS, *map(alone, OURS)}
+    headline = json.loads(finished.summary.read_text())["headline"]
+    for name in OURS:
+        for one in trainings[name]:
+            assert Scores(one.rows).value(name, "micro_recall") == pytest.approx(headline[name]["micro_recall"])
+    whole, encoder = (trainings[name][0].found for name in ("unified_aware", alone("unified_aware")))
+    assert not np.array_equal(whole, encoder)
+    weights = weights_of([finished, finished], locales)
+    assert [len(weights[name]) for name in OURS] == [2 * len(locales), 2, 2]
+    assert weights["unified_aware"][0] > 0

@@ -1,6 +1,7 @@
 """The pipeline under real DVC, in a copy of the project: what runs first, again, and after a change."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -35,9 +36,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return Workspace(folder)
 
 
-def _repro(workspace: Workspace) -> list[str]:
-    """Reproduces everything and returns the stages that ran, in order."""
-    for module, *arguments in (["q2pt_tasks", "resolve"], ["dvc", "repro"]):
+def _repro(workspace: Workspace, *targets: str) -> list[str]:
+    """Reproduces `targets`, or everything, and returns the stages that ran, in order."""
+    for module, *arguments in (["q2pt_tasks", "resolve"], ["dvc", "repro", *targets]):
         command = [sys.executable, "-m", module, *arguments]
         path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(workspace.folder.parent)}
         done = subprocess.run(command, cwd=workspace.folder, env=path, capture_output=True, text=True, check=False)
@@ -86,3 +87,22 @@ def test_a_prepared_workspace_leaves_the_users_own_project_alone(workspace: Work
     assert "seed: 99" in (copy.folder / "params.yaml").read_text()
     assert (workspace.folder / "params.yaml").read_text() == before
     assert not (copy.folder / "dvc.lock").exists()
+
+
+def test_trainings_side_by_side_leave_the_models_of_one_by_one_and_nothing_to_do(workspace: Workspace) -> None:
+    copy = prepare_workspace(workspace.folder, "side-by-side", {"seed": 99})
+    copy.run_pipeline(["tokenize"])
+    copy.reproduce_side_by_side(_own(LOCALES))
+    together = _weights(copy)
+    assert {file.split("/")[0] for file in together} == set(LOCALES)
+    assert _repro(copy, *_own(LOCALES)) == []
+    for locale in LOCALES:
+        command = [sys.executable, "-m", "q2pt_tasks", "train_non_unified", "--locale", locale]
+        subprocess.run(command, cwd=copy.folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+    assert _weights(copy) == together
+
+
+def _weights(workspace: Workspace) -> dict[str, bytes]:
+    """The weights of the per-locale models, by their file; metadata says also how long a training took."""
+    own = workspace.folder / "models/non_unified"
+    return {str(file.relative_to(own)): file.read_bytes() for file in own.rglob("*.safetensors")}

@@ -27,11 +27,14 @@ def test_a_study_has_runs_whose_names_are_names_of_files_and_differ(entry: Entry
 
 
 def test_the_options_reach_the_study(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = []
+    asked: list[object] = []
     monkeypatch.setattr("q2pt_tasks.studies.runner.run_study", lambda _, name, options: asked.append((name, options)))
     cli.main(["study", "locale_pairs", "--own-log"])
     cli.main(["study", "label_noise", "--seeds", "3", "4"])
     assert asked == [("locale_pairs", Options(own_log=True)), ("label_noise", Options(seeds=(3, 4)))]
+    monkeypatch.setattr("q2pt_tasks.studies.google_taxonomy.study", lambda _, options: asked.append(options))
+    cli.main(["study", "google_taxonomy", "--encoder", "e5", "--seeds", "7"])
+    assert asked[-1] == Options(encoder="e5", seeds=(7,))
     with pytest.raises(SystemExit):
         cli.main(["study", "no_such_study"])
     assert "locale_pairs" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.studies import cold_start, encoders
 from q2pt_tasks.studies.measuring import AVERAGE_PRECISION, METRICS, RECALL
 from q2pt_tasks.studies.study import Figures, Options
+from q2pt_tasks.studies.taxonomy import own_files
 
 
 def _figures(stores: tuple[str, ...], value: float) -> dict[str, dict[str, float]]:
@@ -30,6 +31,15 @@ def test_every_run_changes_params_that_exist(study: object, tmp_path: Path) -> N
 
 def test_a_page_names_no_path_of_this_machine(tmp_path: Path) -> None:
     assert all(str(tmp_path) not in str(changes) for changes in (cold_start.CHANGES, encoders.CHANGES))
+
+
+def test_an_encoder_of_a_directory_is_found_from_the_copy_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "e5").mkdir()
+    assert own_files(Options(encoder="e5"))["encoder.name"] == str(tmp_path / "e5")
+    assert own_files(Options(encoder="owner/e5"))["encoder.name"] == "owner/e5"
 
 
 def test_the_encoders_are_scratch_the_first_layers_and_all() -> None:
