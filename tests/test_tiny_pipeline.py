@@ -21,7 +21,6 @@ from q2pt_tasks.model.lineup import StrayModelError
 from q2pt_tasks.model.metadata import CheckpointError, load_metadata
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.params import read_section
-from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.serving import ask
 from q2pt_tasks.serving.export import export
 from q2pt_tasks.stages import gate, report, tokenize, train_unified
