@@ -30,9 +30,9 @@ class Tally:
     def __init__(self, thresholds: Buckets, beside: "Tally | None" = None) -> None:
         self.buckets = thresholds
         # Per bucket the weight of the values that do not reach its threshold, and of those that do.
-        self._found = np.zeros(2 * thresholds.size) if beside is None else beside._found
-        self._sorted = np.zeros(len(thresholds.of_threshold)) if beside is None else beside._sorted
-        self._lock = threading.Lock() if beside is None else beside._lock
+        self._found: Floats = np.zeros(2 * thresholds.size) if beside is None else beside._found
+        self._sorted: Floats = np.zeros(len(thresholds.of_threshold)) if beside is None else beside._sorted
+        self._lock: threading.Lock = threading.Lock() if beside is None else beside._lock
         self._high = _Waiting(_STEP)
         self._placed = _Waiting(max(_STEP, len(self._found)))
         self._unsorted = _Waiting(_STEP + 2 * len(self._sorted))

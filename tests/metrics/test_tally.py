@@ -1,5 +1,7 @@
 """Counts at or above thresholds against one comparison per pair."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,7 +73,11 @@ def test_tallies_beside_each_other_count_into_the_same_numbers(monkeypatch: pyte
     values = random.normal(size=200_000).astype(np.float32)
     counts = Tally(Buckets(np.unique(random.choice(values, 300))))
     tallies = [Tally(counts.buckets, counts) for _ in range(4)]
-    share(np.array_split(values, 400), [lambda _, some, own=own: own.add(some) for own in tallies])
+
+    def adder(own: Tally) -> Callable[[int, np.ndarray], None]:
+        return lambda _, some: own.add(some)
+
+    share(np.array_split(values, 400), [adder(own) for own in tallies])
     for own in tallies:
         own.finish()
     alone = Tally(counts.buckets)
