@@ -28,15 +28,14 @@ class FloodRule:
 
 def find_floods(judged: Frame, rule: FloodRule) -> Frame:
     """The `locale` and `query` of the floods among the valid rows of one day."""
-    clicks = nw.col("clicks")
-    queries = (
-        judged.filter(nw.col(REASON).is_null())
-        .group_by(*_KEY)
-        # Floating point: a sum of 64-bit counts may not fit into 64 bits.
-        .agg(clicks=clicks.cast(nw.Float64).sum())
-        .with_columns(of_store=clicks.sum().over("locale"))
-    )
-    return queries.filter(clicks >= rule.clicks, clicks > rule.share * nw.col("of_store")).select(*_KEY)
+    valid = judged.filter(nw.col(REASON).is_null())
+    # Floating point: a sum of 64-bit counts may not fit into 64 bits.
+    clicks = nw.col("clicks").cast(nw.Float64).sum()
+    # Few queries are left to be compared with their store, which a window over all of them would sort.
+    many = valid.group_by(*_KEY).agg(clicks=clicks).filter(nw.col("clicks") >= rule.clicks)
+    stores = valid.group_by("locale").agg(of_store=clicks)
+    compared = many.join(stores, on=["locale"], how="inner")
+    return compared.filter(nw.col("clicks") > rule.share * nw.col("of_store")).select(*_KEY)
 
 
 def mark_floods(judged: Frame, floods: Frame) -> Frame:

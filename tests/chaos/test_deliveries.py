@@ -15,10 +15,11 @@ from data_path import SMALL, small_project, written
 
 from q2pt_tasks import cli
 from q2pt_tasks.data.floods import FLOOD
+from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.resolve import resolve
-from q2pt_tasks.stages import ingest
+from q2pt_tasks.stages import ingest, label
 
 LAST_DAY = date(2026, 6, 30)
 DAYS = [LAST_DAY - timedelta(days=back) for back in reversed(range(8))]
@@ -212,6 +213,11 @@ def test_a_small_store_that_vanishes_overnight_is_named_and_the_others_go_on(sho
     assert "rows of fr-BE on the newest day, of a usual day's: found 0 %, needed at least 10 %" in said
     assert "the store's log may not have landed whole: ask who delivers it" in said
     assert remarks(shop, "locales") == {"fr-BE": "fallen: 0 % of a usual day"}
+    # Nothing else notices.
+    edit_params(shop.params, {"validate.min_newest_day_share": 0.0})
+    code, said = run("validate")
+    assert (code, remarks(shop, "locales")) == (0, {})
+    assert " 0 warnings" in said
 
 
 @pytest.mark.chaos("store-vanished")
@@ -240,35 +246,44 @@ def test_a_log_of_five_per_cent_stops_the_run(shop: Layout, run: Run) -> None:
     assert not shop.valid.exists()
 
 
+def flooded(layout: Layout, day: date) -> str:
+    """Lets bots click one query of a store on five wrong products; returns the query."""
+    table = pq.ParquetFile(log_file(layout, day)).read()
+    own = table.filter(pc.equal(table["locale"], "en-US")).to_pylist()
+    query: str = max(own, key=lambda row: row["clicks"] or 0)["query"]
+    wrong = {row["product_id"] for row in own if row["query"] != query} & set(
+        pq.read_table(layout.root / "catalog.parquet")["product_id"].to_pylist()
+    )
+    counts = {"impressions": 10_000, "clicks": 9_000, "carts": 0, "purchases": 0}
+    bots = [{**own[0], **counts, "query": query, "product_id": product} for product in sorted(wrong)[:5]]
+    change(layout, day, lambda rows: pa.concat_tables([rows, pa.Table.from_pylist(bots, rows.schema)]))
+    return query
+
+
+def labels(layout: Layout) -> dict[str, list[str]]:
+    rows = pq.ParquetFile(layout.labeled / "history/locale=en-US.parquet").read().to_pylist()
+    return {row["query"]: row["product_types"] for row in rows}
+
+
 @pytest.mark.chaos("bot-flood")
 def test_bots_on_one_query_change_none_of_its_labels(shop: Layout, sound: Layout, run: Run) -> None:
-    def flood(day: pa.Table) -> pa.Table:
-        own = day.filter(pc.equal(day["locale"], "en-US")).to_pylist()
-        query = max(own, key=lambda row: row["clicks"] or 0)["query"]
-        products = sorted(
-            {row["product_id"] for row in own} - {row["product_id"] for row in own if row["query"] == query}
-        )
-        known = set(pq.read_table("catalog.parquet")["product_id"].to_pylist())
-        clicked = [product for product in products if product in known][:5]
-        bots = [
-            {**own[0], "query": query, "product_id": product, "impressions": 10_000, "clicks": 9_000, "carts": 0}
-            for product in clicked
-        ]
-        flooded.append(query)
-        return pa.concat_tables([day, pa.Table.from_pylist(bots, day.schema)])
-
-    flooded: list[str] = []
-    change(shop, LAST_DAY, flood)
-    code, said = run(*DATA_STAGES)
+    query = flooded(shop, DAYS[3])
+    code, said = run(*DATA_STAGES, "label")
     assert code == 0, said
     assert "events of one query with too many of a day's clicks: found " in said
     assert "perhaps bots: they are set apart" in said
     quarantined = pq.read_table(shop.quarantine / "events.parquet").to_pylist()
-    assert {row["query"] for row in quarantined if row["reason"] == FLOOD[1]} == set(flooded)
-    # Nothing is lost, and of the other rows none has moved.
+    assert {row["query"] for row in quarantined if row["reason"] == FLOOD[1]} == {query}
+    # Of the other rows none has moved.
     rows = {layout.root: pq.read_table(layout.valid / "events").to_pylist() for layout in (shop, sound)}
-    assert rows[shop.root] == [
-        row
-        for row in rows[sound.root]
-        if not (row["query"] in flooded and row["locale"] == "en-US" and row["event_date"] == LAST_DAY)
-    ]
+    that_day = {"query": query, "locale": "en-US", "event_date": DAYS[3]}
+    assert rows[shop.root] == [row for row in rows[sound.root] if not that_day.items() <= row.items()]
+    kept = labels(shop).get(normalise_query(query))
+    # As they would, were nobody to look.
+    edit_params(shop.params, {"validate.max_query_click_share": 1.0})
+    assert run("validate", "label")[0] == 0
+    moved = labels(shop)[normalise_query(query)]
+    label.main(sound)
+    right = labels(sound)[normalise_query(query)]
+    assert moved != right
+    assert kept is None or kept == right
