@@ -65,6 +65,10 @@ def server_with_roles(folder: Path, roles: Mapping[str, str]) -> Iterator[Roles]
     """A server whose admin was made as deploy/init.sh does it, and then a user of each of FAB's `roles` by a name."""
     port, project = free_port(), Path.cwd()
     url = f"http://127.0.0.1:{port}"
+    subprocess.run(
+        [sys.executable, "deploy/make_secrets.py", str(folder.parent / f"{folder.name}.secrets")], check=True
+    )
+    secrets = read_env(folder.parent / f"{folder.name}.secrets")
     environment = read_env(Path("deploy/airflow.env")) | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(project),
@@ -74,9 +78,10 @@ def server_with_roles(folder: Path, roles: Mapping[str, str]) -> Iterator[Roles]
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__SECRET_KEY": "a" * 64,
-        "AIRFLOW__API_AUTH__JWT_SECRET": "b" * 128,
+        "AIRFLOW__API__SECRET_KEY": secrets["API_SECRET_KEY"],
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets["JWT_SECRET"],
         "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+        "AIRFLOW__CORE__FERNET_KEY": secrets["FERNET_KEY"],
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         # Nothing is scheduled.
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",

@@ -93,8 +93,12 @@ def label(folder: Path) -> None:
     base.execute(
         f"CREATE TEMP TABLE typed AS SELECT forward, locale, normal AS query, product_type, "
         f"sum(clicks)::BIGINT AS clicks FROM clicked JOIN forms USING (query) "
-        f"JOIN '{folder}/catalog.parquet' USING (locale, product_id) GROUP BY ALL "
-        f"QUALIFY sum(sum(clicks)) OVER (PARTITION BY locale, normal) >= {job.privacy.min_query_clicks}"
+        f"JOIN '{folder}/catalog.parquet' USING (locale, product_id) GROUP BY ALL"
+    )
+    base.execute(
+        f"DELETE FROM typed USING (SELECT locale, query FROM typed GROUP BY ALL "
+        f"HAVING sum(clicks) < {job.privacy.min_query_clicks}) AS rare "
+        f"WHERE typed.locale = rare.locale AND typed.query = rare.query"
     )
     for period, rules in (("history", job.label.rules()), ("forward", job.label.forward_rules())):
         base.execute(f"CREATE TEMP TABLE {period} AS {_labels(period == 'forward', rules)}")

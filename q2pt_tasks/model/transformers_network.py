@@ -108,10 +108,16 @@ def stored_model(folder: Path) -> TransformersNetwork:
     """
     quiet_transformers()
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, **_DATA_ALONE)
-        return TransformersNetwork(model)
+        model, loaded = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, **_DATA_ALONE
+        )
+        network = TransformersNetwork(model)
     except Exception as error:  # what the library meets in files of others has errors of any class
         raise ModelError(f"transformers cannot load it: {type(error).__name__}: {error}") from error
+    # The library draws at random what the file lacks.
+    if lacking := sorted({*loaded["missing_keys"], *map(str, loaded["mismatched_keys"])}):
+        raise ModelError(f"transformers finds no weights for {', '.join(lacking[:5])} ({len(lacking)} in all)")
+    return network
 
 
 def quiet_transformers() -> None:

@@ -64,11 +64,19 @@ _PACKAGE = "q2pt_tasks."
 
 @dataclass(frozen=True)
 class Target:
-    """Something that reads, what it is given, and how it is called."""
+    """Something that reads.
+
+    Attributes:
+        name: for people.
+        given: what it is given.
+        check: calls it.
+        examples: of the fast tests; fewer where one takes a second.
+    """
 
     name: str
     given: st.SearchStrategy[Any]
     check: Callable[[Any], None]
+    examples: int = 25
 
 
 @contextlib.contextmanager
@@ -409,14 +417,14 @@ TARGETS = (
     Target("events: names of files", st.lists(ENCODABLE, min_size=1, max_size=3), _names_of_files),
     Target("judgements: Parquet of any columns", tables(JUDGEMENTS, JUDGEMENT_VALUES), _judgements_of_parquet),
     Target("judgements: CSV", CSV, _judgements_of_csv),
-    Target("validate and label: rows of any content", ROWS, _data_stages),
+    Target("validate and label: rows of any content", ROWS, _data_stages, examples=5),
     Target(
         "predict: Parquet of any columns",
         tables(pa.schema([("query", pa.string()), ("locale", pa.string())]), EVENT_VALUES),
         _asked_files,
     ),
     Target("params.yaml: other values", st.deferred(_one_section), _params_section),
-    Target("params.yaml: damaged text", st.deferred(lambda: damaged(_params_text())), _params_of_bytes),
+    Target("params.yaml: damaged text", st.deferred(lambda: damaged(_params_text())), _params_of_bytes, examples=5),
     Target("form", st.dictionaries(st.sampled_from(_FIELDS) | ENCODABLE, JSON, max_size=4), _form),
     Target(
         "settings",

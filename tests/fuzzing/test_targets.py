@@ -4,13 +4,15 @@ import pytest
 from fuzzing.targets import TARGETS, Target
 from hypothesis import HealthCheck, given, settings
 
-EXAMPLES = 25
-
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_whatever_it_is_given_is_read_or_refused_in_words(target: Target) -> None:
     bounded = settings(
-        max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=target.examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )
     bounded(given(target.given)(target.check))()

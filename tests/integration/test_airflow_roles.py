@@ -84,5 +84,16 @@ def test_an_operator_starts_a_run_and_cannot_approve_it_and_the_assigned_user_ca
     assert status == 200, text
 
 
+def test_no_secret_is_in_a_log_or_in_a_file_of_airflows_own(server: Roles) -> None:
+    environment = server.environment
+    secrets = {*server.passwords.values(), environment["AIRFLOW__API__SECRET_KEY"]}
+    secrets |= {environment["AIRFLOW__API_AUTH__JWT_SECRET"], environment["AIRFLOW__CORE__FERNET_KEY"]}
+    files = [file for file in server.folder.rglob("*") if file.is_file()]
+    assert server.folder / "server.log" in files
+    for file in files:
+        content = file.read_bytes()
+        assert not [secret for secret in secrets if secret.encode() in content], file
+
+
 def test_the_assigned_user_is_the_admin_that_the_first_script_makes() -> None:
     assert read_env(Path("deploy/airflow.env"))["Q2PT_APPROVERS"] == "1:admin"
