@@ -219,8 +219,9 @@ def _ahead(findings: Findings, metric: str, variant: str, other: str, locales: S
     """Whether the mean of `variant` is above that of `other` in all of `locales`, else where not; in how many seeds."""
     lost = _not_ahead(findings.means, metric, variant, other, locales)
     won = sum(not _not_ahead(seed.scores, metric, variant, other, locales) for seed in findings.seeds)
-    answer = f"no, not in {', '.join(lost)}" if lost else "yes"
-    return f"{answer} on the mean; in {won} of {len(findings.seeds)} seeds"
+    where = "" if list(locales) == [ALL] else f", not in {', '.join(lost)}"
+    answer = f"no{where}" if lost else "yes"
+    return f"on the mean {answer}; in {won} of {len(findings.seeds)} seeds"
 
 
 def _not_ahead(scores: Scores, metric: str, variant: str, other: str, locales: Sequence[str]) -> list[str]:

@@ -58,17 +58,17 @@ def _page(*own_in_small: float, changes: Mapping[str, object] | None = None) -> 
 
 def test_the_conclusion_says_yes_where_sharing_wins_in_every_small_locale() -> None:
     text = _page(0.1, 0.2, 0.1)
-    assert "unified_aware above per-locale training in every small locale: yes on the mean; in 3 of 3 seeds." in text
-    assert "unified_aware above all-locale TF-IDF over all locales: yes on the mean; in 3 of 3 seeds." in text
-    assert "TF-IDF in every locale: no, not in pl-PL on the mean; in 0 of 3 seeds." in text
+    assert "unified_aware above per-locale training in every small locale: on the mean yes; in 3 of 3 seeds." in text
+    assert "unified_aware above all-locale TF-IDF over all locales: on the mean yes; in 3 of 3 seeds." in text
+    assert "TF-IDF in every locale: on the mean no, not in pl-PL; in 0 of 3 seeds." in text
 
 
 def test_the_conclusion_tells_the_mean_from_the_seeds() -> None:
     """Sharing loses to per-locale training in one seed of three, by more than it wins in the others."""
     text = _page(0.55, 0.58, 0.69)
-    lost = "unified_agnostic above per-locale training in every small locale: no, not in pl-PL on the mean; in 2 of 3"
+    lost = "unified_agnostic above per-locale training in every small locale: on the mean no, not in pl-PL; in 2 of 3"
     assert lost in text
-    assert "unified_aware above per-locale training in every small locale: yes on the mean; in 3 of 3 seeds." in text
+    assert "unified_aware above per-locale training in every small locale: on the mean yes; in 3 of 3 seeds." in text
 
 
 def test_figures_are_means_with_the_lowest_and_the_highest() -> None:
