@@ -137,4 +137,9 @@ def _last_line(text: str) -> str:
     refused = [line for line in lines if line.startswith("! ") and "(atomic" not in line]
     given_up = [line for line in lines if line.startswith(("ssh: ", "fatal: "))][:1]
     # Of most URLs git itself leaves a password out.
-    return re.sub(r"[^/@\s]*:[^/@\s]*@", "***@", [*lines, *given_up, *refused][-1]) if lines else "it printed nothing"
+    return without_passwords([*lines, *given_up, *refused][-1]) if lines else "it printed nothing"
+
+
+def without_passwords(text: str) -> str:
+    """A text in which URLs may stand, for whoever may read it."""
+    return re.sub(r"[^/@\s]*:[^/@\s]*@", "***@", text)

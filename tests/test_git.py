@@ -15,6 +15,7 @@ from q2pt_tasks.git import (
     run_git,
     tag,
     tip,
+    without_passwords,
 )
 from q2pt_tasks.orchestration.branches import branch_name
 
@@ -163,3 +164,16 @@ def test_two_run_ids_do_not_meet_on_one_branch() -> None:
     run_ids = ["a b", "a:b", "a+b", "a-b", "a..b", "n" * 400, "n" * 401]
     assert len({branch_name(run_id) for run_id in run_ids}) == len(run_ids)
     assert branch_name("nightly") == "run/nightly"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ada:secret@git.example.org/q2pt.git", "https://***@git.example.org/q2pt.git"),
+        ("git@git.example.org:search/q2pt.git", "git@git.example.org:search/q2pt.git"),
+        ("ssh://git@git.example.org:22/q2pt.git", "ssh://git@git.example.org:22/q2pt.git"),
+        ("/srv/git/q2pt.git", "/srv/git/q2pt.git"),
+    ],
+)
+def test_a_url_is_shown_without_a_password(url: str, shown: str) -> None:
+    assert without_passwords(url) == shown

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from q2pt_tasks.git import without_passwords
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import read_section
 from q2pt_tasks.registry.expired import about
@@ -112,7 +113,7 @@ def _agreed() -> bool:
 def _lines(place: Place, removal: Removal) -> Iterator[str]:
     for url, branches in removal.branches.items():
         if branches:
-            yield f"{url}: {len(branches)} branches of runs: {_some(list(branches))}"
+            yield f"{without_passwords(url)}: {len(branches)} branches of runs: {_some(list(branches))}"
     for store, surplus in zip(place.stores, removal.surplus, strict=True):
         yield (
             f"{store.url}: {_amount(surplus.objects.values(), 'objects')}, "
@@ -121,7 +122,7 @@ def _lines(place: Place, removal: Removal) -> Iterator[str]:
     for url, gone in removal.gone.items():
         for why in sorted({one.why for one in gone}):
             these = [f"{one.path} of {one.of}" for one in gone if one.why == why]
-            yield f"{url}: {len(these)} outputs expire by {why}: {_some(these)}"
+            yield f"{without_passwords(url)}: {len(these)} outputs expire by {why}: {_some(these)}"
 
 
 def _amount(stored: Iterable[Stored], what: str) -> str:
