@@ -39,18 +39,21 @@ def build_page(found: Found) -> str:
 
 def _rates(parts: Mapping[str, Figures]) -> Iterator[str]:
     plain = parts["plain"]
-    rows = [["plain loop over `Predictor`, no HTTP", f"{plain['a_second']:.0f}", *_times(plain), "", "1.0"]]
+    rows = [["plain loop over `Predictor`, no HTTP", f"{plain['a_second']:.0f}", *_times(plain), "", "", "1.0", ""]]
     for one in parts["rates"].values():
         rows.append(
             [
                 f"{one['rate']:.0f} requests a second",
                 f"{one['a_second']:.0f}",
                 *_times(one),
-                _refused(one),
+                _share(one, "429"),
+                _share(one, "lost"),
                 f"{one['together']:.1f}",
+                f"{one['sent_late_milliseconds']:.0f}",
             ]
         )
-    yield table(["", "answers a second", "p50 ms", "p95", "p99", "longest", "refused", "together"], rows)
+    header = ["", "answers a second", "p50 ms", "p95", "p99", "longest", "refused", "lost", "together", "sent late ms"]
+    yield table(header, rows)
     yield ""
 
 
@@ -115,9 +118,9 @@ def _times(one: Mapping[str, Any]) -> list[str]:
     return [f"{one['milliseconds'][name]:.1f}" for name in ("p50", "p95", "p99", "max")]
 
 
-def _refused(one: Mapping[str, Any]) -> str:
-    other = {status: count for status, count in one["statuses"].items() if status != "200"}
-    return f"{100 * sum(other.values()) / sum(one['statuses'].values()):.0f} %" if other else "none"
+def _share(one: Mapping[str, Any], status: str) -> str:
+    count = one["statuses"].get(status, 0)
+    return f"{100 * count / sum(one['statuses'].values()):.0f} %" if count else "none"
 
 
 def _counts(statuses: Mapping[str, int]) -> str:

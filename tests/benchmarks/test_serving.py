@@ -21,16 +21,21 @@ def seen(**changes: object) -> dict[str, Any]:
         "milliseconds": MILLISECONDS,
         "refused_milliseconds": {},
         "retry_after": [],
+        "sent_late_milliseconds": 4.0,
     }
     return figures | changes
 
 
 def test_the_page_says_what_was_measured() -> None:
     way = {"milliseconds": {"1": 5.0, "8": 20.0}, "other_answers": {"1": 0.0, "8": 0.0, "32": 0.0031}}
+    crowded = seen(statuses={"200": 60, "429": 30, "lost": 10})
     parts: dict[str, dict[str, Any]] = {
         "plain": {"a_second": 40.0, "milliseconds": MILLISECONDS},
         "batches": {"bf16": way, "int8": way},
-        "rates": {"1.0": {"rate": 40.0, "together": 1.5, **seen()}, "4.0": {"rate": 160.0, "together": 20.0, **seen()}},
+        "rates": {
+            "1.0": {"rate": 40.0, "together": 1.5, **seen()},
+            "4.0": {"rate": 160.0, "together": 20.0, **crowded},
+        },
         "switch": {"rate": 20.0, "turned": 8, "switches": 8.0, "steady": seen(), **seen()},
         "overload": {
             "rate": 320.0,
@@ -41,7 +46,8 @@ def test_the_page_says_what_was_measured() -> None:
     }
     memory: dict[str, Any] = {"statuses": {"200": 200_000}, "seconds": 100.0, "megabytes": [300.0, 301.0, 301.0]}
     page = build_page({"demo": {**parts, "memory": memory}, "distilbert": parts})
-    assert "| 160 requests a second | 45 | 1.2 | 2.5 | 4.0 | 9.0 | none | 20.0 |" in page
+    assert "| 160 requests a second | 45 | 1.2 | 2.5 | 4.0 | 9.0 | 30 % | 10 % | 20.0 | 4 |" in page
+    assert "| 40 requests a second | 45 | 1.2 | 2.5 | 4.0 | 9.0 | none | none | 1.5 | 4 |" in page
     assert "8 switches of the release while 20 requests a second came in: 90 x 200" in page
     assert "60 x 200, 40 x 429; refused within 4 ms (p99), told to come back in 3 to 7 s" in page
     assert "0.31 %" in page
