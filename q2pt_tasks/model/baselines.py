@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping, Sequence
 
-import joblib
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -66,8 +65,9 @@ def _fit_linear(queries: Sequence[str], indicators: np.ndarray) -> Pipeline:
         TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True, dtype=np.float32),
     )
     # One column alone would be read as a two-class problem, whose decisions have another shape.
-    model = Pipeline([("features", features), ("linear", OneVsRestClassifier(LinearSVC(random_state=0), n_jobs=-1))])
-    with joblib.parallel_config(backend="threading"), warnings.catch_warnings():
+    # On one thread: the library below draws from one stream of numbers for all threads of a process, whatever the seed.
+    model = Pipeline([("features", features), ("linear", OneVsRestClassifier(LinearSVC(random_state=0)))])
+    with warnings.catch_warnings():
         # A type that every query has needs no model; scikit-learn says so, and scores it right.
         warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
         return model.fit(list(queries), csr_matrix(indicators))
