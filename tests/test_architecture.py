@@ -29,7 +29,7 @@ ALLOWED = {
         "registry",
     },
 }
-ANYWHERE = {"params.py", "layout.py", "engine.py", "params_edit.py", "git.py"}
+ANYWHERE = {"params.py", "layout.py", "engine.py", "memo.py", "params_edit.py", "git.py"}
 PURE = ("data", "metrics", "registry")
 # What reads and writes releases; the rest of the registry decides and describes.
 WITH_WORLD = {

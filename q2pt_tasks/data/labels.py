@@ -5,7 +5,6 @@ here are published ones: a share of clicks and a floor for the best share (home-
 of clicks for a pair of query and type (eBay 2019).
 """
 
-import datetime
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,12 @@ LABELS = pa.schema(
         ("shares", pa.list_(pa.float64())),
         ("clicks", pa.int64()),
     ]
+)
+
+
+# Of one day; the sum over days is what labels are made of.
+CLICKS = pa.schema(
+    [("locale", pa.string()), ("query", pa.string()), ("product_type", pa.string()), ("clicks", pa.int64())]
 )
 
 
@@ -40,34 +45,36 @@ class LabelRules:
     min_top_share: float
 
 
-def clicks_by_product(events: nw.LazyFrame[Any], first_forward_day: datetime.date) -> nw.LazyFrame[Any]:
-    """Clicks per locale, query as it was typed and product, apart for the days from `first_forward_day` on."""
-    return (
-        events.filter(nw.col("clicks") > 0)
-        .with_columns(is_forward=nw.col("event_date") >= nw.lit(first_forward_day))
-        .group_by("is_forward", "locale", "query", "product_id")
-        .agg(nw.col("clicks").sum().cast(nw.Int64))
-    )
-
-
-def clicks_by_type(
-    events: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]
-) -> nw.LazyFrame[Any]:
-    """Clicks per locale, normalised query and product type.
+def clicks_by_type(events: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Clicks per locale, query as it was typed and product type.
 
     Args:
-        events: valid events, or the clicks of `clicks_by_product`.
+        events: valid events.
         catalog: the product type of every product and locale.
-        normal_forms: `raw_query` and its normal form `query`, one row per raw query of the events.
     """
-    return (
-        events.filter(nw.col("clicks") > 0)
-        .rename({"query": "raw_query"})
-        .join(normal_forms, on="raw_query", how="inner")
-        .join(catalog, on=["product_id", "locale"], how="inner")
-        .group_by("locale", "query", "product_type")
-        .agg(nw.col("clicks").sum().cast(nw.Int64))
-    )
+    clicked = events.filter(nw.col("clicks") > 0).join(catalog, on=["product_id", "locale"], how="inner")
+    return add_clicks(clicked)
+
+
+def types_of_products(events: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """The rows of `catalog` whose products the `events` have: all of it that their clicks by type depend on."""
+    key = ["locale", "product_id"]
+    return events.select(*key).unique().join(catalog, on=key, how="inner").select(*key, "product_type")
+
+
+def in_normal_form(clicks: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """The same clicks per normalised query.
+
+    Args:
+        clicks: per locale, query as it was typed and product type.
+        normal_forms: `raw_query` and its normal form `query`, one row per query of the clicks.
+    """
+    return add_clicks(clicks.rename({"query": "raw_query"}).join(normal_forms, on="raw_query", how="inner"))
+
+
+def add_clicks(clicks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """The sum of the clicks of each locale, query and product type."""
+    return clicks.group_by("locale", "query", "product_type").agg(nw.col("clicks").sum().cast(nw.Int64))
 
 
 def label_pairs(clicks: nw.LazyFrame[Any], rules: LabelRules) -> nw.LazyFrame[Any]:

@@ -3,6 +3,7 @@
 import datetime
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,24 @@ import narwhals as nw
 import pyarrow as pa
 from pydantic import Field
 
-from q2pt_tasks.data.labels import LabelRules, clicks_by_product, clicks_by_type, label_pairs, nest_labels
+from q2pt_tasks.data.labels import (
+    CLICKS,
+    LabelRules,
+    add_clicks,
+    clicks_by_type,
+    in_normal_form,
+    label_pairs,
+    nest_labels,
+    types_of_products,
+)
 from q2pt_tasks.data.queries import normalise_query
-from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, collect, write_table
-from q2pt_tasks.layout import Layout, catalog_file
+from q2pt_tasks.data.schema import CATALOG, Locales
+from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, collect, hash_rows, open_table, write_table
+from q2pt_tasks.layout import Layout, catalog_file, day_file
+from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of, memo_of
 from q2pt_tasks.params import Section, read_section
+
+_CLICKS = "clicks.parquet"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -67,11 +80,16 @@ def main(layout: Layout) -> LabelReport:
         read_section(layout.params, "label", LabelParams),
         read_section(layout.params, "locales", Locales),
         read_section(layout.params, "engine", EngineParams),
+        memo_of(),
     )
 
 
 def run(
-    layout: Layout, params: LabelParams, locales: Sequence[str], engine_params: EngineParams = DEFAULT
+    layout: Layout,
+    params: LabelParams,
+    locales: Sequence[str],
+    engine_params: EngineParams = DEFAULT,
+    memo: Memo = NOTHING,
 ) -> LabelReport:
     """Writes `data/labeled/{history,forward}/locale=XX.parquet` for every locale, empty where it has no labels.
 
@@ -81,20 +99,27 @@ def run(
         TooFewLabelsError: fewer queries or product types are left than the params' floors.
     """
     engine = Engine(engine_params)
-    events = engine.scan(sorted((layout.valid / "events").glob("event_date=*.parquet")))
-    catalog = engine.scan([catalog_file(layout.valid)])
-    first_forward_day = _last_day(layout) - datetime.timedelta(days=params.forward_days - 1)
-    clicks = engine.keep(clicks_by_product(events, first_forward_day))
-    forms = engine.keep(_normal_forms(engine, clicks))
+    catalog = engine.keep(engine.scan([catalog_file(layout.valid)]))
     shutil.rmtree(layout.labeled, ignore_errors=True)
+    layout.labeled.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=layout.labeled, prefix=".clicks-") as folder:
 
-    def write(period: nw.LazyFrame[Any], rules: LabelRules, name: str) -> tuple[int, int]:
-        pairs = engine.keep(label_pairs(clicks_by_type(period, catalog, forms), rules))
-        queries = sum(_write_locale(layout.labeled / name, pairs, locale) for locale in locales)
-        return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
+        def count(engine: Engine, day: Path) -> tuple[str, Path]:
+            return _count_day(engine, day, engine.kept(catalog), Path(folder), memo)
 
-    history = write(clicks.filter(~nw.col("is_forward")), params.rules(), "history")
-    forward = write(clicks.filter(nw.col("is_forward")), params.forward_rules(), "forward")
+        days = list(engine.map(count, _valid_days(layout)))
+        clicks = engine.scan_any([file for _, file in days], CLICKS)
+        forms = engine.keep(_normal_forms(engine, clicks))
+
+        def write(days: Sequence[Path], rules: LabelRules, name: str) -> tuple[int, int]:
+            clicks = in_normal_form(add_clicks(engine.scan_any(days, CLICKS)), forms)
+            pairs = engine.keep(label_pairs(clicks, rules))
+            queries = sum(_write_locale(layout.labeled / name, pairs, locale) for locale in locales)
+            return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
+
+        first = day_file(Path(), _last_day(layout) - datetime.timedelta(days=params.forward_days - 1)).name
+        history = write([file for day, file in days if day < first], params.rules(), "history")
+        forward = write([file for day, file in days if day >= first], params.forward_rules(), "forward")
     report = LabelReport(queries=history[0], forward_queries=forward[0], product_types=history[1])
     _check_floors(report, params)
     _write_assortment(
@@ -106,6 +131,26 @@ def run(
 def _last_day(layout: Layout) -> datetime.date:
     window = json.loads((layout.raw / "window.json").read_text())
     return datetime.date.fromisoformat(window["last_day"])
+
+
+def _valid_days(layout: Layout) -> list[Path]:
+    return sorted((layout.valid / "events").glob("event_date=*.parquet"))
+
+
+def _count_day(engine: Engine, day: Path, catalog: nw.LazyFrame[Any], folder: Path, memo: Memo) -> tuple[str, Path]:
+    """The name of a day's file, and the file with its clicks by product type."""
+    events = engine.scan([day])
+
+    def make(folder: Path) -> None:
+        with open_table(folder / _CLICKS, CLICKS) as writer:
+            append_sorted(writer, clicks_by_type(events, catalog), ("locale", "query", "product_type"))
+
+    def key() -> Key:
+        # All that the day has of the catalog: types of products that it does not have change nothing here.
+        return {"clicks of": md5_of(day), "types": hash_rows(types_of_products(events, catalog), CATALOG.names)}
+
+    memo.fill(key, folder / day.stem, make)
+    return day.name, folder / day.stem / _CLICKS
 
 
 def _normal_forms(engine: Engine, clicks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

@@ -1,13 +1,15 @@
 """Divides the raw tables into valid and quarantined rows, and refuses a log that is not fit to train on.
 
 Reads `data/raw/`; writes `data/valid/`, `data/quarantine/` (each row with its reason) and `reports/validation/`.
-Days are read, judged and written one after another, so memory holds one day of events, never all.
+Days are read, judged and written one after another, so memory holds one day of events, never all; a day that an earlier
+run has judged by the same rules is not judged again.
 """
 
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -26,8 +28,19 @@ from q2pt_tasks.data.expectations import Limits, Outcome, Volume
 from q2pt_tasks.data.great_expectations_runner import evaluate
 from q2pt_tasks.data.row_rules import REASON, Frame, Tally, Window
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, Locales
-from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, collect, open_table, write_table
+from q2pt_tasks.engine import (
+    DEFAULT,
+    ROW_GROUP_ROWS,
+    Engine,
+    EngineParams,
+    collect,
+    hash_rows,
+    open_table,
+    sorted_batches,
+    write_table,
+)
 from q2pt_tasks.layout import Layout, catalog_file, day_file
+from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of, memo_of
 from q2pt_tasks.params import read_section
 from q2pt_tasks.report.validation_page import (
     MAX_TEXT_CHARS,
@@ -44,6 +57,10 @@ from q2pt_tasks.report.validation_page import (
 MAX_EXAMPLES = 5
 MAX_LOCALES = 5
 MAX_LOCALE_CHARS = 40
+
+# What a day is divided into.
+_VALID, _QUARANTINED, _TALLIES = "valid.parquet", "quarantined.parquet", "tallies.json"
+_TALLY_LIST = TypeAdapter(list[Tally])
 
 logger = logging.getLogger(__name__)
 
@@ -82,11 +99,15 @@ def main(layout: Layout) -> ValidateReport:
     """Runs the stage with the params file of `layout`."""
     params = read_section(layout.params, "validate", ValidateParams)
     locales = read_section(layout.params, "locales", Locales)
-    return run(layout, params, locales, read_section(layout.params, "engine", EngineParams))
+    return run(layout, params, locales, read_section(layout.params, "engine", EngineParams), memo_of())
 
 
 def run(
-    layout: Layout, params: ValidateParams, locales: Sequence[str], engine_params: EngineParams = DEFAULT
+    layout: Layout,
+    params: ValidateParams,
+    locales: Sequence[str],
+    engine_params: EngineParams = DEFAULT,
+    memo: Memo = NOTHING,
 ) -> ValidateReport:
     """Judges the raw tables and writes what they are divided into.
 
@@ -96,7 +117,7 @@ def run(
             `data/valid` is removed, so that no later stage can use a log that was refused.
     """
     _remove_earlier(layout)
-    result = _validate(layout, params, locales, Engine(engine_params))
+    result = _validate(layout, params, locales, Engine(engine_params), memo)
     page = _publish(result, layout.validation_report)
     for outcome in result.warnings:
         logger.warning("%s", outcome)
@@ -112,12 +133,14 @@ def _remove_earlier(layout: Layout) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _validate(layout: Layout, params: ValidateParams, locales: Sequence[str], engine: Engine) -> ValidationResult:
+def _validate(
+    layout: Layout, params: ValidateParams, locales: Sequence[str], engine: Engine, memo: Memo
+) -> ValidationResult:
     window = read_window(layout.raw / "window.json")
     columns = evaluate(expect.column_expectations(), _column_figures(engine, layout.raw))
     if any(outcome.fails for outcome in columns):
         return ValidationResult(str(window), columns, tables={})
-    return _Division(engine, layout, params, tuple(locales), window).run(columns)
+    return _Division(engine, layout, params, tuple(locales), window, memo).run(columns)
 
 
 def read_window(path: Path) -> Window:
@@ -157,6 +180,14 @@ class LostRowsError(AssertionError):
 
 
 @dataclass(frozen=True)
+class _Part:
+    """Events that are judged together; without a day those that lie on no day of the window."""
+
+    files: tuple[Path, ...]
+    day: date | None = None
+
+
+@dataclass(frozen=True)
 class _Division:
     """One run over tables whose columns are right."""
 
@@ -165,6 +196,7 @@ class _Division:
     params: ValidateParams
     locales: tuple[str, ...]
     window: Window
+    memo: Memo
 
     def run(self, columns: tuple[Outcome, ...]) -> ValidationResult:
         """Writes the valid and the quarantined rows, and tells how many of which there were."""
@@ -196,34 +228,68 @@ class _Division:
         shutil.rmtree(self.layout.valid / "events", ignore_errors=True)
         catalog = self.engine.keep(self.engine.scan([self._valid_catalog]))
         tallies: list[Tally] = []
-        with open_table(self._quarantined_events, _with_reason(EVENTS)) as quarantine:
-            for day, events in self._parts():
-                judged = rules.judge_events(events, catalog, self._event_rules)
-                part = self.engine.keep(rules.exclude_locales(judged, exclusions))
-                found = self._tally(part)
-                # A look at the tally is cheaper than a query, and no file is written for a day without valid rows.
-                if day and any(tally.reason is None for tally in found):
-                    with open_table(day_file(self.layout.valid, day), EVENTS) as valid:
-                        append_sorted(valid, part.filter(nw.col(REASON).is_null()), _order(EVENTS))
-                append_sorted(quarantine, _unfit(part), (*_order(EVENTS), REASON))
-                self.engine.drop(part)
-                tallies += found
+        with (
+            open_table(self._quarantined_events, _with_reason(EVENTS)) as quarantine,
+            tempfile.TemporaryDirectory(dir=self.layout.valid, prefix=".judged-") as folder,
+        ):
+
+            def judge(engine: Engine, part: _Part) -> tuple[_Part, Path]:
+                judged = Path(folder) / str(part.day)
+                self._judge(engine, part, engine.kept(catalog), exclusions, judged)
+                return part, judged
+
+            for part, judged in self.engine.map(judge, self._parts()):
+                tallies += _read_tallies(judged / _TALLIES)
+                _append_groups(quarantine, judged / _QUARANTINED)
+                # No file is written for a day without valid rows.
+                if part.day and _written([judged / _VALID]):
+                    target = day_file(self.layout.valid, part.day)
+                    target.parent.mkdir(exist_ok=True)
+                    (judged / _VALID).replace(target)
+                shutil.rmtree(judged)
         self.engine.drop(catalog)
         return tuple(tallies)
 
-    def _tally(self, judged: Frame) -> list[Tally]:
-        return [Tally(**row) for row in _rows(rules.tally_rows(judged, self.locales, self.window))]
+    def _parts(self) -> Iterator[_Part]:
+        """The file of each day of the window, then all others: rows without such a day."""
+        files = _day_files(self.layout.raw)
+        for each in self.window.days:
+            file = day_file(self.layout.raw, each)
+            if file in files:
+                files.remove(file)
+                yield _Part((file,), each)
+        if files:
+            yield _Part(tuple(files))
+
+    def _judge(self, engine: Engine, part: _Part, catalog: Frame, exclusions: Mapping[str, str], folder: Path) -> None:
+        """Fills `folder` with what `part` is divided into, unless an earlier run has divided the same."""
+        events, day = engine.scan(part.files), nw.col("event_date")
+        of_part = day == part.day if part.day else day.is_null() | ~self.window.contains("event_date")
+
+        def make(folder: Path) -> None:
+            judged = rules.exclude_locales(
+                rules.judge_events(events.filter(of_part), catalog, self._event_rules), exclusions
+            )
+            _write_judged(judged, folder, lambda table: rules.tally_rows(table, self.locales, self.window))
+
+        def key() -> Key:
+            return {
+                "judged": [md5_of(file) for file in part.files],
+                "locales": self.locales,
+                "max_query_chars": self.params.max_query_chars,
+                "exclusions": exclusions,
+                # All that the day has of the catalog: products that come or go elsewhere change nothing here.
+                "unknown": hash_rows(rules.unknown_products(events, catalog), CATALOG_KEY),
+            }
+
+        # The others depend on the window.
+        memo = self.memo if part.day else NOTHING
+        memo.fill(key, folder, make)
 
     def _count_events(self) -> TableRows:
+        files = _day_files(self.layout.raw)
         valid, quarantined = _written(_day_files(self.layout.valid)), _written([self._quarantined_events])
-        return _check_none_lost("events", TableRows(_count(self._events()), valid, quarantined))
-
-    def _parts(self) -> Iterator[tuple[date | None, Frame]]:
-        """The events of each day of the window, then all those without such a day."""
-        events, day = self._events(), nw.col("event_date")
-        for each in self.window.days:
-            yield each, events.filter(day == each)
-        yield None, events.filter(day.is_null() | ~self.window.contains("event_date"))
+        return _check_none_lost("events", TableRows(_written(files), valid, quarantined))
 
     def _exclusions(self, volume: Volume) -> dict[str, str]:
         """Why each locale with too few rows is left out, if the params say so."""
@@ -250,9 +316,6 @@ class _Division:
             *_count_reasons("events", self.engine.scan([self._quarantined_events]), event_reasons | excluded),
             *_count_reasons("catalog", self.engine.scan([self._quarantined_catalog]), catalog_reasons),
         )
-
-    def _events(self) -> Frame:
-        return self.engine.scan(_day_files(self.layout.raw))
 
     @property
     def _event_rules(self) -> tuple[rules.Rule, ...]:
@@ -293,8 +356,26 @@ def _quarantined(judged: pa.Table) -> pa.Table:
     return judged.filter(pc.is_valid(judged[REASON]))
 
 
-def _unfit(judged: Frame) -> Frame:
-    return judged.filter(~nw.col(REASON).is_null())
+def _write_judged(judged: Frame, folder: Path, tally: Callable[[rules.AnyFrame], rules.AnyFrame]) -> None:
+    """Writes valid and quarantined rows in order, and their tallies."""
+    schema, tallies = _with_reason(EVENTS), []
+    with open_table(folder / _VALID, EVENTS) as valid, open_table(folder / _QUARANTINED, schema) as quarantined:
+        for table in sorted_batches(judged, (*_order(EVENTS), REASON), schema):
+            for writer, rows in ((valid, _valid(table)), (quarantined, _quarantined(table))):
+                if rows.num_rows:
+                    writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+            tallies += tally(nw.from_native(table, eager_only=True)).to_native().to_pylist()
+    (folder / _TALLIES).write_bytes(_TALLY_LIST.dump_json([Tally(**each) for each in tallies]))
+
+
+def _read_tallies(file: Path) -> list[Tally]:
+    return _TALLY_LIST.validate_json(file.read_bytes())
+
+
+def _append_groups(writer: pq.ParquetWriter, file: Path) -> None:
+    with pq.ParquetFile(file) as table:
+        for group in range(table.num_row_groups):
+            writer.write_table(table.read_row_group(group), row_group_size=ROW_GROUP_ROWS)
 
 
 def _rows(frame: Frame) -> list[dict[str, Any]]:

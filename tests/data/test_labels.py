@@ -2,7 +2,7 @@ import narwhals as nw
 import pyarrow as pa
 import pytest
 
-from q2pt_tasks.data.labels import LabelRules, clicks_by_type, label_pairs, nest_labels
+from q2pt_tasks.data.labels import LabelRules, clicks_by_type, in_normal_form, label_pairs, nest_labels
 from q2pt_tasks.engine import Engine, collect
 
 RULES = LabelRules(min_query_clicks=3, min_pair_clicks=2, min_share=0.1, min_top_share=0.4)
@@ -64,7 +64,7 @@ def test_spellings_of_one_query_are_counted_together() -> None:
     )
     catalog = pa.table({"product_id": ["1", "2"], "locale": ["de-DE"] * 2, "product_type": ["TROUSERS", "SKIRT"]})
     forms = pa.table({"raw_query": ["Hose", "HOSE", "rock"], "query": ["hose", "hose", "rock"]})
-    clicks = clicks_by_type(engine.frame(events), engine.frame(catalog), engine.frame(forms))
+    clicks = in_normal_form(clicks_by_type(engine.frame(events), engine.frame(catalog)), engine.frame(forms))
     assert clicks.select(nw.all()).collect(backend="pyarrow").to_native().to_pylist() == [
         {"locale": "de-DE", "query": "hose", "product_type": "TROUSERS", "clicks": 5}
     ]
