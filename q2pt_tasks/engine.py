@@ -103,6 +103,10 @@ class Engine:
         other._connection = self._connection.cursor()
         return other
 
+    def set_aside(self, frame: nw.LazyFrame[Any], file: Path) -> None:
+        """Writes `frame` to Parquet in any order, for `scan` to read again: no output, whose bytes must be the same."""
+        frame.to_native().write_parquet(str(file))
+
     def drop(self, kept: nw.LazyFrame[Any]) -> None:
         """Frees what `keep` kept."""
         self._connection.execute(f'DROP TABLE "{kept.to_native().alias}"')

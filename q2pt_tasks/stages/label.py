@@ -25,7 +25,7 @@ from q2pt_tasks.data.labels import (
 )
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import CATALOG, Locales
-from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, collect, hash_rows, open_table, write_table
+from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, collect, hash_rows, write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of, memo_of
 from q2pt_tasks.params import Section, read_section
@@ -142,8 +142,7 @@ def _count_day(engine: Engine, day: Path, catalog: nw.LazyFrame[Any], folder: Pa
     events = engine.scan([day])
 
     def make(folder: Path) -> None:
-        with open_table(folder / _CLICKS, CLICKS) as writer:
-            append_sorted(writer, clicks_by_type(events, catalog), ("locale", "query", "product_type"))
+        engine.set_aside(clicks_by_type(events, catalog), folder / _CLICKS)
 
     def key() -> Key:
         # All that the day has of the catalog: types of products that it does not have change nothing here.
