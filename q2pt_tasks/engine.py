@@ -31,6 +31,8 @@ Result = TypeVar("Result")
 # Rows of a row group: the most that are in memory while a table is written.
 ROW_GROUP_ROWS = 1_048_576
 _BATCH_ROWS = 131_072
+# Each may hold some row groups beside the engine's memory, so no more where there are more cores.
+_AT_ONCE = min(4, os.cpu_count() or 1)
 
 
 class EngineParams(Section):
@@ -91,11 +93,11 @@ class Engine:
         return nw.from_native(self._connection.table(kept.to_native().alias))
 
     def map(self, work: Callable[["Engine", Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """What `work` makes of each item, in their order: as many side by side as there are cores.
+        """What `work` makes of each item, in their order: several side by side.
 
         Each is given an engine of its own, of the same memory; `kept` tells it what this one keeps.
         """
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
             yield from pool.map(lambda item: work(self._beside(), item), items)
 
     def _beside(self) -> "Engine":
