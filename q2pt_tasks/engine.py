@@ -4,11 +4,16 @@ The rooms in `data/` see narwhals frames only, so that another engine can take D
 words for, a text function of Python's, a frame that is kept, and rows that come in batches, is said here in DuckDB's.
 """
 
+import hashlib
+import json
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
 import duckdb
@@ -20,9 +25,14 @@ from pydantic import Field
 
 from q2pt_tasks.params import Section
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 # Rows of a row group: the most that are in memory while a table is written.
 ROW_GROUP_ROWS = 1_048_576
 _BATCH_ROWS = 131_072
+# Each may hold some row groups beside the engine's memory, so no more where there are more cores.
+_AT_ONCE = min(4, os.cpu_count() or 1)
 
 
 class EngineParams(Section):
@@ -60,6 +70,14 @@ class Engine:
         """The rows of Parquet `files`, in no particular order."""
         return nw.from_native(self._connection.read_parquet([str(file) for file in files]))
 
+    def scan_any(self, files: Sequence[Path], schema: pa.Schema) -> nw.LazyFrame[Any]:
+        """The rows of Parquet `files` of `schema`, of which there may be none."""
+        return self.scan(files) if files else self.frame(schema.empty_table())
+
+    def stream(self, batches: pa.RecordBatchReader) -> nw.LazyFrame[Any]:
+        """Rows that come in batches, as a frame of this engine that can be computed once."""
+        return nw.from_native(self._connection.from_arrow(batches))
+
     def frame(self, table: pa.Table) -> nw.LazyFrame[Any]:
         """A table in memory as a frame of this engine."""
         return nw.from_native(self._connection.from_arrow(table))
@@ -69,6 +87,27 @@ class Engine:
         name = f"kept_{next(self._numbers)}"
         frame.to_native().create(name)
         return nw.from_native(self._connection.table(name))
+
+    def kept(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """What another engine of the same memory keeps, as a frame of this one."""
+        return nw.from_native(self._connection.table(kept.to_native().alias))
+
+    def map(self, work: Callable[["Engine", Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """What `work` makes of each item, in their order: several side by side.
+
+        Each is given an engine of its own, of the same memory; `kept` tells it what this one keeps.
+        """
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            yield from pool.map(lambda item: work(self._beside(), item), items)
+
+    def _beside(self) -> "Engine":
+        other = copy(self)
+        other._connection = self._connection.cursor()
+        return other
+
+    def set_aside(self, frame: nw.LazyFrame[Any], file: Path) -> None:
+        """Writes `frame` to Parquet in any order, for `scan` to read again: no output, whose bytes must be the same."""
+        frame.to_native().write_parquet(str(file))
 
     def drop(self, kept: nw.LazyFrame[Any]) -> None:
         """Frees what `keep` kept."""
@@ -92,6 +131,12 @@ class Engine:
 def collect(frame: nw.LazyFrame[Any], order: Iterable[str]) -> pa.Table:
     """The rows of `frame` in memory, sorted by the columns `order`, which must make the order complete."""
     return frame.sort(*order, nulls_last=True).collect(backend="pyarrow").to_native()
+
+
+def hash_rows(frame: nw.LazyFrame[Any], order: Sequence[str]) -> str:
+    """The hash of the rows of a small `frame` sorted by the columns `order`, which must make the order complete."""
+    rows = collect(frame, order).to_pylist()
+    return hashlib.sha256(json.dumps(rows, default=str).encode()).hexdigest()
 
 
 def sorted_batches(frame: nw.LazyFrame[Any], order: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:

@@ -78,3 +78,21 @@ def test_what_does_not_fit_into_its_memory_is_sorted_all_the_same_to_the_same_by
             append_sorted(writer, engine.scan([source]), ("text", "number"))
         written.append(file.read_bytes())
     assert written[0] == written[1]
+
+
+def test_items_are_worked_on_side_by_side_in_one_memory_and_their_results_come_in_order() -> None:
+    engine = Engine()
+    kept = engine.keep(engine.frame(pa.table({"number": list(range(100))})))
+
+    def total(beside: Engine, least: int) -> int:
+        table = collect(beside.kept(kept).filter(nw.col("number") >= least), ["number"])
+        return int(sum(table["number"].to_pylist()))
+
+    assert list(engine.map(total, range(100))) == [sum(range(least, 100)) for least in range(100)]
+
+
+def test_a_stream_of_batches_is_sorted(tmp_path: Path) -> None:
+    table = pa.table({"number": [3, 1, 2], "text": ["c", "a", None]}, NUMBERS)
+    with open_table(tmp_path / "sorted.parquet", NUMBERS) as writer:
+        append_sorted(writer, Engine().stream(table.to_reader(max_chunksize=1)), ("number", "text"))
+    assert pq.read_table(tmp_path / "sorted.parquet")["number"].to_pylist() == [1, 2, 3]

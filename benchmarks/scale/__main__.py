@@ -4,16 +4,16 @@ Run as `make bench-scale`; it writes `docs/results/scale.md`, and needs 2 GB of 
 """
 
 import argparse
-import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks.scale.contestants import CONTESTANTS, STAGES
 from benchmarks.scale.equality import check_equal
 from benchmarks.scale.log import make_log
-from benchmarks.scale.page import Measured, Size, build_page
+from benchmarks.scale.measuring import run_stage
+from benchmarks.scale.night import measure_night
+from benchmarks.scale.page import Size, build_page
 
 PAGE = Path("docs/results/scale.md")
 FOLDER = Path("build/scale")
@@ -31,14 +31,17 @@ def main() -> None:
 
 
 def measure(rows: int, contestants: tuple[str, ...]) -> Size:
-    """Makes a log, lets the contestants work on it one after another and compares what they made."""
+    """Makes a log, lets the contestants work on it one after another, compares what they made, and adds a day."""
     made = make_log(FOLDER / "log", rows, Path("params.yaml"))
     sys.stderr.write(f"{made.rows:,} rows made in {made.seconds:.1f} s\n")
     folders = {name: _own_folder(name) for name in contestants}
-    measured = {name: {stage: _run(name, stage, folder) for stage in STAGES} for name, folder in folders.items()}
+    measured = {name: {stage: run_stage(name, stage, folder) for stage in STAGES} for name, folder in folders.items()}
     same = check_equal(folders)
+    for other in folders.keys() - {"q2pt"}:
+        shutil.rmtree(folders[other])
+    night = measure_night(folders["q2pt"], FOLDER / "night")
     shutil.rmtree(FOLDER)
-    return Size(made, measured, same)
+    return Size(made, measured, night, same)
 
 
 def _own_folder(name: str) -> Path:
@@ -47,14 +50,6 @@ def _own_folder(name: str) -> Path:
     shutil.rmtree(own, ignore_errors=True)
     shutil.copytree(log, own, copy_function=lambda source, target: Path(target).hardlink_to(source))
     return own
-
-
-def _run(name: str, stage: str, folder: Path) -> Measured:
-    command = [sys.executable, "-m", "benchmarks.scale.contestants", name, stage, str(folder)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found = Measured(**json.loads(done.stdout.splitlines()[-1]))
-    sys.stderr.write(f"{name} {stage}: {found.seconds:.1f} s, {found.megabytes:,.0f} MB\n")
-    return found
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""One stage of one contestant in a process of its own: prints its seconds and its most resident memory as JSON.
+"""One stage of one contestant in a process of its own: prints its most resident memory as JSON.
 
-Run as `python -m benchmarks.scale.contestants NAME STAGE FOLDER`, by `benchmarks.scale`.
+Run as `python -m benchmarks.scale.contestants NAME STAGE FOLDER`, by `benchmarks.scale.measuring`.
 """
 
 import json
 import re
 import sys
-import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -18,10 +17,8 @@ STAGES = ("ingest", "validate", "label", "split")
 def main() -> None:
     name, stage, folder = sys.argv[1:]
     stages: Mapping[str, Callable[[Path], None]] = import_module(f"benchmarks.scale.{CONTESTANTS[name]}").STAGES
-    began = time.perf_counter()
     stages[stage](Path(folder))
-    seconds = time.perf_counter() - began
-    sys.stdout.write(json.dumps({"seconds": seconds, "megabytes": _most_megabytes()}) + "\n")
+    sys.stdout.write(json.dumps({"megabytes": _most_megabytes()}) + "\n")
 
 
 def _most_megabytes() -> float:

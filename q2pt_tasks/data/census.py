@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from q2pt_tasks.data.queries import query_position
+from q2pt_tasks.data.queries import query_positions
 
 # Words are counted in so many buckets: a checkpoint outlives the queries that it was trained on and must not hold them.
 WORD_BUCKETS = 64
@@ -34,7 +35,8 @@ def take_census(train: pa.Table) -> LocaleCensus:
 
 
 def _count_words(queries: pa.ChunkedArray) -> list[int]:
-    buckets = [0] * WORD_BUCKETS
-    for found in pc.value_counts(pc.list_flatten(pc.utf8_split_whitespace(queries))).to_pylist():
-        buckets[int(query_position(found["values"], _SALT) * WORD_BUCKETS)] += found["counts"]
-    return buckets
+    words, counts = pc.value_counts(pc.list_flatten(pc.utf8_split_whitespace(queries))).flatten()
+    buckets = (query_positions(words.to_pylist(), _SALT) * WORD_BUCKETS).astype(np.int64)
+    totals = np.zeros(WORD_BUCKETS, np.int64)
+    np.add.at(totals, buckets, counts.to_numpy(zero_copy_only=False))
+    return [int(total) for total in totals]

@@ -5,7 +5,6 @@ here are published ones: a share of clicks and a floor for the best share (home-
 of clicks for a pair of query and type (eBay 2019).
 """
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,43 +40,41 @@ class LabelRules:
     min_top_share: float
 
 
-def clicks_by_product(
-    events: nw.LazyFrame[Any], first_forward_day: datetime.date, largest: Sequence[str] = ()
+def clicks_by_type(
+    clicks: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any], largest: Sequence[str] = ()
 ) -> nw.LazyFrame[Any]:
-    """Clicks per locale, query as it was typed and product, apart for the days from `first_forward_day` on.
+    """Clicks per locale, query and product type.
 
-    Of the columns `largest` the largest value is kept.
+    Args:
+        clicks: clicks of queries on products, such as valid events.
+        catalog: the product type of every product and locale.
+        largest: columns of which the largest value is kept.
     """
-    return (
-        events.filter(nw.col("clicks") > 0)
-        .with_columns(is_forward=nw.col("event_date") >= nw.lit(first_forward_day))
-        .group_by("is_forward", "locale", "query", "product_id")
-        .agg(nw.col("clicks").sum().cast(nw.Int64), *(nw.col(name).max() for name in largest))
+    clicked = clicks.filter(nw.col("clicks") > 0)
+    return add_clicks(clicked.join(catalog, on=["product_id", "locale"], how="inner"), largest)
+
+
+def add_clicks(clicks: nw.LazyFrame[Any], largest: Sequence[str] = ()) -> nw.LazyFrame[Any]:
+    """The sum of the clicks of each locale, query and product type; of the columns `largest` the largest value."""
+    return clicks.group_by("locale", "query", "product_type").agg(
+        nw.col("clicks").sum().cast(nw.Int64), *(nw.col(name).max() for name in largest)
     )
+
+
+def types_of_products(events: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """The rows of `catalog` whose products the `events` have: all of it that their clicks by type depend on."""
+    key = ["locale", "product_id"]
+    return events.select(*key).unique().join(catalog, on=key, how="inner").select(*key, "product_type")
 
 
 def normalised(clicks: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """`clicks` with the normal form of each query in its place.
 
     Args:
-        clicks: those of `clicks_by_product`.
-        normal_forms: `raw_query` and its normal form `query`, one row per raw query of the clicks.
+        clicks: of queries as they were typed.
+        normal_forms: `raw_query` and its normal form `query`, one row per query of the clicks.
     """
     return clicks.rename({"query": "raw_query"}).join(normal_forms, on="raw_query", how="inner").drop("raw_query")
-
-
-def clicks_by_type(clicks: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Clicks per locale, normalised query and product type.
-
-    Args:
-        clicks: clicks of normalised queries on products.
-        catalog: the product type of every product and locale.
-    """
-    return (
-        clicks.join(catalog, on=["product_id", "locale"], how="inner")
-        .group_by("locale", "query", "product_type")
-        .agg(nw.col("clicks").sum().cast(nw.Int64))
-    )
 
 
 def label_pairs(clicks: nw.LazyFrame[Any], rules: LabelRules) -> nw.LazyFrame[Any]:

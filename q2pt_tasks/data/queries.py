@@ -2,6 +2,9 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable
+
+import numpy as np
 
 # The name under which checkpoints record the normal form: a model must not be asked in another one.
 NORMALISATION = "nfkc-casefold-1"
@@ -33,6 +36,9 @@ def normalise_query(query: str) -> str:
     Close to Unicode's NFKC_Casefold (UAX 44), which folds case on the decomposed text and composes last, so that the
     result is its own normal form; that one removes joiners as well.
     """
+    if query.isascii():
+        # Unicode changes nothing in it but case. Most queries are such, and are done in a tenth of the time.
+        return " ".join(query.lower().split())
     visible = query.translate(_VISIBLE)
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", visible).casefold())
     folded = unicodedata.normalize("NFKC", decomposed.casefold())
@@ -50,3 +56,9 @@ def query_position(query: str, salt: str) -> float:
     Another salt gives an independent position.
     """
     return query_hash(f"{salt}:{query}") / 2.0**64
+
+
+def query_positions(queries: Iterable[str], salt: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """The position of each of many normalised queries."""
+    hashes = [query_hash(f"{salt}:{query}") for query in queries]
+    return np.array(hashes, np.uint64) / 2.0**64

@@ -7,7 +7,7 @@ order, or null where the row is valid. Rows are marked, never dropped, so none c
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import narwhals as nw
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow as pa
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, LOCALE_PATTERN, counts_of
 
 Frame = nw.LazyFrame[Any]
+AnyFrame = TypeVar("AnyFrame", nw.LazyFrame[Any], nw.DataFrame[Any])
 
 REASON = "reason"
 _IS_CLEAN = "is_clean"
@@ -130,6 +131,12 @@ def judge_events(events: Frame, catalog: Frame, rules: Sequence[Rule], schema: p
     return _mark_duplicates(judged, largest, schema.names, DUPLICATE_EVENT[1])
 
 
+def unknown_products(events: Frame, catalog: Frame) -> Frame:
+    """Locale and product of the `events` that `catalog` does not have, once each: all of it that they depend on."""
+    key = list(CATALOG_KEY)
+    return events.select(*key).unique().join(catalog.select(*key), on=key, how="anti")
+
+
 def judge_catalog(catalog: Frame, rules: Sequence[Rule]) -> Frame:
     """`catalog` with `reason`. Of valid rows with one key that with the first type in order stays."""
     judged = catalog.with_columns(_first_reason(rules))
@@ -204,7 +211,7 @@ class Tally:
     """Clicks of the rows in which they are possible, valid or not: what a locale is worth to the shop."""
 
 
-def tally_rows(judged: Frame, locales: Sequence[str], window: Window) -> Frame:
+def tally_rows(judged: AnyFrame, locales: Sequence[str], window: Window) -> AnyFrame:
     """One row per reason, locale and day, with the columns of `Tally`."""
     clicks = nw.col("clicks")
     possible = (clicks > 0) & (clicks <= nw.col("impressions")) & (clicks <= MAX_COUNT)

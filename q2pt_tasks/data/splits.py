@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from q2pt_tasks.data.labels import LABELS
-from q2pt_tasks.data.queries import query_position
+from q2pt_tasks.data.queries import query_position, query_positions
 
 # `seen`: the query's text is in the same locale's training rows.
 SPLIT = LABELS.append(pa.field("seen", pa.bool_()))
@@ -41,10 +41,13 @@ class SplitRules:
 
     def side(self, query: str) -> str:
         """`test`, `validation` or `train` for a normalised query."""
-        position = query_position(query, self.salt)
-        if position < self.test:
-            return "test"
-        return "validation" if position < self.test + self.validation else "train"
+        return str(self.sides([query])[0])
+
+    def sides(self, queries: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+        """The side of each normalised query."""
+        positions = query_positions(queries, self.salt)
+        below = [positions < self.test, positions < self.test + self.validation]
+        return np.select(below, ["test", "validation"], "train")
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,23 @@ def divide(history: pa.Table, rules: SplitRules, sample: Sample) -> dict[str, pa
     Of training and validation `sample` stays; the test set is never thinned.
     """
     queries = history["query"].to_pylist()
-    sides = np.array([rules.side(query) for query in queries], dtype=object)
-    positions = np.array([query_position(query, f"{rules.salt}/keep") for query in queries])
-    kept = sides == "test"
-    others = np.flatnonzero((positions < sample.share) & ~kept)
-    kept[others[np.argsort(positions[others], kind="stable")][: sample.most]] = True
+    sides = rules.sides(queries)
+    kept = np.full(len(queries), True) if sample == Sample() else _kept(queries, sides == "test", rules.salt, sample)
     return {
         split: with_seen(history.filter(pa.array((sides == split) & kept)), seen=split == "train")
         for split in HISTORY_SPLITS
     }
+
+
+def _kept(
+    queries: Sequence[str], is_test: np.ndarray[tuple[int], np.dtype[np.bool_]], salt: str, sample: Sample
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which queries stay: those of the test set, and of the others what `sample` says."""
+    positions = query_positions(queries, f"{salt}/keep")
+    others = np.flatnonzero((positions < sample.share) & ~is_test)
+    kept = is_test.copy()
+    kept[others[np.argsort(positions[others], kind="stable")][: sample.most]] = True
+    return kept
 
 
 def flip_labels(train: pa.Table, share: float, salt: str) -> pa.Table:

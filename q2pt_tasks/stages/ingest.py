@@ -1,26 +1,25 @@
 """Brings events and catalog into the repository: one file per day of the window, the same bytes for the same rows."""
 
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.queries import normalise_query
-from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, USERS, Locales, counts_of
-from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, open_table, write_table
-from q2pt_tasks.layout import Layout, catalog_file, day_file
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, USERS, Locales
+from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, write_table
+from q2pt_tasks.layout import Layout, catalog_file
+from q2pt_tasks.memo import NOTHING, Memo, memo_of
 from q2pt_tasks.params import Section, read_section
 from q2pt_tasks.sources import events, google_taxonomy
+from q2pt_tasks.sources.days import Census, Part, write_days
 from q2pt_tasks.sources.manifest import (
     RESOLVE_AGAIN,
     SourceError,
@@ -72,23 +71,23 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class _Source:
-    """An opened source: all of its catalog, its events in batches of any order, its brands, columns that nobody reads.
+    """An opened source: all of its catalog, the parts of its log, its brands, columns that nobody reads.
 
     A source that does not know brands has none.
     """
 
     catalog: pa.Table
-    batches: Iterator[pa.Table]
+    parts: Sequence[Part]
     brands: Iterable[str] = ()
     ignored_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Counts:
-    days: int = 0
-    rows: int = 0
-    without_date: int = 0
-    outside: int = 0
+    days: int
+    rows: int
+    without_date: int
+    outside: int
 
 
 def main(layout: Layout) -> IngestReport:
@@ -96,7 +95,10 @@ def main(layout: Layout) -> IngestReport:
     params = read_section(layout.params, "ingest", IngestParams)
     locales = read_section(layout.params, "locales", Locales)
     privacy = read_section(layout.params, "privacy", PrivacyParams)
-    return run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams))
+    memo = memo_of()
+    report = run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams), memo)
+    memo.sweep()
+    return report
 
 
 def run(
@@ -105,6 +107,7 @@ def run(
     locales: Sequence[str],
     privacy: PrivacyParams,
     engine_params: EngineParams = DEFAULT,
+    memo: Memo = NOTHING,
 ) -> IngestReport:
     """Writes the window's events by day, the catalog, the brands and the window itself below `layout.raw`.
 
@@ -120,7 +123,8 @@ def run(
     if not source.catalog.num_rows:
         raise SourceError(f"the catalog of the source {params.source} is empty: it must name every product's type")
     shutil.rmtree(layout.raw, ignore_errors=True)
-    counts = _write_days(source.batches, days, layout.raw, Engine(engine_params), privacy.events)
+    census = write_days(source.parts, privacy.events, days, layout.raw, Engine(engine_params), memo)
+    counts = _count(census, days)
     if counts.rows == counts.without_date:
         raise SourceError(
             f"the source {params.source} holds no events from {days} ({counts.without_date:,} rows have no date, "
@@ -157,8 +161,8 @@ def _open_source(
 
 
 def _open_synthetic(params: synthetic.SyntheticParams, locales: Sequence[str]) -> _Source:
-    batches = (table for _, table in synthetic.make_days(params, locales))
-    return _Source(synthetic.make_catalog(params, locales), batches, synthetic.all_brands())
+    log = Part(lambda: (table for _, table in synthetic.make_days(params, locales)))
+    return _Source(synthetic.make_catalog(params, locales), [log], synthetic.all_brands())
 
 
 def _open_google_taxonomy(
@@ -169,12 +173,12 @@ def _open_google_taxonomy(
     verified = {verify_file(file, root) for file in manifest.files}
     _check_same_files(set(files.values()), verified)
     catalog = google_taxonomy.make_catalog(files, locales, params.level)
-    return _Source(catalog, google_taxonomy.make_events(files, locales, params))
+    return _Source(catalog, [Part(lambda: google_taxonomy.make_events(files, locales, params))])
 
 
 def _open_events(root: Path, manifest: SourceManifest, params: events.EventsParams, schema: pa.Schema) -> _Source:
     """The files that were resolved: one that came later belongs to the next run."""
-    verified = [verify_file(file, root) for file in manifest.files]
+    verified = {verify_file(file, root): file.md5 for file in manifest.files}
     catalog = events.catalog_path(params, root)
     logs = [file for file in verified if file != catalog]
     log = locate(root, params.path)
@@ -184,12 +188,22 @@ def _open_events(root: Path, manifest: SourceManifest, params: events.EventsPara
         *(f"catalog.{name}" for name in events.ignored_columns([catalog], CATALOG) if name != events.BRAND),
     ]
     brands = events.read_brands(catalog)
-    return _Source(events.read_catalog(catalog), events.read_events(logs, schema), brands, tuple(ignored))
+    # The name's ending says how it is read.
+    parts = [Part(partial(events.read_events, [log], schema), f"{verified[log]}{log.suffix}") for log in logs]
+    return _Source(events.read_catalog(catalog), parts, brands, tuple(ignored))
 
 
 def _check_same_files(wanted: set[Path], resolved: set[Path]) -> None:
     if differing := sorted(wanted ^ resolved):
         raise SourceError(f"{differing[0]} is not among what params name and what was resolved: {RESOLVE_AGAIN}")
+
+
+def _count(census: Census, days: Window) -> _Counts:
+    """What of the log lies where: rows without a date are taken, so that `validate` sees them."""
+    inside = {day: rows for day, rows in census.items() if day is not None and days.first_day <= day <= days.last_day}
+    without_date = census.get(None, 0)
+    taken = sum(inside.values()) + without_date
+    return _Counts(len(inside), taken, without_date, sum(census.values()) - taken)
 
 
 def _report(params: IngestParams, days: Window, counts: _Counts, source: _Source) -> IngestReport:
@@ -203,50 +217,6 @@ def _report(params: IngestParams, days: Window, counts: _Counts, source: _Source
         products=source.catalog.num_rows,
         ignored_columns=source.ignored_columns,
     )
-
-
-def _write_days(batches: Iterable[pa.Table], days: Window, raw: Path, engine: Engine, schema: pa.Schema) -> _Counts:
-    """Collects batches of any order by day on disk, then the engine sorts one day after the other."""
-    raw.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(dir=raw, prefix=".unsorted-") as folder:
-        counts = _collect_days(batches, days, Path(folder), schema)
-        unsorted = sorted(Path(folder).rglob("*.parquet"))
-        for file in unsorted:
-            with open_table(raw / "events" / file.name, schema) as writer:
-                append_sorted(writer, engine.scan([file]), (*EVENT_KEY, *counts_of(schema)))
-    return replace(counts, days=sum(file != day_file(Path(folder), None) for file in unsorted))
-
-
-def _collect_days(batches: Iterable[pa.Table], days: Window, folder: Path, schema: pa.Schema) -> _Counts:
-    counts = _Counts()
-    writers: dict[date | None, pq.ParquetWriter] = {}
-    with ExitStack() as open_files:
-        for batch in batches:
-            inside = batch.filter(_inside(batch["event_date"], days))
-            for day, rows in _by_day(inside):
-                if day not in writers:
-                    file = day_file(folder, day)
-                    file.parent.mkdir(exist_ok=True)
-                    writers[day] = open_files.enter_context(pq.ParquetWriter(file, schema))
-                writers[day].write_table(rows)
-            counts = _Counts(
-                rows=counts.rows + inside.num_rows,
-                without_date=counts.without_date + inside["event_date"].null_count,
-                outside=counts.outside + batch.num_rows - inside.num_rows,
-            )
-    return counts
-
-
-def _inside(event_dates: pa.ChunkedArray, days: Window) -> pa.ChunkedArray:
-    """Which rows the window takes: its days, and rows without a date, which `validate` is to see."""
-    inside = pc.and_(pc.greater_equal(event_dates, days.first_day), pc.less_equal(event_dates, days.last_day))
-    return pc.fill_null(inside, True)
-
-
-def _by_day(table: pa.Table) -> Iterator[tuple[date | None, pa.Table]]:
-    for day in pc.unique(table["event_date"]):
-        is_day = pc.equal(table["event_date"], day) if day.is_valid else pc.is_null(table["event_date"])
-        yield day.as_py(), table.filter(is_day)
 
 
 def _sorted(table: pa.Table, columns: Iterable[str]) -> pa.Table:

@@ -3,6 +3,7 @@
 import datetime
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,24 @@ import narwhals as nw
 import pyarrow as pa
 from pydantic import Field
 
-from q2pt_tasks.data.labels import LabelRules, clicks_by_product, clicks_by_type, label_pairs, nest_labels, normalised
+from q2pt_tasks.data.labels import (
+    LabelRules,
+    add_clicks,
+    clicks_by_type,
+    label_pairs,
+    nest_labels,
+    normalised,
+    types_of_products,
+)
 from q2pt_tasks.data.privacy import PrivacyParams, common_queries
 from q2pt_tasks.data.queries import normalise_query
-from q2pt_tasks.data.schema import USERS, Locales
-from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, collect, write_table
-from q2pt_tasks.layout import Layout, catalog_file
+from q2pt_tasks.data.schema import CATALOG, USERS, Locales
+from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, collect, hash_rows, write_table
+from q2pt_tasks.layout import Layout, catalog_file, day_file
+from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of, memo_of
 from q2pt_tasks.params import Section, read_section
+
+_CLICKS = "clicks.parquet"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -74,6 +86,7 @@ def main(layout: Layout) -> LabelReport:
         read_section(layout.params, "locales", Locales),
         read_section(layout.params, "privacy", PrivacyParams),
         read_section(layout.params, "engine", EngineParams),
+        memo_of(),
     )
 
 
@@ -83,6 +96,7 @@ def run(
     locales: Sequence[str],
     privacy: PrivacyParams,
     engine_params: EngineParams = DEFAULT,
+    memo: Memo = NOTHING,
 ) -> LabelReport:
     """Writes `data/labeled/{history,forward}/locale=XX.parquet` for every locale, empty where it has no labels.
 
@@ -94,23 +108,31 @@ def run(
         TooFewLabelsError: fewer queries or product types are left than the params' floors.
     """
     engine = Engine(engine_params)
-    events = engine.scan(sorted((layout.valid / "events").glob("event_date=*.parquet")))
-    catalog = engine.scan([catalog_file(layout.valid)])
-    first_forward_day = _last_day(layout) - datetime.timedelta(days=params.forward_days - 1)
-    typed = engine.keep(clicks_by_product(events, first_forward_day, _largest(privacy)))
-    clicks = engine.keep(normalised(typed, _normal_forms(engine, typed)))
-    common = engine.keep(common_queries(clicks, privacy))
-    shown = engine.keep(clicks.join(common, on=["locale", "query"], how="inner"))
+    catalog = engine.keep(engine.scan([catalog_file(layout.valid)]))
     shutil.rmtree(layout.labeled, ignore_errors=True)
+    layout.labeled.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=layout.labeled, prefix=".clicks-") as folder:
 
-    def write(period: nw.LazyFrame[Any], rules: LabelRules, name: str) -> tuple[int, int]:
-        pairs = engine.keep(label_pairs(clicks_by_type(period, catalog), rules))
-        queries = sum(_write_locale(layout.labeled / name, pairs, locale) for locale in locales)
-        return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
+        def count_day(engine: Engine, day: Path) -> tuple[str, Path]:
+            return _count_day(engine, day, engine.kept(catalog), _largest(privacy), Path(folder), memo)
 
-    history = write(shown.filter(~nw.col("is_forward")), params.rules(), "history")
-    forward = write(shown.filter(nw.col("is_forward")), params.forward_rules(), "forward")
-    rare = _count(clicks.select("locale", "query").unique()) - _count(common)
+        days = list(engine.map(count_day, _valid_days(layout)))
+        typed = engine.scan_any([file for _, file in days], _clicks_schema(privacy))
+        forms = engine.keep(_normal_forms(engine, typed))
+        clicks = normalised(typed, forms)
+        common = engine.keep(common_queries(clicks, privacy))
+
+        def write(files: Sequence[Path], rules: LabelRules, name: str) -> tuple[int, int]:
+            period = normalised(engine.scan_any(files, _clicks_schema(privacy)), forms)
+            shown = add_clicks(period.join(common, on=["locale", "query"], how="inner"))
+            pairs = engine.keep(label_pairs(shown, rules))
+            queries = sum(_write_locale(layout.labeled / name, pairs, locale) for locale in locales)
+            return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
+
+        first = day_file(Path(), _last_day(layout) - datetime.timedelta(days=params.forward_days - 1)).name
+        history = write([file for day, file in days if day < first], params.rules(), "history")
+        forward = write([file for day, file in days if day >= first], params.forward_rules(), "forward")
+        rare = _count(clicks.select("locale", "query").unique()) - _count(common)
     report = LabelReport(history[0], forward[0], history[1], rare)
     _check_floors(report, params)
     _write_assortment(
@@ -125,6 +147,33 @@ def _largest(privacy: PrivacyParams) -> tuple[str, ...]:
 
 def _count(frame: nw.LazyFrame[Any]) -> int:
     return int(collect(frame.select(rows=nw.len()), ["rows"])["rows"][0].as_py())
+
+
+def _clicks_schema(privacy: PrivacyParams) -> pa.Schema:
+    texts = [(name, pa.string()) for name in ("locale", "query", "product_type")]
+    return pa.schema([*texts, *((name, pa.int64()) for name in ("clicks", *_largest(privacy)))])
+
+
+def _valid_days(layout: Layout) -> list[Path]:
+    return sorted((layout.valid / "events").glob("event_date=*.parquet"))
+
+
+def _count_day(
+    engine: Engine, day: Path, catalog: nw.LazyFrame[Any], largest: Sequence[str], folder: Path, memo: Memo
+) -> tuple[str, Path]:
+    """The name of a day's file, and the file with its clicks by query as it was typed and product type."""
+    events = engine.scan([day])
+
+    def make(folder: Path) -> None:
+        engine.set_aside(clicks_by_type(events, catalog, largest), folder / _CLICKS)
+
+    def key() -> Key:
+        # All that the day has of the catalog: types of products that it does not have change nothing here.
+        types = hash_rows(types_of_products(events, catalog), CATALOG.names)
+        return {"clicks of": md5_of(day), "largest": largest, "types": types}
+
+    memo.fill(key, folder / day.stem, make)
+    return day.name, folder / day.stem / _CLICKS
 
 
 def _last_day(layout: Layout) -> datetime.date:

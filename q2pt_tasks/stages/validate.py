@@ -1,12 +1,14 @@
 """Divides the raw tables into valid and quarantined rows, and refuses a log that is not fit to train on.
 
 Reads `data/raw/`; writes `data/valid/`, `data/quarantine/` (each row with its reason) and `reports/validation/`.
-Days are read, judged and written one after another, so memory holds one day of events, never all.
+Days are read, judged and written each for itself, so memory holds a few days of events, never all; a day that an
+earlier run has judged by the same rules is not judged again.
 """
 
 import json
 import logging
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -29,8 +31,19 @@ from q2pt_tasks.data.privacy import PrivacyParams, common_queries, hide_rare
 from q2pt_tasks.data.row_rules import REASON, Frame, Tally, Window
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, Locales
 from q2pt_tasks.data.volume import Volume, measure_volume
-from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, append_sorted, collect, open_table, write_table
+from q2pt_tasks.engine import (
+    DEFAULT,
+    ROW_GROUP_ROWS,
+    Engine,
+    EngineParams,
+    collect,
+    hash_rows,
+    open_table,
+    sorted_batches,
+    write_table,
+)
 from q2pt_tasks.layout import Layout, catalog_file, day_file
+from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of, memo_of
 from q2pt_tasks.params import read_section
 from q2pt_tasks.report.validation_page import (
     MAX_TEXT_CHARS,
@@ -47,6 +60,10 @@ from q2pt_tasks.report.validation_page import (
 MAX_EXAMPLES = 5
 MAX_LOCALES = 5
 MAX_LOCALE_CHARS = 40
+
+# What a day is divided into.
+_VALID, _QUARANTINED, _TALLIES = "valid.parquet", "quarantined.parquet", "tallies.json"
+_TALLY_LIST = TypeAdapter(list[Tally])
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +103,7 @@ def main(layout: Layout) -> ValidateReport:
     params = read_section(layout.params, "validate", ValidateParams)
     locales = read_section(layout.params, "locales", Locales)
     privacy = read_section(layout.params, "privacy", PrivacyParams)
-    return run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams))
+    return run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams), memo_of())
 
 
 def run(
@@ -95,6 +112,7 @@ def run(
     locales: Sequence[str],
     privacy: PrivacyParams,
     engine_params: EngineParams = DEFAULT,
+    memo: Memo = NOTHING,
 ) -> ValidateReport:
     """Judges the raw tables and writes what they are divided into; its page shows no query below the floor `privacy`.
 
@@ -104,7 +122,7 @@ def run(
             `data/valid` is removed, so that no later stage can use a log that was refused.
     """
     _remove_earlier(layout)
-    result = _validate(layout, params, locales, privacy, Engine(engine_params))
+    result = _validate(layout, params, locales, privacy, Engine(engine_params), memo)
     page = _publish(result, layout.validation_report)
     for outcome in result.warnings:
         logger.warning("%s", outcome)
@@ -121,13 +139,18 @@ def _remove_earlier(layout: Layout) -> None:
 
 
 def _validate(
-    layout: Layout, params: ValidateParams, locales: Sequence[str], privacy: PrivacyParams, engine: Engine
+    layout: Layout,
+    params: ValidateParams,
+    locales: Sequence[str],
+    privacy: PrivacyParams,
+    engine: Engine,
+    memo: Memo,
 ) -> ValidationResult:
     window = read_window(layout.raw / "window.json")
     columns = evaluate(expect.column_expectations(privacy.events), _column_figures(engine, layout.raw))
     if any(outcome.fails for outcome in columns):
         return ValidationResult(str(window), columns, tables={})
-    return _Division(engine, layout, params, tuple(locales), privacy, window).run(columns)
+    return _Division(engine, layout, params, tuple(locales), privacy, window, memo).run(columns)
 
 
 def read_window(path: Path) -> Window:
@@ -167,6 +190,14 @@ class LostRowsError(AssertionError):
 
 
 @dataclass(frozen=True)
+class _Part:
+    """Events that are judged together; without a day those that lie on no day of the window."""
+
+    files: tuple[Path, ...]
+    day: date | None = None
+
+
+@dataclass(frozen=True)
 class _Division:
     """One run over tables whose columns are right."""
 
@@ -176,6 +207,7 @@ class _Division:
     locales: tuple[str, ...]
     privacy: PrivacyParams
     window: Window
+    memo: Memo
 
     def run(self, columns: tuple[Outcome, ...]) -> ValidationResult:
         """Writes the valid and the quarantined rows, and tells how many of which there were."""
@@ -207,31 +239,89 @@ class _Division:
         shutil.rmtree(self.layout.valid / "events", ignore_errors=True)
         catalog = self.engine.keep(self.engine.scan([self._valid_catalog]))
         tallies: list[Tally] = []
-        with open_table(self._quarantined_events, _with_reason(self.privacy.events)) as quarantine:
-            for day, events in self._parts():
-                judged = rules.judge_events(events, catalog, self._event_rules, self.privacy.events)
-                part = self._mark_floods(self.engine.keep(rules.exclude_locales(judged, exclusions)))
-                found = self._tally(part)
-                # A look at the tally is cheaper than a query, and no file is written for a day without valid rows.
-                if day and any(tally.reason is None for tally in found):
-                    with open_table(day_file(self.layout.valid, day), self.privacy.events) as valid:
-                        append_sorted(valid, part.filter(nw.col(REASON).is_null()), self._event_order)
-                append_sorted(quarantine, _unfit(part), (*self._event_order, REASON))
-                self.engine.drop(part)
-                tallies += found
+        with (
+            open_table(self._quarantined_events, _with_reason(self.privacy.events)) as quarantine,
+            tempfile.TemporaryDirectory(dir=self.layout.valid, prefix=".judged-") as folder,
+        ):
+
+            def judge(engine: Engine, part: _Part) -> tuple[_Part, Path]:
+                judged = Path(folder) / str(part.day)
+                self._judge(engine, part, engine.kept(catalog), exclusions, judged)
+                return part, judged
+
+            for part, judged in self.engine.map(judge, self._parts()):
+                tallies += _TALLY_LIST.validate_json((judged / _TALLIES).read_bytes())
+                _append_groups(quarantine, judged / _QUARANTINED)
+                # No file is written for a day without valid rows.
+                if part.day and _written([judged / _VALID]):
+                    target = day_file(self.layout.valid, part.day)
+                    target.parent.mkdir(exist_ok=True)
+                    (judged / _VALID).replace(target)
+                shutil.rmtree(judged)
         self.engine.drop(catalog)
         return tuple(tallies)
 
-    def _mark_floods(self, part: Frame) -> Frame:
+    def _parts(self) -> Iterator[_Part]:
+        """The file of each day of the window, then all others: rows without such a day."""
+        files = _day_files(self.layout.raw)
+        for each in self.window.days:
+            file = day_file(self.layout.raw, each)
+            if file in files:
+                files.remove(file)
+                yield _Part((file,), each)
+        if files:
+            yield _Part(tuple(files))
+
+    def _judge(self, engine: Engine, part: _Part, catalog: Frame, exclusions: Mapping[str, str], folder: Path) -> None:
+        """Fills `folder` with what `part` is divided into, unless an earlier run has divided the same."""
+        events, day = engine.scan(part.files), nw.col("event_date")
+        of_part = day == part.day if part.day else day.is_null() | ~self.window.contains("event_date")
+
+        def make(folder: Path) -> None:
+            judged = rules.judge_events(events.filter(of_part), catalog, self._event_rules, self.privacy.events)
+            kept = self._mark_floods(engine, engine.keep(rules.exclude_locales(judged, exclusions)))
+            self._write_judged(kept, folder)
+            engine.drop(kept)
+
+        def key() -> Key:
+            return {
+                "judged": [md5_of(file) for file in part.files],
+                "columns": self.privacy.events.names,
+                "locales": self.locales,
+                "max_query_chars": self.params.max_query_chars,
+                "flood": str(self.params.flood),
+                "exclusions": exclusions,
+                # All that the day has of the catalog: products that come or go elsewhere change nothing here.
+                "unknown": hash_rows(rules.unknown_products(events, catalog), CATALOG_KEY),
+            }
+
+        # The others depend on the window.
+        memo = self.memo if part.day else NOTHING
+        memo.fill(key, folder, make)
+
+    def _mark_floods(self, engine: Engine, part: Frame) -> Frame:
         """`part` with the floods of its day marked; one without any, as most are, is not computed again."""
-        floods = self.engine.keep(find_floods(part, self.params.flood))
+        floods = engine.keep(find_floods(part, self.params.flood))
         if not _count(floods):
-            self.engine.drop(floods)
+            engine.drop(floods)
             return part
-        marked = self.engine.keep(mark_floods(part, floods))
-        self.engine.drop(floods)
-        self.engine.drop(part)
+        marked = engine.keep(mark_floods(part, floods))
+        engine.drop(floods)
+        engine.drop(part)
         return marked
+
+    def _write_judged(self, judged: Frame, folder: Path) -> None:
+        """Writes valid and quarantined rows in order, and their tallies."""
+        columns = self.privacy.events
+        schema, tallies = _with_reason(columns), []
+        with open_table(folder / _VALID, columns) as valid, open_table(folder / _QUARANTINED, schema) as quarantined:
+            for table in sorted_batches(judged, (*self._event_order, REASON), schema):
+                for writer, rows in ((valid, _valid(table)), (quarantined, _quarantined(table))):
+                    if rows.num_rows:
+                        writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+                tally = rules.tally_rows(nw.from_native(table, eager_only=True), self.locales, self.window)
+                tallies += [Tally(**each) for each in tally.to_native().to_pylist()]
+        (folder / _TALLIES).write_bytes(_TALLY_LIST.dump_json(tallies))
 
     def _volume(self, tallies: Sequence[Tally]) -> Volume:
         return measure_volume(
@@ -242,19 +332,10 @@ class _Division:
             min_newest_day_share=self.params.min_newest_day_share,
         )
 
-    def _tally(self, judged: Frame) -> list[Tally]:
-        return [Tally(**row) for row in _rows(rules.tally_rows(judged, self.locales, self.window))]
-
     def _count_events(self) -> TableRows:
+        files = _day_files(self.layout.raw)
         valid, quarantined = _written(_day_files(self.layout.valid)), _written([self._quarantined_events])
-        return _check_none_lost("events", TableRows(_count(self._events()), valid, quarantined))
-
-    def _parts(self) -> Iterator[tuple[date | None, Frame]]:
-        """The events of each day of the window, then all those without such a day."""
-        events, day = self._events(), nw.col("event_date")
-        for each in self.window.days:
-            yield each, events.filter(day == each)
-        yield None, events.filter(day.is_null() | ~self.window.contains("event_date"))
+        return _check_none_lost("events", TableRows(_written(files), valid, quarantined))
 
     def _exclusions(self, volume: Volume) -> dict[str, str]:
         """Why each locale with too few rows is left out, if the params say so."""
@@ -290,9 +371,6 @@ class _Division:
         clicks = self.engine.scan(valid) if valid else quarantined.filter(nw.col(REASON).is_null())
         common = common_queries(clicks.join(asked, on=["locale", "query"], how="inner"), self.privacy)
         return hide_rare(quarantined, self.engine.keep(common))
-
-    def _events(self) -> Frame:
-        return self.engine.scan(_day_files(self.layout.raw))
 
     @property
     def _event_rules(self) -> tuple[rules.Rule, ...]:
@@ -336,8 +414,10 @@ def _quarantined(judged: pa.Table) -> pa.Table:
     return judged.filter(pc.is_valid(judged[REASON]))
 
 
-def _unfit(judged: Frame) -> Frame:
-    return judged.filter(~nw.col(REASON).is_null())
+def _append_groups(writer: pq.ParquetWriter, file: Path) -> None:
+    with pq.ParquetFile(file) as table:
+        for group in range(table.num_row_groups):
+            writer.write_table(table.read_row_group(group), row_group_size=ROW_GROUP_ROWS)
 
 
 def _rows(frame: Frame) -> list[dict[str, Any]]:

@@ -10,7 +10,9 @@ import pytest
 from benchmarks.scale.contestants import CONTESTANTS, STAGES
 from benchmarks.scale.equality import UnequalError, check_equal
 from benchmarks.scale.log import Made, make_log
-from benchmarks.scale.page import Measured, Size, build_page
+from benchmarks.scale.measuring import Measured
+from benchmarks.scale.night import OtherBytesError, measure_night
+from benchmarks.scale.page import Size, build_page
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +41,29 @@ def test_a_single_other_row_is_caught(folders: dict[str, Path], tmp_path: Path) 
         check_equal({"q2pt": folders["q2pt"], "sql": other})
 
 
-def test_the_page_compares_and_says_how_a_row_grows() -> None:
+def test_a_night_that_adds_a_day_makes_the_same_files(folders: dict[str, Path], tmp_path: Path) -> None:
+    night = measure_night(folders["q2pt"], tmp_path / "night")
+    assert list(night) == list(STAGES)
+    assert not (tmp_path / "night").exists()
+    file = next((folders["q2pt"] / "data/valid/events").iterdir())
+    content = file.read_bytes()
+    file.write_bytes(content + b" ")
+    with pytest.raises(OtherBytesError, match="has other bytes where earlier nights were remembered"):
+        measure_night(folders["q2pt"], tmp_path / "other")
+    file.write_bytes(content)
+
+
+def test_the_page_compares_and_says_what_is_met() -> None:
     def size(rows: int, seconds: float) -> Size:
         stages = {stage: Measured(seconds, 100.0) for stage in STAGES}
         double = {stage: Measured(2 * seconds, 900.0) for stage in STAGES}
-        return Size(Made(rows, 1.0, 10_000_000), {"q2pt": stages, "pandas": double}, {"raw": rows})
+        night = {stage: Measured(0.1 * seconds, 100.0) for stage in STAGES}
+        measured = {"q2pt": stages, "pandas": double, "sql": stages}
+        return Size(Made(rows, 1.0, 10_000_000), measured, night, {"raw": rows})
 
-    page = build_page([size(1_000, 1.0), size(10_000, 11.0)])
+    page = build_page([size(1_000, 1.0), size(10_000, 16.0)])
     assert "| 1,000 | plain pandas | 2.0 | 2.0 | 2.0 | 2.0 | 8.0 | 2.00x | 8000.00 | 900 |" in page
-    assert "A row of 10,000 takes q2pt 1.10 times as long as one of 1,000." in page
+    assert "| 1,000 rows: q2pt against plain pandas | at most 0.20x | 0.50x | no |" in page
+    assert "| 1,000 rows: q2pt against hand-written SQL | at most 1.50x | 1.00x | yes |" in page
+    assert "| 1,000 rows: a day added | under 0.20x | 0.10x | yes |" in page
+    assert "| 10,000 rows: time of a row against 1,000 rows | at most 1.50x | 1.60x | no |" in page

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from q2pt_tasks.data.queries import normalise_query, query_hash, query_position
+from q2pt_tasks.data.queries import normalise_query, query_hash, query_position, query_positions
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,17 @@ def test_a_position_is_between_zero_and_one(query: str, salt: str) -> None:
     assert 0 <= query_position(query, salt) < 1
 
 
+@given(st.lists(st.text()), st.text(min_size=1))
+def test_many_positions_are_those_of_each(queries: list[str], salt: str) -> None:
+    assert query_positions(queries, salt).tolist() == [query_position(query, salt) for query in queries]
+
+
 def test_positions_of_another_salt_are_independent() -> None:
     queries = [f"query {number}" for number in range(2000)]
     both = sum(query_position(query, "a") < 0.5 and query_position(query, "b") < 0.5 for query in queries)
     assert 400 < both < 600
+
+
+@given(st.text(st.characters(codec="ascii")))
+def test_a_plain_query_is_folded_like_the_same_one_beside_an_accent(text: str) -> None:
+    assert f"{normalise_query(text)} é".strip() == normalise_query(f"{text} é")

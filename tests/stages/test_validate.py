@@ -362,7 +362,7 @@ def test_missing_input_says_what_to_do(tmp_path: Path, name: str) -> None:
 
 def test_lost_row_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = write_raw(tmp_path, [*good_events(), event(clicks=-1)])
-    monkeypatch.setattr(validate, "_unfit", lambda judged: judged.head(0))
+    monkeypatch.setattr(validate, "_quarantined", lambda judged: judged.slice(0, 0))
     with pytest.raises(LostRowsError, match="events: 121 rows arrived, but 120 valid and 0 quarantined"):
         run(layout, LENIENT, LOCALES)
 
