@@ -5,7 +5,6 @@ words for, a text function of Python's, a frame that is kept, and rows that come
 """
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -135,8 +134,11 @@ def collect(frame: nw.LazyFrame[Any], order: Iterable[str]) -> pa.Table:
 
 def hash_rows(frame: nw.LazyFrame[Any], order: Sequence[str]) -> str:
     """The hash of the rows of a small `frame` sorted by the columns `order`, which must make the order complete."""
-    rows = collect(frame, order).to_pylist()
-    return hashlib.sha256(json.dumps(rows, default=str).encode()).hexdigest()
+    rows = collect(frame, order).combine_chunks()
+    written = pa.BufferOutputStream()
+    with pa.ipc.new_stream(written, rows.schema) as stream:
+        stream.write_table(rows)
+    return hashlib.sha256(written.getvalue()).hexdigest()
 
 
 def sorted_batches(frame: nw.LazyFrame[Any], order: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:

@@ -9,7 +9,7 @@ import pytest
 
 from q2pt_tasks import engine as module
 from q2pt_tasks.data.queries import normalise_query
-from q2pt_tasks.engine import Engine, EngineParams, append_sorted, collect, open_table
+from q2pt_tasks.engine import Engine, EngineParams, append_sorted, collect, hash_rows, open_table
 
 # Sharp s, a ligature, the dotted capital I, full width, a decomposed accent, a final sigma, an emoji with a joiner.
 HARD = [
@@ -96,3 +96,17 @@ def test_a_stream_of_batches_is_sorted(tmp_path: Path) -> None:
     with open_table(tmp_path / "sorted.parquet", NUMBERS) as writer:
         append_sorted(writer, Engine().stream(table.to_reader(max_chunksize=1)), ("number", "text"))
     assert pq.read_table(tmp_path / "sorted.parquet")["number"].to_pylist() == [1, 2, 3]
+
+
+def test_the_hash_of_rows_tells_their_content_and_not_their_order() -> None:
+    engine = Engine()
+    rows = [(number, text) for number, text in enumerate([*HARD, None])]
+
+    def hashed(rows: list[tuple[int, str | None]]) -> str:
+        numbers, texts = zip(*rows, strict=True)
+        return hash_rows(engine.frame(pa.table({"number": numbers, "text": texts}, NUMBERS)), ("number", "text"))
+
+    assert hashed(rows) == hashed(rows[::-1]) == hashed(rows[3:] + rows[:3])
+    assert (
+        len({hashed(rows), hashed(rows[1:]), hashed([(0, "Strasse"), *rows[1:]]), hashed([(0, None), *rows[1:]])}) == 4
+    )
