@@ -21,6 +21,7 @@ from q2pt_tasks.model.lineup import StrayModelError
 from q2pt_tasks.model.metadata import CheckpointError, load_metadata
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.params import read_section
+from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.serving import ask
 from q2pt_tasks.serving.export import export
 from q2pt_tasks.stages import gate, report, tokenize, train_unified
@@ -261,6 +262,22 @@ def test_a_missing_n_gram_model_is_refused(finished: Layout, tmp_path: Path) -> 
 def test_a_directory_without_metadata_is_not_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a finished checkpoint"):
         load_checkpoint(tmp_path)
+
+
+def test_a_time_changes_what_the_gate_reads_alone(finished: Layout, tmp_path: Path) -> None:
+    timed = _project_copy(finished, tmp_path)
+    _copy(finished.models, timed.models)
+    edit_params(timed.params, {"evaluate.timed_queries": 6, "gate.max_milliseconds": 1e-6})
+    evaluate(timed)
+    before, after = (
+        {file.name: file.read_bytes() for file in layout.metrics.iterdir()} for layout in (finished, timed)
+    )
+    assert {name for name in before | after if before.get(name) != after.get(name)} == {"comparison.json"}
+    then, now = (json.loads(layout.comparison.read_text())["variants"] for layout in (finished, timed))
+    assert all(one["milliseconds"] > 0 for one in now)
+    assert [{**one, "milliseconds": None} for one in now] == then
+    (rule,) = (rule for rule in gate.main(timed).decision.rules if rule.name == "latency")
+    assert rule.warns
 
 
 def test_same_seed_same_weights(finished: Layout, tmp_path: Path) -> None:
