@@ -4,9 +4,9 @@
 the manifest, and nothing else makes `ingest` run again.
 """
 
+import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -105,8 +105,8 @@ def locate(root: Path, path: str) -> Path:
     """
     try:
         located = root / Path(path).expanduser()
-        os.path.lexists(located)
-        located.exists()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            located.stat()
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SourceError(f"{path[:80]!r} cannot be a path here ({reason}): correct it") from None
