@@ -54,6 +54,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     (folder / "repository/params.yaml").write_text("seed: 1\n")
     environment = {
         **os.environ,
+        "Q2PT_APPROVERS": "1",
         "AIRFLOW_HOME": str(folder / "home"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path.cwd() / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

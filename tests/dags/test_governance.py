@@ -54,7 +54,12 @@ def _run(code: str, work_dir: Path) -> str:
     """The last line that a fresh Python process prints."""
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"PATH": "/usr/bin:/bin", "AIRFLOW_HOME": str(work_dir / "airflow"), "Q2PT_WORK_DIR": str(work_dir)},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "AIRFLOW_HOME": str(work_dir / "airflow"),
+            "Q2PT_WORK_DIR": str(work_dir),
+            "Q2PT_APPROVERS": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
