@@ -102,6 +102,8 @@ class Place:
             # A proxy for the world outside must not be asked for the parts of Airflow here.
             "NO_PROXY": _without_proxy("NO_PROXY"),
             "no_proxy": _without_proxy("no_proxy"),
+            # Longer than an answer waits for SQLite: one that is given up before keeps its lock, and all others wait.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",
             # A task that skips itself lasts as long as this, 5 s by default.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             # The only user there is.
