@@ -205,6 +205,7 @@ def test_a_worker_is_killed_while_it_trains(cluster: Cluster, shop: Shop, signal
     assert _left_in(cluster, "gpu-worker") == [], "also what the killed ones left is swept"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "service",
     [
