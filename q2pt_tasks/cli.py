@@ -11,9 +11,8 @@ import tempfile
 from collections.abc import Sequence
 
 from q2pt_tasks.commands import checkpoints, pipeline, predict, releases, retention, serve, stages, study
-from q2pt_tasks.full_disk import is_disk_full
+from q2pt_tasks.failures import in_words
 
-_PACKAGE = __name__.partition(".")[0]
 _MAKE_ROOM = "make room where it writes, or in the temporary directory {}, and run the same again"
 
 
@@ -26,13 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         print(options.run(options))
     except Exception as error:
-        # An error of our own says what a user, a file or the data did wrong, and ends with that sentence; any other
-        # is a defect and shows where it happened.
-        if is_disk_full(error):
-            said = f"the disk is full ({str(error).splitlines()[0]}): {_MAKE_ROOM.format(tempfile.gettempdir())}"
-        elif type(error).__module__.startswith(f"{_PACKAGE}."):
-            said = f"{type(error).__name__}: {error}"
-        else:
+        said = in_words(error, _MAKE_ROOM.format(tempfile.gettempdir()))
+        if said is None:
             raise
         print(f"{options.command} failed: {said}", file=sys.stderr)
         sys.exit(1)

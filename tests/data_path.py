@@ -31,6 +31,14 @@ def small_project(folder: Path) -> Layout:
     return layout
 
 
+def finished_project(folder: Path) -> Layout:
+    """A project whose data path has run and nobody has disturbed."""
+    layout = small_project(folder)
+    for stage in STAGES.values():
+        stage.main(layout)
+    return layout
+
+
 def outputs(layout: Layout, stage: str) -> list[Path]:
     """The folders that a stage writes."""
     return {

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
+import pytest
+
 # Any will do.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "worker",
@@ -30,3 +33,13 @@ def s3_service() -> Iterator[str]:
             yield found[0]
         finally:
             server.kill()
+
+
+@contextmanager
+def s3_bucket(name: str) -> Iterator[str]:
+    """The URL of a service with the empty bucket `name`; meanwhile this process has its credentials."""
+    with pytest.MonkeyPatch.context() as patch, s3_service() as url:
+        for variable, value in CREDENTIALS.items():
+            patch.setenv(variable, value)
+        boto3.resource("s3", endpoint_url=url).Bucket(name).create()
+        yield url

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from q2pt_tasks.full_disk import is_disk_full
+from q2pt_tasks.failures import in_words
 from q2pt_tasks.orchestration.settings import read_settings
 
 # A command and its module, which has `run(settings, request) -> result`. Only the one that is asked for is imported.
@@ -27,7 +27,6 @@ COMMANDS = {
     "rollback": "rollback",
     "prune": "prune",
 }
-_PACKAGE = "q2pt_tasks"
 _MAKE_ROOM = (
     "make room where Q2PT_WORK_DIR and Q2PT_DVC_CACHE lie (`q2pt prune` removes old runs), then clear this task"
 )
@@ -42,12 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module = importlib.import_module(f"q2pt_tasks.orchestration.{COMMANDS[options.command]}")
         result = module.run(read_settings(), request)
     except Exception as error:
-        # Any other error is a defect and shows where it happened.
-        if is_disk_full(error):
-            sentence = f"the disk is full ({str(error).splitlines()[0]}): {_MAKE_ROOM}"
-        elif type(error).__module__.startswith(f"{_PACKAGE}."):
-            sentence = f"{type(error).__name__}: {error}"
-        else:
+        sentence = in_words(error, _MAKE_ROOM)
+        if sentence is None:
             raise
         sys.stderr.write(f"{sentence}\n")
         _write(options.result, {"error": sentence, "pages": getattr(error, "pages", [])})
@@ -66,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _log_to_stdout() -> None:
     # Not on the root logger: DVC prints its own lines already.
-    log = logging.getLogger(_PACKAGE)
+    log = logging.getLogger("q2pt_tasks")
     log.addHandler(logging.StreamHandler(sys.stdout))
     log.setLevel(logging.INFO)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from dvc.repo import Repo
 from dvc.utils.serialize import load_yaml
 
-from q2pt_tasks.full_disk import is_disk_full
+from q2pt_tasks.failures import is_disk_full
 from q2pt_tasks.orchestration.clone import REMOTE
 from q2pt_tasks.orchestration.settings import Settings
 from q2pt_tasks.orchestration.store import DamagedCacheError, MissingObjectError, Out, SharedCache

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from data_path import STAGES, outputs, small_project, stage_process, written
+from data_path import STAGES, finished_project, outputs, stage_process, written
 from safetensors.torch import load_file, save_file
 from small_disk import fill, small_disk
 
-from q2pt_tasks.full_disk import is_disk_full
+from q2pt_tasks.failures import is_disk_full
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.state_store import StateFolder, StateStoreError
 from q2pt_tasks.stages import train_non_unified, validate
@@ -33,10 +33,7 @@ MAKE_ROOM = "make room where it writes, or in the temporary directory"
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    layout = small_project(tmp_path_factory.mktemp("whole"))
-    for stage in STAGES.values():
-        stage.main(layout)
-    return layout
+    return finished_project(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.chaos("disk-full-stage")

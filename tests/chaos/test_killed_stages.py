@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from data_path import STAGES, outputs, small_project, stage_process, written
+from data_path import STAGES, finished_project, outputs, stage_process, written
 
 from q2pt_tasks.layout import Layout
 
@@ -27,11 +27,7 @@ importlib.import_module(f"q2pt_tasks.stages.{stage}").main(Layout())
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """A project whose data path nobody has disturbed."""
-    layout = small_project(tmp_path_factory.mktemp("whole"))
-    for stage in STAGES.values():
-        stage.main(layout)
-    return layout
+    return finished_project(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture(scope="module")

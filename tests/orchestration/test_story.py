@@ -11,12 +11,11 @@ from contextlib import chdir
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import boto3
 import pytest
 from checkpoints import TYPES, random_checkpoint
 from dvc.repo import Repo
 from night_repository import Shop, checkpoints_of, make_shop
-from s3_service import CREDENTIALS, s3_service
+from s3_service import s3_bucket
 from stage_repository import commit_files
 
 from q2pt_tasks import cli
@@ -97,12 +96,9 @@ def shop(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket() -> Iterator[str]:
     """The URL of an S3 service with the bucket `shop`."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    with s3_service() as url:
-        boto3.resource("s3", endpoint_url=url).Bucket("shop").create()
+    with s3_bucket("shop") as url:
         yield url
 
 

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import pytest
 from night_shop import START, NightShop
-from s3_service import CREDENTIALS, s3_service
+from s3_service import s3_bucket
 
 from q2pt_tasks.registry.prune import look, remove
 from q2pt_tasks.registry.release import Store
@@ -17,12 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 
 
 @pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def endpoint() -> Iterator[str]:
     """The URL of an S3 service with an empty bucket `night`."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    with s3_service() as url:
-        boto3.resource("s3", endpoint_url=url).Bucket("night").create()
+    with s3_bucket("night") as url:
         yield url
 
 
