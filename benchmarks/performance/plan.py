@@ -23,11 +23,11 @@ _TURNS, _START_TURNS = 3, 5
 # Only a pre-trained model is worth grading.
 GROUP_MODELS = {kind: (E5,) if kind == RECALL else MODELS for kind in KINDS}
 
-OURS, DEFAULTS, TUNED = "ours", "defaults", "tuned"
+OURS, DEFAULTS, TUNED, ALIKE = "ours", "defaults", "tuned", "alike"
 PRODUCTS = "matrix products"
 PER_LOCALE, TOGETHER, UNIFIED = "per locale", "per locale, side by side", "unified"
 IMPORTS = "imports"
-OURS_GRADED, TUNED_GRADED, FASTEST_GRADED = "ours graded", "tuned graded", "ours graded as it predicts"
+OURS_GRADED, ALIKE_GRADED, FASTEST_GRADED = "ours graded", "alike graded", "ours graded as it predicts"
 QUICK_GRADED = "ours graded as it answers one query"
 
 
@@ -128,9 +128,9 @@ class Plan:
     def _recall(self) -> list[Contestant]:
         return [
             _own(OURS, "train", self._graded_training(OURS), 20),
-            _peer(TUNED, "train_alike", self._graded_training(TUNED), 30),
+            _peer(ALIKE, "train_alike", self._graded_training(ALIKE), 30),
             _own(OURS_GRADED, "grade", self._grading(OURS), 5),
-            _own(TUNED_GRADED, "grade", self._grading(TUNED), 5),
+            _own(ALIKE_GRADED, "grade", self._grading(ALIKE), 5),
             _own(FASTEST_GRADED, "grade_fastest", self._grading(OURS), 5),
             _own(QUICK_GRADED, "grade_quick", self._grading(OURS), 10),
         ]
