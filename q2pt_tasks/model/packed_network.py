@@ -13,6 +13,7 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from q2pt_tasks.model.batching import PackedTokens
 from q2pt_tasks.model.dropout import Dropout
@@ -73,7 +74,8 @@ class PackedNetwork(Network):
     def forward(self, tokens: PackedTokens) -> torch.Tensor:
         """Logits of n queries, shape (n, product types)."""
         states = self.embeddings(tokens)
-        mask = _mask(tokens, self.config.shape.heads, states.dtype)
+        # A query alone fills its row.
+        mask = _mask(tokens, self.config.shape.heads, states.dtype) if len(tokens) > 1 else None
         *lower, last = (cast(Layer, layer) for layer in self.layers)
         for layer in lower:
             states = layer(states, mask)
@@ -161,33 +163,43 @@ class Layer(nn.Module):
         self._heads = shape.heads
         self._activate = ACTIVATIONS[shape.activation]
 
-    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The layer's states of all tokens, (rows, length, width)."""
+    def forward(self, states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """The layer's states of all tokens, (rows, length, width); `mask` keeps the queries of a row apart."""
         query, key, value = self.attention_in(states).chunk(3, dim=-1)
-        return self._above_attention(states, self._attend(query, key, value, mask))
+        attended = self._attend(query, key, value) if mask is None else self._attend_apart(query, key, value, mask)
+        return self._above_attention(states, attended)
 
-    def first(self, states: torch.Tensor, mask: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+    def first(self, states: torch.Tensor, mask: torch.Tensor | None, first: torch.Tensor) -> torch.Tensor:
         """The layer's states of each query's first token alone, (n, width)."""
         own = states.flatten(0, 1).index_select(0, first)
         width = states.shape[-1]
         query = self.attention_in.outputs(own, slice(width))
         key, value = self.attention_in.outputs(states, slice(width, None)).chunk(2, dim=-1)
+        if mask is None:
+            return self._above_attention(own, self._attend(query[None], key, value)[0])
         # The other tokens ask nothing that is read.
         queries = torch.zeros_like(key).flatten(0, 1).index_copy(0, first, query).view_as(key)
-        attended = self._attend(queries, key, value, mask)
+        attended = self._attend_apart(queries, key, value, mask)
         return self._above_attention(own, attended.flatten(0, 1).index_select(0, first))
 
-    def _attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Each token attends to the tokens of its own query; all (rows, length, width)."""
-        # Plain products: PyTorch's fused kernel takes five times as long on a CPU for blocks as small as these.
+    def _attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """Each token attends to all of its row; all (rows, length, width), `query` of any length."""
         query, key, value = (self._by_head(part) for part in (query, key, value))
+        return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+
+    def _attend_apart(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Each token attends to the tokens of its own query; all (rows, length, width)."""
+        # Plain products: PyTorch's fused kernel takes five times as long on a CPU for many blocks as small as these.
+        query, key, value = (self._by_head(part).flatten(0, 1) for part in (query, key, value))
         closeness = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=1 / math.sqrt(query.shape[-1]))
         attended = torch.bmm(closeness.softmax(-1).to(value.dtype), value)
         return cast(torch.Tensor, attended.unflatten(0, (-1, self._heads)).transpose(1, 2).flatten(2))
 
     def _by_head(self, states: torch.Tensor) -> torch.Tensor:
-        """(rows, length, width) as (rows * heads, length, width of a head)."""
-        return cast(torch.Tensor, states.unflatten(-1, (self._heads, -1)).transpose(1, 2).flatten(0, 1))
+        """(rows, length, width) as (rows, heads, length, width of a head)."""
+        return cast(torch.Tensor, states.unflatten(-1, (self._heads, -1)).transpose(1, 2))
 
     def _above_attention(self, states: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         states = self.attention_norm(states + self.attention_dropout(self.attention_out(attended)))

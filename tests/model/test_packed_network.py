@@ -94,19 +94,21 @@ def _packed(queries: list[list[int]]) -> PackedTokens:
     return packed_tokens(Packed.pack(queries))
 
 
-def test_scores_are_those_of_hugging_face(stored: tuple[PreTrainedModel, Path]) -> None:
+@pytest.mark.parametrize("queries", [QUERIES, QUERIES[:1]], ids=["several", "one"])
+def test_scores_are_those_of_hugging_face(stored: tuple[PreTrainedModel, Path], queries: list[list[int]]) -> None:
     model, folder = stored
     network = load_network(folder).eval()
     assert isinstance(network, PackedNetwork)
     assert network.product_types == TYPES
-    torch.testing.assert_close(network(_packed(QUERIES)), _padded(model, QUERIES), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(network(_packed(queries)), _padded(model, queries), rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_are_those_of_hugging_face(stored: tuple[PreTrainedModel, Path]) -> None:
+@pytest.mark.parametrize("queries", [QUERIES, QUERIES[:1]], ids=["several", "one"])
+def test_gradients_are_those_of_hugging_face(stored: tuple[PreTrainedModel, Path], queries: list[list[int]]) -> None:
     model, folder = stored
     network = load_network(folder).eval()
-    targets = torch.tensor(np.random.default_rng(0).random((len(QUERIES), len(TYPES))), dtype=torch.float32)
-    for logits in (network(_packed(QUERIES)), _padded(model, QUERIES)):
+    targets = torch.tensor(np.random.default_rng(0).random((len(queries), len(TYPES))), dtype=torch.float32)
+    for logits in (network(_packed(queries)), _padded(model, queries)):
         torch.nn.functional.binary_cross_entropy_with_logits(logits, targets).backward()
     assert isinstance(network, PackedNetwork)
     gradients = {name: weight.grad for name, weight in network.named_parameters() if weight.grad is not None}
