@@ -59,6 +59,11 @@ class Layout:
         return self.root / "data/quarantine"
 
     @property
+    def quarantined_events(self) -> Path:
+        """The events that no stage uses, each with the reason."""
+        return self.quarantine / "events.parquet"
+
+    @property
     def labeled(self) -> Path:
         return self.root / "data/labeled"
 
@@ -179,6 +184,11 @@ class Layout:
 
     def _splits_of(self, locale: str | None) -> Path:
         return self.splits / f"locale={locale}" if locale else self.splits
+
+
+def day_files(folder: Path) -> list[Path]:
+    """The files of all event dates below `folder`, sorted."""
+    return sorted((folder / "events").glob("event_date=*.parquet"))
 
 
 def day_file(folder: Path, day: object) -> Path:

@@ -17,7 +17,8 @@ ALLOWED = {
     # A champion is a release.
     "model": {"model", "data", "metrics", "registry/release.py"},
     "serving": {"serving", "model", "data", "registry"},
-    "stages": {"stages", "sources", "data", "model", "metrics", "registry", "report"},
+    "validation": {"validation", "data"},
+    "stages": {"stages", "sources", "data", "validation", "model", "metrics", "registry", "report"},
     "studies": {"studies", "stages", "sources", "data", "model", "metrics", "report"},
     # It knows a stage by its name only: it renders, clones and runs what dvc.yaml says.
     "orchestration": {

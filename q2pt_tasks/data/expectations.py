@@ -12,8 +12,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from q2pt_tasks.data.floods import FLOOD, FloodRule
-from q2pt_tasks.data.row_rules import Tally
 from q2pt_tasks.data.schema import CATALOG, EVENTS
+from q2pt_tasks.data.tallies import Tally
 from q2pt_tasks.data.volume import Volume, sum_rows
 from q2pt_tasks.params import Section
 

@@ -1,4 +1,4 @@
-"""What makes a row unfit, as expressions that the engine evaluates, and the tally of the judged rows.
+"""What makes a row unfit, as expressions that the engine evaluates.
 
 A judged table has one more column, `reason`: the sentence of the first rule that the row breaks, in the declared
 order, or null where the row is valid. Rows are marked, never dropped, so none can be lost here.
@@ -7,7 +7,7 @@ order, or null where the row is valid. Rows are marked, never dropped, so none c
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import narwhals as nw
 import pyarrow as pa
@@ -15,7 +15,6 @@ import pyarrow as pa
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, LOCALE_PATTERN, counts_of
 
 Frame = nw.LazyFrame[Any]
-AnyFrame = TypeVar("AnyFrame", nw.LazyFrame[Any], nw.DataFrame[Any])
 
 REASON = "reason"
 _IS_CLEAN = "is_clean"
@@ -194,35 +193,4 @@ def _mark_duplicates(judged: Frame, stays: nw.Expr, columns: Sequence[str], reas
         .with_columns(stays=stays)
         .with_columns(nw.coalesce(nw.col(REASON), _when(~nw.col("stays"), reason)).alias(REASON))
         .select(*columns, REASON)
-    )
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How many rows share a reason, locale and day."""
-
-    reason: str | None
-    locale: str | None
-    """None where the locale is not the shop's, so that a log full of garbage still has a small tally."""
-    day: date | None
-    """None where the date is missing or outside the window."""
-    rows: int
-    clicks: float
-    """Clicks of the rows in which they are possible, valid or not: what a locale is worth to the shop."""
-
-
-def tally_rows(judged: AnyFrame, locales: Sequence[str], window: Window) -> AnyFrame:
-    """One row per reason, locale and day, with the columns of `Tally`."""
-    clicks = nw.col("clicks")
-    possible = (clicks > 0) & (clicks <= nw.col("impressions")) & (clicks <= MAX_COUNT)
-    return (
-        judged.select(
-            REASON,
-            nw.when(nw.col("locale").is_in(list(locales))).then(nw.col("locale")).alias("locale"),
-            nw.when(window.contains("event_date")).then(nw.col("event_date")).alias("day"),
-            # Floating point: a sum of 64-bit counts may not fit into 64 bits.
-            nw.when(possible).then(clicks.cast(nw.Float64)).otherwise(nw.lit(0.0)).alias("clicks"),
-        )
-        .group_by(REASON, "locale", "day")
-        .agg(rows=nw.len(), clicks=nw.col("clicks").sum())
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeVar
 
-from q2pt_tasks.data.row_rules import Tally, Window
+from q2pt_tasks.data.row_rules import Window
+from q2pt_tasks.data.tallies import Tally
 
 K = TypeVar("K")
 

@@ -1,5 +1,6 @@
 """The page on which a person reads why a night's log was accepted or refused: one file, offline, without scripts."""
 
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,20 +9,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from q2pt_tasks.data.expectations import Outcome, say
-from q2pt_tasks.data.row_rules import Tally
+from q2pt_tasks.data.tallies import TableRows, Tally
 from q2pt_tasks.data.volume import Volume
 
 MAX_TEXT_CHARS = 80
 _TEMPLATES = Path(__file__).parent / "templates"
-
-
-@dataclass(frozen=True)
-class TableRows:
-    """Where the rows of a table went. `arrived`, `valid` and `quarantined` are counted separately."""
-
-    arrived: int
-    valid: int
-    quarantined: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +66,16 @@ class ValidationResult:
         if not self.warnings:
             return f"{held}."
         return f"{held.replace('hold', 'that must hold do')}, with {len(self.warnings)} warnings."
+
+
+def write_result(result: ValidationResult, folder: Path) -> Path:
+    """Writes the page and `result.json`; returns the page's place."""
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = json.dumps(summarise(result), indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "result.json").write_text(summary + "\n", encoding="utf-8")
+    page = folder / "index.html"
+    page.write_text(render_page(result), encoding="utf-8")
+    return page
 
 
 def render_page(result: ValidationResult) -> str:

@@ -26,7 +26,7 @@ from q2pt_tasks.data.privacy import PrivacyParams, common_queries
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import CATALOG, USERS, Locales
 from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, collect, hash_rows, write_table
-from q2pt_tasks.layout import Layout, catalog_file, day_file
+from q2pt_tasks.layout import Layout, catalog_file, day_file, day_files
 from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of, memo_of
 from q2pt_tasks.params import Section, read_section
 
@@ -116,7 +116,7 @@ def run(
         def count_day(engine: Engine, day: Path) -> tuple[str, Path]:
             return _count_day(engine, day, engine.kept(catalog), _largest(privacy), Path(folder), memo)
 
-        days = list(engine.map(count_day, _valid_days(layout)))
+        days = list(engine.map(count_day, day_files(layout.valid)))
         typed = engine.scan_any([file for _, file in days], _clicks_schema(privacy))
         forms = engine.keep(_normal_forms(engine, typed))
         clicks = normalised(typed, forms)
@@ -152,10 +152,6 @@ def _count(frame: nw.LazyFrame[Any]) -> int:
 def _clicks_schema(privacy: PrivacyParams) -> pa.Schema:
     texts = [(name, pa.string()) for name in ("locale", "query", "product_type")]
     return pa.schema([*texts, *((name, pa.int64()) for name in ("clicks", *_largest(privacy)))])
-
-
-def _valid_days(layout: Layout) -> list[Path]:
-    return sorted((layout.valid / "events").glob("event_date=*.parquet"))
 
 
 def _count_day(

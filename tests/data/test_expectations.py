@@ -18,7 +18,8 @@ from q2pt_tasks.data.expectations import (
 )
 from q2pt_tasks.data.floods import FLOOD
 from q2pt_tasks.data.great_expectations_runner import SuiteError, evaluate
-from q2pt_tasks.data.row_rules import Tally, Window
+from q2pt_tasks.data.row_rules import Window
+from q2pt_tasks.data.tallies import Tally
 from q2pt_tasks.data.volume import Volume, measure_volume
 
 DAY = date(2026, 5, 1)

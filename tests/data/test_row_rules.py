@@ -19,7 +19,6 @@ from q2pt_tasks.data.row_rules import (
     judge_catalog,
     judge_events,
     reasons_by_name,
-    tally_rows,
 )
 from q2pt_tasks.data.schema import CATALOG, EVENTS
 from q2pt_tasks.engine import Engine, collect
@@ -196,23 +195,6 @@ def test_excluded_locale_loses_its_valid_rows_and_keeps_the_reasons_of_the_other
     judged = exclude_locales(judged_events([GOOD, {**GOOD, "clicks": -1}]), {"en-GB": reason})
     assert Counter(collect(judged, EVENTS.names)["reason"].to_pylist()) == {reason: 1, REASONS["count_negative"]: 1}
     assert reason == "locale excluded: 1 rows, at least 100 needed"
-
-
-def test_tally_counts_possible_clicks_only_and_forgets_foreign_locales() -> None:
-    rows = [
-        GOOD,
-        {**GOOD, "query": "x", "clicks": 11},
-        {**GOOD, "query": "y", "impressions": 2**62, "clicks": 2**62},
-        {**GOOD, "locale": "xx-XX"},
-        {**GOOD, "event_date": None},
-    ]
-    tally = tally_rows(judged_events(rows), LOCALES, WINDOW).collect(backend="pyarrow").to_native().to_pylist()
-    assert Counter((row["locale"], row["day"], row["rows"], row["clicks"]) for row in tally) == {
-        ("en-GB", date(2026, 5, 1), 1, 2.0): 1,
-        ("en-GB", date(2026, 5, 1), 1, 0.0): 2,
-        (None, date(2026, 5, 1), 1, 2.0): 1,
-        ("en-GB", None, 1, 2.0): 1,
-    }
 
 
 def test_window_that_ends_before_it_starts_is_refused() -> None:

@@ -1,7 +1,8 @@
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from q2pt_tasks.data.row_rules import Tally, Window
+from q2pt_tasks.data.row_rules import Window
+from q2pt_tasks.data.tallies import Tally
 from q2pt_tasks.data.volume import Volume, measure_volume
 
 DAYS = tuple(date(2026, 5, 1) + timedelta(days=offset) for offset in range(5))

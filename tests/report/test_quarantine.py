@@ -1,0 +1,53 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from raw_tables import FIRST_DAY, Row, event
+
+from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams
+from q2pt_tasks.data.row_rules import LOCALE_UNLISTED
+from q2pt_tasks.data.schema import EVENTS
+from q2pt_tasks.engine import Engine, collect, write_table
+from q2pt_tasks.layout import Layout
+from q2pt_tasks.report.quarantine import hide_rare_queries, rule_rows, unlisted_locales
+from q2pt_tasks.validation.tables import with_reason
+
+NEGATIVE = "a count is negative"
+REASONS = {"count_negative": NEGATIVE, "locale_unlisted": LOCALE_UNLISTED, "duplicate": "it repeats"}
+
+
+def quarantined(rows: Sequence[Row], reason: str = NEGATIVE) -> pa.Table:
+    return pa.Table.from_pylist([{**row, "reason": reason} for row in rows], with_reason(EVENTS))
+
+
+def test_each_rule_shows_its_first_rows_and_counts_all() -> None:
+    rows = quarantined([event(query=f"q{number}", product_id=None) for number in range(8, 0, -1)])
+    negative, *others = rule_rows("events", Engine().frame(rows), REASONS)
+    assert (negative.table, negative.name, negative.reason, negative.rows) == ("events", "count_negative", NEGATIVE, 8)
+    assert [example["query"] for example in negative.examples] == ["q1", "q2", "q3", "q4", "q5"]
+    assert negative.examples[0]["event_date"] == str(FIRST_DAY)
+    assert negative.examples[0]["product_id"] == "(missing)"
+    assert [(rule.rows, rule.examples) for rule in others] == [(0, ()), (0, ())]
+
+
+def test_a_query_is_shown_where_enough_valid_clicks_are_left() -> None:
+    engine, floor = Engine(), PrivacyParams(min_query_clicks=3)
+    bad = [event(query="often"), event(query="seldom"), event(query="often", locale="de-DE"), event(query=None)]
+    valid = [event(query="often", product_id=name) for name in "ab"] + [event(query="seldom")]
+    shown = hide_rare_queries(engine.frame(quarantined(bad)), engine.frame(pa.Table.from_pylist(valid, EVENTS)), floor)
+    found = collect(shown, ["locale", "query"])
+    assert list(zip(found["locale"].to_pylist(), found["query"].to_pylist(), strict=True)) == [
+        ("de-DE", HIDDEN),
+        ("en-GB", HIDDEN),
+        ("en-GB", "often"),
+        ("en-GB", None),
+    ]
+
+
+def test_unlisted_locales_of_few_rows_are_not_named(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    rows = [event(locale=locale) for locale in ["en-gb"] * 4 + ["nl-NL"] * 3 + ["ann meier berlin"]]
+    write_table(quarantined(rows, LOCALE_UNLISTED), layout.quarantined_events)
+    assert unlisted_locales(Engine(), layout, PrivacyParams(min_query_clicks=3)) == [
+        "commonest unlisted locales of events, with their rows: 'en-gb' (4), 'nl-NL' (3)"
+    ]
