@@ -19,6 +19,7 @@ from pathlib import Path
 from airflow_api import Airflow
 from airflow_local import RARELY
 from compose_file import filled_in, read_env, read_services
+from postgresql import as_postgres, program_folders
 from process_family import Process, family, kill, stopped_family
 
 from q2pt_tasks.orchestration import guard
@@ -40,7 +41,7 @@ class ClusterError(RuntimeError):
 
 def missing_servers() -> str:
     """Why no cluster can be started here; empty where one can."""
-    missing = [] if _postgres_folders() else ["postgresql"]
+    missing = [] if program_folders() else ["postgresql"]
     if shutil.which("redis-server") is None:
         missing.append("redis-server")
     return f"not installed: apt-get install {' '.join(missing)}" if missing else ""
@@ -303,7 +304,7 @@ def _start_git_services(cluster: Cluster) -> None:
 
 def _start_postgres(cluster: Cluster) -> None:
     """A database with the roles that docker-compose.yml has, made as PostgreSQL's image makes it."""
-    folder, programs = cluster.folder / "postgres", _postgres_folders()[-1]
+    folder, programs = cluster.folder / "postgres", program_folders()[-1]
     environment = cluster.environment("postgres")
     environment |= {"PGHOST": str(folder), "PGPORT": str(cluster.ports["postgres"])}
     folder.mkdir()
@@ -315,7 +316,7 @@ def _start_postgres(cluster: Cluster) -> None:
     user = environment["POSTGRES_USER"]
     access = ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}"]
     _call(
-        _as_postgres([str(programs / "initdb"), f"--username={user}", *access, "--no-sync", str(folder / "data")]),
+        as_postgres([str(programs / "initdb"), f"--username={user}", *access, "--no-sync", str(folder / "data")]),
         environment,
     )
     _launch_postgres(cluster)
@@ -327,7 +328,7 @@ def _start_postgres(cluster: Cluster) -> None:
 
 
 def _launch_postgres(cluster: Cluster) -> None:
-    folder, programs = cluster.folder / "postgres", _postgres_folders()[-1]
+    folder, programs = cluster.folder / "postgres", program_folders()[-1]
     environment = cluster.environment("postgres") | {"PGHOST": str(folder), "PGPORT": str(cluster.ports["postgres"])}
     options = {
         "listen_addresses": HOST,
@@ -338,7 +339,7 @@ def _launch_postgres(cluster: Cluster) -> None:
     }
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     server = [str(programs / "postgres"), "-D", str(folder / "data"), *settings]
-    cluster.launch("postgres", _as_postgres(server), environment)
+    cluster.launch("postgres", as_postgres(server), environment)
 
 
 def _finish(cluster: Cluster, service: str) -> None:
@@ -352,17 +353,6 @@ def _call(command: Sequence[str], environment: Mapping[str, str]) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ClusterError(f"{command[0]} failed: {done.stdout}{done.stderr}")
-
-
-def _postgres_folders() -> list[Path]:
-    """Where Debian has PostgreSQL's programs, the newest version last."""
-    return sorted(program.parent for program in Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-
-
-def _as_postgres(command: Sequence[str]) -> list[str]:
-    """The command as a user that PostgreSQL accepts: it refuses root."""
-    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL"]
-    return [*user, *command] if os.geteuid() == 0 else list(command)
 
 
 def _free_ports() -> list[int]:

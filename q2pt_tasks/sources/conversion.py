@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,11 +22,11 @@ _KINDS = {
 }
 
 
-def converted(column: pa.Array, field: pa.Field, file: Path, convert: Conversion) -> pa.Array:
-    """`column` as the type of `field`.
+def converted(column: pa.Array, field: pa.Field, place: object, convert: Conversion) -> pa.Array:
+    """`column` of the file or table `place` as the type of `field`.
 
     Raises:
-        SourceError: a value cannot be converted; the message names file, column and value.
+        SourceError: a value cannot be converted; the message names place, column and value.
     """
     try:
         return convert(column, field.type)
@@ -36,7 +35,7 @@ def converted(column: pa.Array, field: pa.Field, file: Path, convert: Conversion
         # The error ends in a log, where a query must not stand.
         value = "a value" if field.name == QUERY else _first_refused(column, field.type, convert)
         raise SourceError(
-            f"{file}: the column '{field.name}' ({column.type}) holds {value}, which is not {kind}: "
+            f"{place}: the column '{field.name}' ({column.type}) holds {value}, which is not {kind}: "
             "correct the value, or write the column with the right type"
         ) from error
 

@@ -124,7 +124,7 @@ def read_batches(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     """
     if not _is_parquet(file):
         check_encoding(file)
-    _check_columns(file, _column_names(file), schema)
+    check_columns(file, _column_names(file), schema)
     read, convert = (_read_parquet, from_typed) if _is_parquet(file) else (read_csv, from_text)
     for batch in read(file, schema.names):
         columns = [converted(batch.column(field.name), field, file, convert) for field in schema]
@@ -169,21 +169,22 @@ def _broken_parquet(file: Path, error: Exception) -> SourceError:
     )
 
 
-def _check_columns(file: Path, found: list[str], schema: pa.Schema) -> None:
+def check_columns(place: object, found: list[str], schema: pa.Schema) -> None:
+    """Refuses the columns `found` at `place`, a file or a table, where they lack one of `schema`."""
     shown = f"expected {', '.join(schema.names)}; found {', '.join(found)}"[:1000]
     if twice := [name for name in schema.names if found.count(name) > 1]:
-        raise SourceError(f"{file}: the column '{twice[0]}' is there {found.count(twice[0])} times: keep one; {shown}")
+        raise SourceError(f"{place}: the column '{twice[0]}' is there {found.count(twice[0])} times: keep one; {shown}")
     if missing := [name for name in schema.names if name not in found]:
         strangers = [name for name in found if name not in schema.names]
         raise SourceError(
-            f"{file}: the column '{missing[0]}' is missing; {shown}; {_likely_cause(missing[0], strangers, file)}"
+            f"{place}: the column '{missing[0]}' is missing; {shown}; {_likely_cause(missing[0], strangers, place)}"
         )
 
 
-def _likely_cause(name: str, strangers: list[str], file: Path) -> str:
+def _likely_cause(name: str, strangers: list[str], place: object) -> str:
     if len(strangers) == 1 and any(separator in strangers[0] for separator in ";\t|"):
         return "its columns are not separated by commas: write it again with commas"
-    if any(part.startswith(f"{name}=") for part in file.parts):
+    if any(part.startswith(f"{name}=") for part in Path(str(place)).parts):
         return f"'{name}' stands in the folder's name only: write it into the files too"
     spelled = {other.strip().lower().replace(" ", "_").replace("-", "_"): other for other in strangers}
     if close := difflib.get_close_matches(name, spelled, n=1):

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pyarrow as pa
+
+from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.params import read_section
+from q2pt_tasks.sources.database import Asked, land
 from q2pt_tasks.sources.encoder_files import write_encoder_manifest
-from q2pt_tasks.sources.events import EventsParams, catalog_path, list_event_files, newest_day
+from q2pt_tasks.sources.events import catalog_path, list_event_files, newest_day
 from q2pt_tasks.sources.google_taxonomy import LAST_DAY, taxonomy_files, taxonomy_folder
 from q2pt_tasks.sources.judgements import write_judgements_manifest
 from q2pt_tasks.sources.manifest import SourceError, SourceManifest, describe_files, write_manifest
@@ -35,7 +39,8 @@ def resolve(layout: Layout, today: date | None = None) -> str:
     locales = read_section(layout.params, "locales", Locales)
     evaluate = read_section(layout.params, "evaluate", EvaluateParams)
     today = today or datetime.now(UTC).date()
-    manifest = _manifest(params, locales, layout.root, today)
+    privacy = read_section(layout.params, "privacy", PrivacyParams)
+    manifest = _manifest(params, locales, privacy.events, layout.root, today)
     write_manifest(manifest, layout.source_manifest)
     sentences = (
         _sentence(manifest, today),
@@ -45,39 +50,60 @@ def resolve(layout: Layout, today: date | None = None) -> str:
     return " ".join(sentences)
 
 
-def _manifest(params: IngestParams, locales: Sequence[str], root: Path, today: date) -> SourceManifest:
+def _manifest(
+    params: IngestParams, locales: Sequence[str], columns: pa.Schema, root: Path, today: date
+) -> SourceManifest:
     if params.source == "synthetic":
         return SourceManifest("synthetic", params.last_day or params.synthetic.last_day, ())
     if params.source == "google_taxonomy":
         taxonomies = taxonomy_files(params.google_taxonomy, locales, root).values()
         files = describe_files(root, taxonomy_folder(params.google_taxonomy), taxonomies)
         return SourceManifest("google_taxonomy", params.last_day or LAST_DAY, files)
+    if params.source == "database":
+        return _database_manifest(params, columns, root, today)
     return _events_manifest(params, root, today)
 
 
 def _events_manifest(params: IngestParams, root: Path, today: date) -> SourceManifest:
     events = list_event_files(params.events, root)
-    last_day = params.last_day or _newest_complete_day(params.events, events, today)
-    if last_day > today:
-        raise SourceError(f"ingest.last_day is {last_day}, after today, {today}: give a day that is over, or null")
+    place = f"{params.events.path} ({len(events)} files)"
+    last_day = params.last_day or _check_age(
+        newest_day(events, before=today), place, "ingest.events.max_age_days", params.events.max_age_days, today
+    )
+    _check_over(last_day, today)
     log = describe_files(root, params.events.path, events)
     catalog = describe_files(root, params.events.catalog, [catalog_path(params.events, root)])
     return SourceManifest("events", last_day, tuple(sorted(log + catalog, key=lambda file: file.path)))
 
 
-def _newest_complete_day(params: EventsParams, events: list[Path], today: date) -> date:
-    newest = newest_day(events, before=today)
+def _database_manifest(params: IngestParams, columns: pa.Schema, root: Path, today: date) -> SourceManifest:
+    if params.last_day:
+        _check_over(params.last_day, today)
+    asked = Asked(columns, params.last_day, today, params.window_days)
+    landed = land(params.database, root, asked)
+    place = f"the table {params.database.events}"
+    last_day = params.last_day or _check_age(
+        landed.last_day, place, "ingest.database.max_age_days", params.database.max_age_days, today
+    )
+    return SourceManifest("database", last_day, describe_files(root, params.database.landing, landed.files))
+
+
+def _check_over(last_day: date, today: date) -> None:
+    if last_day > today:
+        raise SourceError(f"ingest.last_day is {last_day}, after today, {today}: give a day that is over, or null")
+
+
+def _check_age(newest: date | None, place: str, key: str, most: int | None, today: date) -> date:
+    """The newest day of `place`, where there is one that is not older than `most` days, which the param `key` says."""
     if newest is None:
         raise SourceError(
-            f"{params.path} ({len(events)} files) holds no event dated before today, {today}: "
-            "check the column 'event_date', or set ingest.last_day"
+            f"{place} holds no event dated before today, {today}: check the column 'event_date', or set ingest.last_day"
         )
     age = (today - newest).days
-    if params.max_age_days is not None and age > params.max_age_days:
+    if most is not None and age > most:
         raise SourceError(
-            f"{params.path} has stopped: its newest day is {newest}, {_days(age)} before today, {today}, and "
-            f"ingest.events.max_age_days is {params.max_age_days}: ask who delivers it, check this machine's clock, or "
-            "set ingest.last_day"
+            f"{place} has stopped: its newest day is {newest}, {_days(age)} before today, {today}, and {key} is {most}"
+            ": ask who delivers it, check this machine's clock, or set ingest.last_day"
         )
     return newest
 
@@ -85,7 +111,9 @@ def _newest_complete_day(params: EventsParams, events: list[Path], today: date) 
 def _sentence(manifest: SourceManifest, today: date) -> str:
     size = sum(file.size for file in manifest.files)
     # The other sources have a last day of their own, which says nothing about deliveries.
-    age = f", {_days((today - manifest.last_day).days)} before today" if manifest.source == "events" else ""
+    age = (
+        f", {_days((today - manifest.last_day).days)} before today" if manifest.source in ("events", "database") else ""
+    )
     return (
         f"Source {manifest.source}, {len(manifest.files)} files of {size / 2**20:.1f} MiB; "
         f"the window's last day is {manifest.last_day}{age}."

@@ -1,7 +1,7 @@
 """Brings events and catalog into the repository: one file per day of the window, the same bytes for the same rows."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -18,7 +18,7 @@ from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, write_table
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.memo import NOTHING, Memo, memo_of
 from q2pt_tasks.params import Section, read_section
-from q2pt_tasks.sources import events, google_taxonomy
+from q2pt_tasks.sources import database, events, google_taxonomy
 from q2pt_tasks.sources.days import Census, Part, write_days
 from q2pt_tasks.sources.manifest import (
     RESOLVE_AGAIN,
@@ -39,12 +39,13 @@ from q2pt_tasks.sources.synthetic import source as synthetic
 class IngestParams(Section):
     """The section `ingest`."""
 
-    source: Literal["synthetic", "google_taxonomy", "events"]
+    source: Literal["synthetic", "google_taxonomy", "events", "database"]
     window_days: Annotated[int, Field(ge=1, le=366)]
     last_day: date | None
     synthetic: synthetic.SyntheticParams
     google_taxonomy: google_taxonomy.TaxonomyParams
     events: events.EventsParams
+    database: database.DatabaseParams
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _check_manifest(manifest: SourceManifest, params: IngestParams) -> None:
 def _open_source(
     root: Path, manifest: SourceManifest, params: IngestParams, locales: Sequence[str], schema: pa.Schema
 ) -> _Source:
-    if params.source != "events" and USERS in schema.names:
+    if params.source not in ("events", "database") and USERS in schema.names:
         raise SourceError(
             f"the source {params.source} does not tell how many users typed a query: set privacy.min_query_users to "
             "null"
@@ -157,6 +158,8 @@ def _open_source(
         return _open_synthetic(params.synthetic, locales)
     if params.source == "google_taxonomy":
         return _open_google_taxonomy(root, manifest, params.google_taxonomy, locales)
+    if params.source == "database":
+        return _open_landed(root, manifest, schema)
     return _open_events(root, manifest, params.events, schema)
 
 
@@ -176,20 +179,32 @@ def _open_google_taxonomy(
     return _Source(catalog, [Part(lambda: google_taxonomy.make_events(files, locales, params))])
 
 
+def _open_landed(root: Path, manifest: SourceManifest, schema: pa.Schema) -> _Source:
+    """What `resolve` read of the database; what it read on other nights lies beside it."""
+    verified = {verify_file(file, root): file.md5 for file in manifest.files}
+    catalogs = [file for file in verified if database.is_catalog(file)]
+    if len(catalogs) != 1:
+        raise SourceError(f"{len(catalogs)} catalogs were resolved of the database, expected one: {RESOLVE_AGAIN}")
+    return _open_files(verified, catalogs[0], schema)
+
+
 def _open_events(root: Path, manifest: SourceManifest, params: events.EventsParams, schema: pa.Schema) -> _Source:
     """The files that were resolved: one that came later belongs to the next run."""
     verified = {verify_file(file, root): file.md5 for file in manifest.files}
-    catalog = events.catalog_path(params, root)
-    logs = [file for file in verified if file != catalog]
-    log = locate(root, params.path)
-    _check_same_files({catalog, *(file for file in logs if file.is_relative_to(log))}, set(verified))
+    catalog, log = events.catalog_path(params, root), locate(root, params.path)
+    _check_same_files({catalog, *(file for file in verified if file.is_relative_to(log))}, set(verified))
+    return _open_files(verified, catalog, schema)
+
+
+def _open_files(hashes: Mapping[Path, str], catalog: Path, schema: pa.Schema) -> _Source:
+    logs = [file for file in hashes if file != catalog]
     ignored = [
         *(f"events.{name}" for name in events.ignored_columns(logs, schema)),
         *(f"catalog.{name}" for name in events.ignored_columns([catalog], CATALOG) if name != events.BRAND),
     ]
     brands = events.read_brands(catalog)
     # The name's ending says how it is read.
-    parts = [Part(partial(events.read_events, [log], schema), f"{verified[log]}{log.suffix}") for log in logs]
+    parts = [Part(partial(events.read_events, [log], schema), f"{hashes[log]}{log.suffix}") for log in logs]
     return _Source(events.read_catalog(catalog), parts, brands, tuple(ignored))
 
 

@@ -29,8 +29,10 @@ PARAMS: dict[str, Any] = {
         "synthetic": {"seed": 1, "last_day": "2026-06-15"},
         "google_taxonomy": {"path": "taxonomy", "level": 2, "clicks": 20, "noise": 0.05, "seed": 1},
         "events": {"path": "log", "catalog": "catalog.csv"},
+        "database": {"address": "postgresql://localhost/shop", "events": "e", "catalog": "c", "landing": "landing"},
     },
     "evaluate": EVALUATE,
+    "privacy": {},
 }
 Change = Callable[[dict[str, Any]], object]
 

@@ -41,6 +41,7 @@ PARAMS: dict[str, Any] = {
         "synthetic": {"seed": 1, "last_day": "2026-06-15", "searches_per_size_unit": 3, "query_draws": 1000},
         "google_taxonomy": {"path": "taxonomy", "level": 2, "clicks": 5, "noise": 0.05, "seed": 1},
         "events": {"path": "log", "catalog": "catalog.parquet"},
+        "database": {"address": "postgresql://localhost/shop", "events": "e", "catalog": "c", "landing": "landing"},
     },
     "evaluate": EVALUATE,
     "engine": {"memory_limit_mb": 200},
