@@ -1,55 +1,76 @@
 """Ingest to split on logs of growing size, beside plain pandas and hand-written SQL.
 
 Run as `make bench-scale`; it writes `docs/results/scale.md`, and needs 2 GB of disk below `build/` per 10,000,000 rows.
+What was measured is kept in `build/scale/figures`: ended, or done in pieces (`--seconds`), it is taken up by the same
+command. Delete that folder to measure again.
 """
 
 import argparse
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from benchmarks.scale.contestants import CONTESTANTS, STAGES
 from benchmarks.scale.equality import check_equal
-from benchmarks.scale.log import make_log
-from benchmarks.scale.measuring import run_stage
+from benchmarks.scale.log import Made, make_log
+from benchmarks.scale.measuring import Measured, run_stage
 from benchmarks.scale.night import measure_night
 from benchmarks.scale.page import Size, build_page
+from benchmarks.scale.steps import PieceDoneError, Steps
 
 PAGE = Path("docs/results/scale.md")
 FOLDER = Path("build/scale")
+# Of a piece that is not the last one, as of a program that is to be run again.
+AGAIN = 75
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000], help="sizes of the log")
     parser.add_argument("--alone", type=int, nargs="*", default=[], help="sizes that q2pt alone is measured at")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="begins nothing more after so many, and ends"
+    )
     parser.add_argument("--page", type=Path, default=PAGE)
     asked = parser.parse_args()
-    sizes = [measure(rows, tuple(CONTESTANTS)) for rows in asked.rows]
-    sizes += [measure(rows, ("q2pt",)) for rows in asked.alone]
+    ends = time.monotonic() + asked.seconds
+    contestants = {**dict.fromkeys(asked.alone, ("q2pt",)), **dict.fromkeys(asked.rows, tuple(CONTESTANTS))}
+    try:
+        sizes = [
+            measure(rows, contestants[rows], Steps(FOLDER / "figures" / str(rows), ends))
+            for rows in sorted(contestants)
+        ]
+    except PieceDoneError as ended:
+        sys.stderr.write(f"{ended}: the same command goes on there\n")
+        sys.exit(AGAIN)
     asked.page.write_text(build_page(sizes), encoding="utf-8")
 
 
-def measure(rows: int, contestants: tuple[str, ...]) -> Size:
+def measure(rows: int, contestants: tuple[str, ...], steps: Steps) -> Size:
     """Makes a log, lets the contestants work on it one after another, compares what they made, and adds a day."""
-    made = make_log(FOLDER / "log", rows, Path("params.yaml"))
-    sys.stderr.write(f"{made.rows:,} rows made in {made.seconds:.1f} s\n")
-    folders = {name: _own_folder(name) for name in contestants}
-    measured = {name: {stage: run_stage(name, stage, folder) for stage in STAGES} for name, folder in folders.items()}
-    same = check_equal(folders)
-    for other in folders.keys() - {"q2pt"}:
-        shutil.rmtree(folders[other])
-    night = measure_night(folders["q2pt"], FOLDER / "night")
-    shutil.rmtree(FOLDER)
+    place = FOLDER / str(rows)
+    made = steps.once("log", Made, lambda: make_log(place / "log", rows, Path("params.yaml")))
+    measured = {name: _measure_contestant(place, name, steps) for name in contestants}
+    same = steps.once("equality", dict[str, int], lambda: check_equal({name: place / name for name in contestants}))
+    night = measure_night(place / "q2pt", place / "night", steps)
+    shutil.rmtree(place, ignore_errors=True)
     return Size(made, measured, night, same)
 
 
-def _own_folder(name: str) -> Path:
+def _measure_contestant(place: Path, name: str, steps: Steps) -> dict[str, Measured]:
+    steps.once(f"{name} folder", None, lambda: _own_folder(place, name))
+
+    def run(stage: str) -> Measured:
+        return steps.once(f"{name} {stage}", Measured, lambda: run_stage(name, stage, place / name))
+
+    return {stage: run(stage) for stage in STAGES}
+
+
+def _own_folder(place: Path, name: str) -> None:
     """A contestant's folder with the log in it, as links: the log is read, never written."""
-    log, own = FOLDER / "log", FOLDER / name
-    shutil.rmtree(own, ignore_errors=True)
-    shutil.copytree(log, own, copy_function=lambda source, target: Path(target).hardlink_to(source))
-    return own
+    shutil.rmtree(place / name, ignore_errors=True)
+    shutil.copytree(place / "log", place / name, copy_function=lambda source, target: Path(target).hardlink_to(source))
 
 
 if __name__ == "__main__":

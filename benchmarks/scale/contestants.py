@@ -1,4 +1,4 @@
-"""One stage of one contestant in a process of its own: prints its most resident memory as JSON.
+"""One stage of one contestant in a process of its own: prints its processors' time and most resident memory as JSON.
 
 Run as `python -m benchmarks.scale.contestants NAME STAGE FOLDER`, by `benchmarks.scale.measuring`.
 """
@@ -6,6 +6,7 @@ Run as `python -m benchmarks.scale.contestants NAME STAGE FOLDER`, by `benchmark
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,8 @@ def main() -> None:
     name, stage, folder = sys.argv[1:]
     stages: Mapping[str, Callable[[Path], None]] = import_module(f"benchmarks.scale.{CONTESTANTS[name]}").STAGES
     stages[stage](Path(folder))
-    sys.stdout.write(json.dumps({"megabytes": _most_megabytes()}) + "\n")
+    found = {"core_seconds": time.process_time(), "megabytes": _most_megabytes()}
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 def _most_megabytes() -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.scale.rules import CONTROL, MAX_COUNT, VISIBLE, Job, read_job
+from q2pt_tasks.data.floods import FLOOD
 from q2pt_tasks.data.labels import LABELS, LabelRules
 from q2pt_tasks.data.queries import normalise_query, query_position
 from q2pt_tasks.data.row_rules import DUPLICATE_EVENT
@@ -35,9 +36,17 @@ def validate(folder: Path) -> None:
     clean = events[events["reason"].isna()].sort_values(list(COUNTS))
     repeated = clean.index[clean.duplicated(list(EVENT_KEY), keep="last")]
     events.loc[repeated, "reason"] = DUPLICATE_EVENT[1]
+    events.loc[_floods(events[events["reason"].isna()], job), "reason"] = FLOOD[1]
     bad = events["reason"].notna()
     _write_days(events[~bad].drop(columns="reason").sort_values([*EVENT_KEY, *COUNTS]), folder / "valid")
     _write(events[bad], folder / "quarantine.parquet", EVENTS.append(pa.field("reason", pa.string())))
+
+
+def _floods(valid: pd.DataFrame, job: Job) -> pd.Index:
+    """The rows of queries with too many of their store's clicks on a day."""
+    own = valid.groupby(["event_date", "locale", "query"])["clicks"].transform("sum")
+    store = valid.groupby(["event_date", "locale"])["clicks"].transform("sum")
+    return valid.index[(own >= job.flood.clicks) & (own > job.flood.share * store)]
 
 
 def _reasons(events: pd.DataFrame, catalog: pd.DataFrame, job: Job) -> "pd.Series[str]":

@@ -10,6 +10,7 @@ import pyarrow as pa
 from duckdb.func import PythonUDFType
 
 from benchmarks.scale.rules import CONTROL, MAX_COUNT, VISIBLE, Job, read_job
+from q2pt_tasks.data.floods import FLOOD
 from q2pt_tasks.data.labels import LabelRules
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.row_rules import DUPLICATE_EVENT
@@ -36,13 +37,21 @@ def validate(folder: Path) -> None:
     for day in [*job.window.days, None]:
         base.execute(
             f"CREATE OR REPLACE TEMP TABLE judged AS "
-            f"SELECT * REPLACE (CASE WHEN reason IS NULL AND place > 1 THEN '{DUPLICATE_EVENT[1]}' ELSE reason END "
-            f"AS reason) "
+            f"SELECT * REPLACE (CASE WHEN reason IS NULL AND place > 1 THEN {_quoted(DUPLICATE_EVENT[1])} "
+            f"ELSE reason END AS reason) "
             f"FROM (SELECT *, row_number() OVER (PARTITION BY event_date, locale, query, product_id, reason IS NULL "
             f"ORDER BY impressions DESC, clicks DESC, carts DESC, purchases DESC) AS place "
             f"FROM (SELECT {COLUMNS}, CASE {_cases(job)} END AS reason "
             f"FROM read_parquet('{day_file(folder / 'raw', day)}', hive_partitioning = false) "
             f"LEFT JOIN (SELECT locale, product_id, true AS known FROM catalog) USING (locale, product_id)))"
+        )
+        base.execute(
+            f"UPDATE judged SET reason = {_quoted(FLOOD[1])} "
+            f"FROM (SELECT locale, query FROM "
+            f"(SELECT locale, query, sum(clicks) AS own FROM judged WHERE reason IS NULL GROUP BY ALL) "
+            f"JOIN (SELECT locale, sum(clicks) AS store FROM judged WHERE reason IS NULL GROUP BY ALL) USING (locale) "
+            f"WHERE own >= {job.flood.clicks} AND own > {job.flood.share} * store) AS flood "
+            f"WHERE judged.reason IS NULL AND judged.locale = flood.locale AND judged.query = flood.query"
         )
         if day:
             _copy_day(
@@ -54,6 +63,10 @@ def validate(folder: Path) -> None:
             else "CREATE TEMP TABLE bad AS SELECT * EXCLUDE place FROM judged WHERE reason IS NOT NULL"
         )
     _copy(base, f"FROM bad ORDER BY {ORDER}, reason", folder / "quarantine.parquet")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _cases(job: Job) -> str:
@@ -75,7 +88,7 @@ def _cases(job: Job) -> str:
         "clicks_exceed": "clicks > impressions",
         "product_unknown": "known IS NULL",
     }
-    return " ".join(f"WHEN {condition} THEN '{job.reasons[name]}'" for name, condition in broken.items())
+    return " ".join(f"WHEN {condition} THEN {_quoted(job.reasons[name])}" for name, condition in broken.items())
 
 
 def label(folder: Path) -> None:

@@ -10,12 +10,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Measured:
-    """One stage of one contestant, in a process of its own."""
+    """One stage of one contestant, in a process of its own.
+
+    Attributes:
+        seconds: from the start of the process to its end.
+        core_seconds: of processors that it had, all together.
+        megabytes: most resident memory.
+    """
 
     seconds: float
-    """From the start of the process to its end."""
+    core_seconds: float
     megabytes: float
-    """Most resident memory of the process."""
 
 
 def run_stage(name: str, stage: str, folder: Path) -> Measured:
@@ -24,6 +29,6 @@ def run_stage(name: str, stage: str, folder: Path) -> Measured:
     began = time.perf_counter()
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     seconds = time.perf_counter() - began
-    found = Measured(seconds, json.loads(done.stdout.splitlines()[-1])["megabytes"])
-    sys.stderr.write(f"{name} {stage}: {found.seconds:.1f} s, {found.megabytes:,.0f} MB\n")
+    found = Measured(seconds, **json.loads(done.stdout.splitlines()[-1]))
+    sys.stderr.write(f"{name} {stage}: {seconds:.1f} s, {found.core_seconds:.1f} core-s, {found.megabytes:,.0f} MB\n")
     return found

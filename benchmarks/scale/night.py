@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.scale.contestants import STAGES
 from benchmarks.scale.log import LAST_DAY
 from benchmarks.scale.measuring import Measured, run_stage
+from benchmarks.scale.steps import Steps
 from q2pt_tasks.layout import Layout, day_file
 from q2pt_tasks.memo import PLACE
 from q2pt_tasks.params_edit import edit_params
@@ -23,33 +24,46 @@ class OtherBytesError(AssertionError):
     """What earlier nights computed changed the result."""
 
 
-def measure_night(whole: Path, folder: Path) -> Mapping[str, Measured]:
+def measure_night(whole: Path, folder: Path, steps: Steps) -> Mapping[str, Measured]:
     """q2pt's stages on the log of `whole` with its newest day, the others having been computed the night before.
 
     Args:
         whole: where q2pt has worked on all days without remembering anything.
         folder: to work in; it is removed.
+        steps: what earlier pieces of the benchmark found.
 
     Raises:
         OtherBytesError: the files differ from those in `whole`.
     """
-    shutil.copytree(whole, folder / "shop", ignore=shutil.ignore_patterns("data"), copy_function=_link)
     layout = Layout(folder / "shop")
-    newest = layout.root / "log" / day_file(Path(), LAST_DAY).name
-    aside = newest.rename(folder / newest.name)
+    newest = Path("log") / day_file(Path(), LAST_DAY).name
     with _remembered_below(folder / "state"):
-        _run_night(layout, LAST_DAY - datetime.timedelta(days=1))
-        aside.rename(newest)
-        measured = _run_night(layout, LAST_DAY)
-    _check_same(Layout(whole).root / "data", layout.root / "data")
-    shutil.rmtree(folder)
+        steps.once("evening shop", None, lambda: _copy_shop(whole, layout.root, newest.name))
+        steps.once("evening resolve", None, lambda: _resolve(layout, LAST_DAY - datetime.timedelta(days=1)))
+        _run_stages(layout, "evening", steps)
+        steps.once("night day", None, lambda: _link(str(whole / newest), str(layout.root / newest)))
+        steps.once("night resolve", None, lambda: _resolve(layout, LAST_DAY))
+        measured = _run_stages(layout, "night", steps)
+    steps.once("night is the same", None, lambda: _check_same(Layout(whole).root / "data", layout.root / "data"))
+    shutil.rmtree(folder, ignore_errors=True)
     return measured
 
 
-def _run_night(layout: Layout, last_day: datetime.date) -> Mapping[str, Measured]:
+def _copy_shop(whole: Path, shop: Path, newest: str) -> None:
+    shutil.rmtree(shop.parent, ignore_errors=True)
+    shutil.copytree(whole, shop, ignore=shutil.ignore_patterns("data", newest), copy_function=_link)
+
+
+def _resolve(layout: Layout, last_day: datetime.date) -> None:
     edit_params(layout.params, {"ingest.last_day": str(last_day)})
     resolve(layout, today=last_day + datetime.timedelta(days=1))
-    return {stage: run_stage("q2pt", stage, layout.root) for stage in STAGES}
+
+
+def _run_stages(layout: Layout, when: str, steps: Steps) -> Mapping[str, Measured]:
+    def run(stage: str) -> Measured:
+        return steps.once(f"{when} {stage}", Measured, lambda: run_stage("q2pt", stage, layout.root))
+
+    return {stage: run(stage) for stage in STAGES}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from benchmarks.scale.contestants import STAGES
 from benchmarks.scale.log import DAYS, LOCALES, SEED, Made
@@ -31,10 +32,18 @@ class Size:
     def seconds(self, name: str) -> float:
         return sum(stage.seconds for stage in self.measured[name].values())
 
+    def core_seconds(self, name: str) -> float:
+        return sum(stage.core_seconds for stage in self.measured[name].values())
+
     @property
     def night_share(self) -> float:
         """Seconds of a night that adds a day, of those of all days."""
         return sum(stage.seconds for stage in self.night.values()) / self.seconds("q2pt")
+
+    @property
+    def night_core_share(self) -> float:
+        """The same of processors' seconds."""
+        return sum(stage.core_seconds for stage in self.night.values()) / self.core_seconds("q2pt")
 
     def megabytes(self, name: str) -> float:
         return max(stage.megabytes for stage in self.measured[name].values())
@@ -56,14 +65,15 @@ def build_page(sizes: Sequence[Size]) -> str:
             f"{describe_machine()}.",
             "",
             table(
-                ["rows", "", *STAGES, "seconds", "of q2pt's", "microseconds per row", "most MB"],
+                ["rows", "", *STAGES, "seconds", "of q2pt's", "core-seconds", "microseconds per row", "most MB"],
                 [_row(size, name) for size in sizes for name in size.measured],
             ),
             "",
-            "Seconds count each process from its start to its end; q2pt's validate holds the start of Great "
-            "Expectations, and its ingest compares the log's hash with the one that was resolved, which the others do "
-            "not do. MB are the most resident memory of any stage's process.",
+            "Seconds count each process from its start to its end, core-seconds are those of its processors; q2pt's "
+            "validate holds the start of Great Expectations, and its ingest compares the log's hash with the one that "
+            "was resolved, which the others do not do. MB are the most resident memory of any stage's process.",
             "",
+            *_slopes(sizes),
             "## What it must show",
             "",
             table(["", "needed", "found", "met"], [row for size in sizes for row in _demands(size, sizes)]),
@@ -73,7 +83,10 @@ def build_page(sizes: Sequence[Size]) -> str:
             f"The night before has left its results of all days but the newest in `Q2PT_STATE_DIR`; a window of {DAYS} "
             "days. The files that come out have the bytes of those without it.",
             "",
-            table(["rows", *STAGES, "seconds", "of all days"], [_night(size) for size in sizes]),
+            table(
+                ["rows", *STAGES, "seconds", "of all days", "core-seconds, of all days"],
+                [_night(size) for size in sizes],
+            ),
             "",
             "## The log",
             "",
@@ -83,11 +96,31 @@ def build_page(sizes: Sequence[Size]) -> str:
     )
 
 
+def _slopes(sizes: Sequence[Size]) -> list[str]:
+    """What a row costs beyond what every run costs, between one size and the next, where there are two."""
+    rows = [
+        [f"{small.made.rows:,} to {large.made.rows:,}", NAMES[name], f"{_slope(small, large, name):.2f}"]
+        for small, large in pairwise(sizes)
+        for name in large.measured
+        if name in small.measured
+    ]
+    if not rows:
+        return []
+    said = "What a row costs more: the starts of four processes with what they import are in both sizes."
+    return [said, "", table(["rows", "", "microseconds of a core for each row more"], rows), ""]
+
+
+def _slope(small: Size, large: Size, name: str) -> float:
+    seconds = large.core_seconds(name) - small.core_seconds(name)
+    return seconds / (large.made.rows - small.made.rows) * 1e6
+
+
 def _row(size: Size, name: str) -> list[object]:
     seconds = size.seconds(name)
     stages = [f"{size.measured[name][stage].seconds:.1f}" for stage in STAGES]
     share, per_row = seconds / size.seconds("q2pt"), seconds / size.made.rows * 1e6
-    return [size.made.rows, NAMES[name], *stages, f"{seconds:.1f}", f"{share:.2f}x", f"{per_row:.2f}",
+    return [size.made.rows, NAMES[name], *stages, f"{seconds:.1f}", f"{share:.2f}x",
+            f"{size.core_seconds(name):.1f}", f"{per_row:.2f}",
             f"{size.megabytes(name):,.0f}"]  # fmt: skip
 
 
@@ -98,7 +131,7 @@ def _log(size: Size) -> list[object]:
 def _night(size: Size) -> list[object]:
     stages = [f"{size.night[stage].seconds:.1f}" for stage in STAGES]
     return [size.made.rows, *stages, f"{sum(stage.seconds for stage in size.night.values()):.1f}",
-            f"{size.night_share:.2f}x"]  # fmt: skip
+            f"{size.night_share:.2f}x", f"{size.night_core_share:.2f}x"]  # fmt: skip
 
 
 def _demands(size: Size, sizes: Sequence[Size]) -> list[list[object]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from q2pt_tasks.data.floods import FloodRule
 from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.row_rules import Rule, Window, event_rules
 from q2pt_tasks.data.schema import Locales
@@ -27,6 +28,7 @@ class Job:
     locales: tuple[str, ...]
     window: Window
     max_query_chars: int
+    flood: FloodRule
     label: LabelParams
     split: SplitParams
     privacy: PrivacyParams
@@ -41,12 +43,14 @@ class Job:
 def read_job(folder: Path) -> Job:
     layout = Layout(folder)
     params = read_section(layout.params, "ingest", IngestParams)
+    validate = read_section(layout.params, "validate", ValidateParams)
     days = window(read_manifest(layout.source_manifest).last_day, params.window_days)
     return Job(
         folder,
         read_section(layout.params, "locales", Locales),
         Window(days.first_day, days.last_day),
-        read_section(layout.params, "validate", ValidateParams).max_query_chars,
+        validate.max_query_chars,
+        validate.flood,
         read_section(layout.params, "label", LabelParams),
         read_section(layout.params, "split", SplitParams),
         read_section(layout.params, "privacy", PrivacyParams),
