@@ -24,6 +24,9 @@ from pydantic import Field
 
 from q2pt_tasks.params import Section
 
+# What the engine raises when a file is not what it should be.
+EngineError = duckdb.Error
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -67,7 +70,9 @@ class Engine:
 
     def scan(self, files: Iterable[Path]) -> nw.LazyFrame[Any]:
         """The rows of Parquet `files`, in no particular order."""
-        return nw.from_native(self._connection.read_parquet([str(file) for file in files]))
+        # What stands in a file's name is no column of it.
+        found = self._connection.read_parquet([str(file) for file in files], hive_partitioning=False)
+        return nw.from_native(found)
 
     def scan_any(self, files: Sequence[Path], schema: pa.Schema) -> nw.LazyFrame[Any]:
         """The rows of Parquet `files` of `schema`, of which there may be none."""

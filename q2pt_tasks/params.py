@@ -5,6 +5,7 @@ other. A key that no class knows, a value of the wrong type or out of range is r
 """
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -90,8 +91,7 @@ def _check_size(path: Path, name: str, section: Any) -> None:  # noqa: ANN401
 
 def _read_document(path: Path) -> dict[str, Any]:
     try:
-        # YAML 1.2, as DVC reads it: `1e-5` is a number there, `"1e-5"` and YAML 1.1's `on` and `off` are text.
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        document = _parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path} not found: run from the root of the repository") from None
     except (YAMLError, ValueError, RecursionError) as error:
@@ -102,6 +102,13 @@ def _read_document(path: Path) -> dict[str, Any]:
     if unknown := sorted(set(map(str, document)) - known):
         raise ParamsError(f"{path}: unknown section {', '.join(unknown)}; allowed are {', '.join(sorted(known))}")
     return document
+
+
+@lru_cache(maxsize=1)
+def _parse(text: str) -> Any:  # noqa: ANN401
+    """Read once for all sections of a stage: a tenth of a second each."""
+    # YAML 1.2, as DVC reads it: `1e-5` is a number there, `"1e-5"` and YAML 1.1's `on` and `off` are text.
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def _sentences(section: str, error: ValidationError) -> list[str]:

@@ -87,12 +87,13 @@ def test_a_night_computes_one_day_alone_and_the_bytes_are_those_of_a_first_night
     shop: Layout, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "place"
-    # Per file the days that it has; per day and for the dateless rows what is raw; per day what is valid, and clicks.
-    assert night(shop, place, monkeypatch) == (WINDOW + 1) + (WINDOW + 1) + 2 * WINDOW
+    # Per file the days that it has; per day and for the dateless rows what is raw; per day what is valid, its clicks,
+    # and twice its products.
+    assert night(shop, place, monkeypatch) == (WINDOW + 1) + (WINDOW + 1) + 4 * WINDOW
     assert night(shop, place, monkeypatch) == 0
     for days in (WINDOW + 1, WINDOW + 2):
         land(shop, log, days)
-        assert night(shop, place, monkeypatch) == 4
+        assert night(shop, place, monkeypatch) == 6
         remembered = outputs(shop)
         night(shop, tmp_path / f"empty {days}", monkeypatch)
         assert outputs(shop) == remembered
@@ -142,10 +143,10 @@ def add_a_product(layout: Layout) -> None:
 @pytest.mark.parametrize(
     ("change", "computed"),
     [
-        # The file's days, and the day's raw, valid and counted rows.
-        (correct_a_day, range(4, 5)),
+        # The file's days, the day's raw, valid and counted rows, and twice its products.
+        (correct_a_day, range(6, 7)),
         # As above; the file of the day that was there is read again, and has the same days.
-        (bring_late_rows, range(4, 5)),
+        (bring_late_rows, range(6, 7)),
         # The valid rows and the clicks of the days that have it, and not of those that do not.
         (forget_a_product, range(2, 2 * WINDOW)),
         # The clicks of every day.
@@ -176,8 +177,8 @@ def test_a_day_that_lands_twice_is_the_same_as_one_that_holds_its_rows_twice(
     place = tmp_path / "place"
     night(shop, place, monkeypatch)
     shutil.copy(log / f"{FIRST}.parquet", shop.root / "log/again.parquet")
-    # Its days are known; the day itself, its valid rows, and not its clicks: the second of two equal rows is none.
-    assert night(shop, place, monkeypatch) == 2
+    # Its days are known. The day itself, its products, its valid rows; not its clicks: of equal rows one is valid.
+    assert night(shop, place, monkeypatch) == 3
     remembered = outputs(shop)
     night(shop, tmp_path / "empty", monkeypatch)
     assert outputs(shop) == remembered

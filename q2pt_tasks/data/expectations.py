@@ -135,6 +135,11 @@ def column_expectations(events: pa.Schema = EVENTS) -> tuple[Expectation, ...]:
     )
 
 
+def has_columns(figures: Mapping[str, Figure], events: pa.Schema = EVENTS) -> bool:
+    """Whether rows can be judged: the columns are those that `column_expectations` names."""
+    return figures == {EVENT_COLUMNS: expected_columns(events), CATALOG_COLUMNS: expected_columns(CATALOG)}
+
+
 def rule_figure(rule_name: str) -> str:
     """The figure of one rule's share of the events."""
     return f"share of events with {rule_name}"

@@ -3,14 +3,20 @@
 Bots that click on one query would make its labels, and nobody would see it in the number of rows.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import narwhals as nw
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from q2pt_tasks.data.row_rules import REASON, Frame
+from q2pt_tasks.data.row_rules import REASON
+from q2pt_tasks.data.sorted_rows import with_reason_at
 
 FLOOD = ("flood", "the query has more of its store's clicks on this day than shoppers give one query")
-_KEY = ["locale", "query"]
+
+# A store and a query.
+Query = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -26,21 +32,21 @@ class FloodRule:
     clicks: int
 
 
-def find_floods(judged: Frame, rule: FloodRule) -> Frame:
-    """The `locale` and `query` of the floods among the valid rows of one day."""
-    valid = judged.filter(nw.col(REASON).is_null())
-    # Floating point: a sum of 64-bit counts may not fit into 64 bits.
-    clicks = nw.col("clicks").cast(nw.Float64).sum()
-    # Few queries are left to be compared with their store, which a window over all of them would sort.
-    many = valid.group_by(*_KEY).agg(clicks=clicks).filter(nw.col("clicks") >= rule.clicks)
-    stores = valid.group_by("locale").agg(of_store=clicks)
-    compared = many.join(stores, on=["locale"], how="inner")
-    return compared.filter(nw.col("clicks") > rule.share * nw.col("of_store")).select(*_KEY)
+def find_floods(queries: Mapping[Query, float], stores: Mapping[str, float], rule: FloodRule) -> frozenset[Query]:
+    """The floods of one day.
+
+    Args:
+        queries: the valid clicks of each query that has `rule.clicks` or more.
+        stores: all valid clicks of each store.
+        rule: when a query is one.
+    """
+    return frozenset(query for query, clicks in queries.items() if clicks > rule.share * stores[query[0]])
 
 
-def mark_floods(judged: Frame, floods: Frame) -> Frame:
-    """`judged` where every valid row of a query in `floods` has the reason of `FLOOD`."""
-    columns = judged.collect_schema().names()
-    marked = judged.join(floods.with_columns(is_flood=nw.lit(True)), on=_KEY, how="left")
-    reason = nw.when(nw.col("is_flood")).then(nw.lit(FLOOD[1]))
-    return marked.with_columns(nw.coalesce(nw.col(REASON), reason).alias(REASON)).select(*columns)
+def mark_floods(judged: pa.Table, floods: Collection[Query]) -> pa.Table:
+    """`judged`, of one day, where every valid row of a query in `floods` has the reason of `FLOOD`."""
+    for locale, query in sorted(floods):
+        is_flood = pc.and_(pc.equal(judged["locale"], locale), pc.equal(judged["query"], query))
+        is_meant = pc.and_(pc.fill_null(is_flood, False), pc.is_null(judged[REASON]))
+        judged = with_reason_at(judged, np.flatnonzero(is_meant.to_numpy()), FLOOD[1])
+    return judged

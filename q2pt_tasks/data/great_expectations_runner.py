@@ -5,6 +5,7 @@ nothing sent. The library passes over a suite that is empty or a figure that is 
 """
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,11 @@ def _verdicts(expectations: Sequence[Expectation], figures: Mapping[str, Figure]
     suite = library.ExpectationSuite(name="tables", expectations=[_translate(library, e) for e in expectations])
     results = _batch(library, pd.DataFrame([dict(figures)])).validate(suite).results
     return {_figure(result): bool(result.success) for result in results}
+
+
+def import_ahead() -> None:
+    """Begins the library's import, which takes seconds, beside what is computed until it is needed."""
+    threading.Thread(target=_import_library, name="import of Great Expectations", daemon=True).start()
 
 
 def _import_library() -> Any:  # noqa: ANN401 - the library has no types of its own

@@ -12,6 +12,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 LABELS = pa.schema(
     [
@@ -54,9 +55,15 @@ def clicks_by_type(
     return add_clicks(clicked.join(catalog, on=["product_id", "locale"], how="inner"), largest)
 
 
-def add_clicks(clicks: nw.LazyFrame[Any], largest: Sequence[str] = ()) -> nw.LazyFrame[Any]:
-    """The sum of the clicks of each locale, query and product type; of the columns `largest` the largest value."""
-    return clicks.group_by("locale", "query", "product_type").agg(
+def add_clicks(clicks: nw.LazyFrame[Any], largest: Sequence[str] = (), apart: Sequence[str] = ()) -> nw.LazyFrame[Any]:
+    """The sum of the clicks of each locale, query and product type.
+
+    Args:
+        clicks: of one or more rows for each of them.
+        largest: columns of which the largest value is kept.
+        apart: columns whose values are not added up together.
+    """
+    return clicks.group_by(*apart, "locale", "query", "product_type").agg(
         nw.col("clicks").sum().cast(nw.Int64), *(nw.col(name).max() for name in largest)
     )
 
@@ -67,7 +74,7 @@ def types_of_products(events: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any]) -> 
     return events.select(*key).unique().join(catalog, on=key, how="inner").select(*key, "product_type")
 
 
-def normalised(clicks: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def with_normal_forms(clicks: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """`clicks` with the normal form of each query in its place.
 
     Args:
@@ -79,21 +86,23 @@ def normalised(clicks: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]) -> nw
 
 def label_pairs(clicks: nw.LazyFrame[Any], rules: LabelRules) -> nw.LazyFrame[Any]:
     """The pairs of query and product type that `rules` accept, with `share` and the query's `query_clicks`."""
-    query = ("locale", "query")
-    shares = clicks.with_columns(query_clicks=nw.col("clicks").sum().over(*query).cast(nw.Int64)).with_columns(
-        share=nw.col("clicks") / nw.col("query_clicks")
+    query = ["locale", "query"]
+    # Added up and joined: a window over all queries would sort them.
+    totals = clicks.group_by(query).agg(
+        query_clicks=nw.col("clicks").sum().cast(nw.Int64), top_clicks=nw.col("clicks").max()
     )
-    known = shares.with_columns(top_share=nw.col("share").max().over(*query)).filter(
-        nw.col("query_clicks") >= rules.min_query_clicks, nw.col("top_share") >= rules.min_top_share
+    known = totals.filter(
+        nw.col("query_clicks") >= rules.min_query_clicks,
+        nw.col("top_clicks") / nw.col("query_clicks") >= rules.min_top_share,
     )
-    return known.filter(nw.col("clicks") >= rules.min_pair_clicks, nw.col("share") >= rules.min_share).select(
+    shares = clicks.join(known, on=query, how="inner").with_columns(share=nw.col("clicks") / nw.col("query_clicks"))
+    return shares.filter(nw.col("clicks") >= rules.min_pair_clicks, nw.col("share") >= rules.min_share).select(
         "locale", "query", "product_type", "share", "query_clicks"
     )
 
 
 def nest_labels(pairs: pa.Table) -> pa.Table:
-    """One row per query with its product types, best first, from the pairs of one locale in any order."""
-    pairs = pairs.sort_by([("query", "ascending"), ("share", "descending"), ("product_type", "ascending")])
+    """One row per query with its product types, from the pairs of one locale, sorted as the rows are to be."""
     queries = pairs["query"].combine_chunks()
     starts = np.flatnonzero(_starts_group(queries))
     offsets = pa.array(np.append(starts, len(queries)), pa.int32())
@@ -109,5 +118,8 @@ def nest_labels(pairs: pa.Table) -> pa.Table:
 
 
 def _starts_group(values: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    codes = values.dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    return np.append([True], codes[1:] != codes[:-1])[: len(codes)]
+    """Where sorted `values` have another one than before."""
+    differs = np.ones(len(values), bool)
+    if len(values):
+        differs[1:] = pc.not_equal(values.slice(1), values.slice(0, len(values) - 1)).to_numpy(zero_copy_only=False)
+    return differs

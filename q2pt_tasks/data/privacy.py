@@ -55,12 +55,3 @@ def common_queries(clicks: Frame, floor: PrivacyParams) -> Frame:
         enough.append(nw.col(USERS) >= floor.min_query_users)
         figures.append(nw.col(USERS).max())
     return clicks.group_by("locale", "query").agg(*figures).filter(*enough).select("locale", "query")
-
-
-def hide_rare(events: Frame, common: Frame) -> Frame:
-    """`events` with `HIDDEN` in the place of every query that is not among the queries `common` of its locale."""
-    marked = events.join(common.with_columns(is_common=nw.lit(True)), on=["locale", "query"], how="left")
-    is_shown = nw.col("query").is_null() | ~nw.col("is_common").is_null()
-    return marked.with_columns(query=nw.when(is_shown).then(nw.col("query")).otherwise(nw.lit(HIDDEN))).drop(
-        "is_common"
-    )

@@ -9,6 +9,10 @@ import numpy as np
 # The name under which checkpoints record the normal form: a model must not be asked in another one.
 NORMALISATION = "nfkc-casefold-1"
 
+# A text without a match is its own normal form: letters of ASCII without case, single spaces between them. Most queries
+# are such, and an engine finds them sooner than `normalise_query` is asked for each.
+MAY_DIFFER = r"[^ -@\[-~]|^ | $|  "
+
 _JOINERS = (0x200C, 0x200D)
 _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
 
@@ -60,5 +64,7 @@ def query_position(query: str, salt: str) -> float:
 
 def query_positions(queries: Iterable[str], salt: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """The position of each of many normalised queries."""
-    hashes = [query_hash(f"{salt}:{query}") for query in queries]
-    return np.array(hashes, np.uint64) / 2.0**64
+    prefix, md5 = f"{salt}:".encode(), hashlib.md5
+    # The hashes of `query_hash`, in one piece: half of its time for a single one is a call and a whole number.
+    digests = b"".join([md5(prefix + query.encode(), usedforsecurity=False).digest() for query in queries])
+    return np.frombuffer(digests, ">u8")[::2] / 2.0**64

@@ -7,14 +7,15 @@ order, or null where the row is valid. Rows are marked, never dropped, so none c
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import narwhals as nw
 import pyarrow as pa
 
-from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, EVENTS, LOCALE_PATTERN, counts_of
+from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENTS, LOCALE_PATTERN, counts_of
 
 Frame = nw.LazyFrame[Any]
+AnyFrame = TypeVar("AnyFrame", nw.LazyFrame[Any], nw.DataFrame[Any])
 
 REASON = "reason"
 _IS_CLEAN = "is_clean"
@@ -84,10 +85,14 @@ def event_rules(
         *_locale_rules(locales),
         Rule("date_missing", "the date is missing", nw.col("event_date").is_null()),
         Rule("date_outside_window", f"the date lies outside the window {window}", ~window.contains("event_date")),
-        Rule("query_missing", "the query is missing or blank", _is_blank("query")),
+        Rule("query_missing", "the query is missing or blank", _is_blank("query", _begins_strangely("query"))),
         Rule("query_too_long", f"the query is longer than {max_query_chars} characters", _is_long(max_query_chars)),
         Rule("query_control", "the query has control characters", query.str.contains(_CONTROL)),
-        Rule("product_missing", "the product is missing or blank", _is_blank("product_id")),
+        Rule(
+            "product_missing",
+            "the product is missing or blank",
+            _is_blank("product_id", nw.col("in_catalog").is_null()),
+        ),
         Rule("count_missing", "a count is missing", _any(count.is_null() for count in counts)),
         Rule("count_negative", "a count is negative", _any(count < 0 for count in counts)),
         Rule("count_too_large", f"a count is above {MAX_COUNT:,}", _any(count > MAX_COUNT for count in counts)),
@@ -101,8 +106,16 @@ def catalog_rules(locales: Sequence[str]) -> tuple[Rule, ...]:
     product_type = nw.col("product_type")
     return (
         *_locale_rules(locales),
-        Rule("product_missing", "the product is missing or blank", _is_blank("product_id")),
-        Rule("product_type_missing", "the product type is missing or blank", _is_blank("product_type")),
+        Rule(
+            "product_missing",
+            "the product is missing or blank",
+            _is_blank("product_id", _begins_strangely("product_id")),
+        ),
+        Rule(
+            "product_type_missing",
+            "the product type is missing or blank",
+            _is_blank("product_type", _begins_strangely("product_type")),
+        ),
         Rule("product_type_padded", "the product type has surrounding white space", product_type.str.contains(_PADDED)),
         Rule("product_type_control", "the product type has control characters", product_type.str.contains(_CONTROL)),
     )
@@ -119,15 +132,17 @@ def dirt(reasons: Mapping[str, str]) -> dict[str, str]:
 
 
 def judge_events(events: Frame, catalog: Frame, rules: Sequence[Rule], schema: pa.Schema = EVENTS) -> Frame:
-    """`events` of `schema` with `reason`. `catalog` holds valid products only: one row per locale and product.
+    """`events` of `schema` with `reason`, but for rows that repeat others: those are told when they are sorted.
 
-    Of valid rows with one key that with the largest counts stays, compared in their order: a late file restates a row
-    with counts that have grown.
+    Args:
+        events: to judge.
+        catalog: of valid products only: one row per locale and product.
+        rules: of `event_rules`.
+        schema: the columns of `events`.
     """
     known = catalog.select(*CATALOG_KEY, in_catalog=nw.lit(True))
-    judged = events.join(known, on=list(CATALOG_KEY), how="left").with_columns(_first_reason(rules))
-    largest = nw.col(EVENT_KEY[-1]).is_last_distinct().over(*EVENT_KEY, _IS_CLEAN, order_by=counts_of(schema))
-    return _mark_duplicates(judged, largest, schema.names, DUPLICATE_EVENT[1])
+    judged = events.join(known, on=list(CATALOG_KEY), how="left")
+    return judged.select(*schema.names, _first_reason(rules))
 
 
 def unknown_products(events: Frame, catalog: Frame) -> Frame:
@@ -138,9 +153,14 @@ def unknown_products(events: Frame, catalog: Frame) -> Frame:
 
 def judge_catalog(catalog: Frame, rules: Sequence[Rule]) -> Frame:
     """`catalog` with `reason`. Of valid rows with one key that with the first type in order stays."""
-    judged = catalog.with_columns(_first_reason(rules))
+    # A row already judged unfit must not take the place of a valid one: the two are told apart before they are ranked.
+    judged = catalog.with_columns(_first_reason(rules)).with_columns(nw.col(REASON).is_null().alias(_IS_CLEAN))
     first = nw.col(CATALOG_KEY[-1]).is_first_distinct().over(*CATALOG_KEY, _IS_CLEAN, order_by="product_type")
-    return _mark_duplicates(judged, first, CATALOG.names, DUPLICATE_PRODUCT[1])
+    return (
+        judged.with_columns(stays=first)
+        .with_columns(nw.coalesce(nw.col(REASON), _when(~nw.col("stays"), DUPLICATE_PRODUCT[1])).alias(REASON))
+        .select(*CATALOG.names, REASON)
+    )
 
 
 def exclusion_reason(rows: int, minimum: int) -> str:
@@ -148,7 +168,7 @@ def exclusion_reason(rows: int, minimum: int) -> str:
     return f"locale excluded: {rows} rows, at least {minimum} needed"
 
 
-def exclude_locales(judged: Frame, reasons: Mapping[str, str]) -> Frame:
+def exclude_locales(judged: AnyFrame, reasons: Mapping[str, str]) -> AnyFrame:
     """`judged` where every valid row of a locale in `reasons` gets that reason."""
     if not reasons:
         return judged
@@ -157,16 +177,24 @@ def exclude_locales(judged: Frame, reasons: Mapping[str, str]) -> Frame:
 
 
 def _locale_rules(locales: Sequence[str]) -> tuple[Rule, ...]:
+    # Nearly all rows have one of them, and need not be matched with a pattern then.
+    is_other = ~nw.col("locale").is_in(list(locales))
     return (
-        Rule("locale_missing", "the locale is missing or blank", _is_blank("locale")),
-        Rule("locale_malformed", LOCALE_MALFORMED, ~nw.col("locale").str.contains(LOCALE_PATTERN)),
-        Rule("locale_unlisted", LOCALE_UNLISTED, ~nw.col("locale").is_in(list(locales))),
+        Rule("locale_missing", "the locale is missing or blank", _is_blank("locale", is_other)),
+        Rule("locale_malformed", LOCALE_MALFORMED, is_other & ~nw.col("locale").str.contains(LOCALE_PATTERN)),
+        Rule("locale_unlisted", LOCALE_UNLISTED, is_other),
     )
 
 
-def _is_blank(column: str) -> nw.Expr:
+def _is_blank(column: str, may_be: nw.Expr) -> nw.Expr:
+    """Whether a text is missing, or, where it `may_be`, has nothing that can be seen."""
     # Control characters count as visible here: in a query they have a rule of their own.
-    return nw.col(column).is_null() | ~nw.col(column).str.contains(_VISIBLE)
+    return nw.col(column).is_null() | (may_be & ~nw.col(column).str.contains(_VISIBLE))
+
+
+def _begins_strangely(column: str) -> nw.Expr:
+    """Not with a sign of ASCII that can be seen, as most texts do."""
+    return ~nw.col(column).str.slice(0, 1).is_between(nw.lit("!"), nw.lit("~"))
 
 
 def _is_long(max_query_chars: int) -> nw.Expr:
@@ -183,14 +211,3 @@ def _when(condition: nw.Expr, reason: str) -> nw.Expr:
 
 def _first_reason(rules: Sequence[Rule]) -> nw.Expr:
     return nw.coalesce(*[_when(rule.broken, rule.reason) for rule in rules]).alias(REASON)
-
-
-def _mark_duplicates(judged: Frame, stays: nw.Expr, columns: Sequence[str], reason: str) -> Frame:
-    """Gives `reason` to every valid row except where `stays`, which orders a key's rows by all other columns."""
-    # A row already judged unfit must not take the place of a valid one: the two are told apart before they are ranked.
-    return (
-        judged.with_columns(nw.col(REASON).is_null().alias(_IS_CLEAN))
-        .with_columns(stays=stays)
-        .with_columns(nw.coalesce(nw.col(REASON), _when(~nw.col("stays"), reason)).alias(REASON))
-        .select(*columns, REASON)
-    )

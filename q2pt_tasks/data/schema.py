@@ -20,6 +20,8 @@ EVENTS = pa.schema(
     ]
 )
 EVENT_KEY = ("event_date", "locale", "query", "product_id")
+# How a day's rows are sorted: the day last, since a sort that compares it first compares it in vain.
+ROW_ORDER = ("locale", "query", "product_id", "event_date")
 COUNTS = ("impressions", "clicks", "carts", "purchases")
 # An optional count of a log: how many distinct users a row stands for. See `data/privacy.py`.
 USERS = "users"

@@ -4,7 +4,6 @@ A query's side depends on its normalised text alone. So it stays there as the lo
 locales falls on the same side: else a unified model would be tested on what it was trained on.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,7 +107,7 @@ def _flipped(row: dict[str, Any], share: float, salt: str, types: Sequence[str])
 
 
 def with_seen(rows: pa.Table, *, seen: bool) -> pa.Table:
-    return rows.append_column("seen", pa.array([seen] * len(rows), pa.bool_())).cast(SPLIT)
+    return rows.append_column("seen", pa.repeat(pa.scalar(seen), len(rows))).cast(SPLIT)
 
 
 def mark_seen(forward: pa.Table, train: pa.Table) -> pa.Table:
@@ -125,18 +124,24 @@ def check_no_leak(splits: Mapping[str, Mapping[str, pa.Table]]) -> None:
     Raises:
         SplitLeakError: a query is in two of them.
     """
-    sides: dict[str, str] = {}
-    for locale, tables in splits.items():
-        for split in HISTORY_SPLITS:
-            for query in tables[split]["query"].to_pylist():
-                other = sides.setdefault(query, split)
-                if other != split:
-                    raise SplitLeakError(f"{locale}: a query is in {other} and in {split}; its text is {query!r}")
+    queries = [(locale, split, tables[split]["query"]) for locale, tables in splits.items() for split in HISTORY_SPLITS]
+    number = np.repeat(range(len(queries)), [len(column) for *_, column in queries])
+    texts = pa.chunked_array([chunk for *_, column in queries for chunk in column.chunks], pa.string())
+    rows = pa.table({"query": texts, "split": number % len(HISTORY_SPLITS), "number": number})
+    spans = rows.group_by("query").aggregate([("split", "min"), ("split", "max"), ("number", "max")])
+    on_both_sides = spans.filter(pc.not_equal(spans["split_min"], spans["split_max"]))
+    if len(on_both_sides):
+        first = on_both_sides.slice(0, 1).to_pylist()[0]
+        one, two = (HISTORY_SPLITS[first[name]] for name in ("split_min", "split_max"))
+        locale = queries[first["number_max"]][0]
+        raise SplitLeakError(f"{locale}: a query is in {one} and in {two}; its text is {first['query']!r}")
 
 
 def label_space(train_tables: Iterable[pa.Table], min_train_queries: int) -> list[str]:
     """The product types, sorted, that at least `min_train_queries` training rows have."""
-    counts: Counter[str] = Counter()
-    for table in train_tables:
-        counts.update(pc.list_flatten(table["product_types"]).to_pylist())
-    return sorted(product_type for product_type, count in counts.items() if count >= min_train_queries)
+    names = pa.chunked_array(
+        [chunk for table in train_tables for chunk in pc.list_flatten(table["product_types"]).chunks], pa.string()
+    )
+    counts = pc.value_counts(names)
+    kept = counts.filter(pc.greater_equal(counts.field("counts"), min_train_queries))
+    return sorted(kept.field("values").to_pylist())

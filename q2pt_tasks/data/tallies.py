@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeVar
 
 import narwhals as nw
 
-from q2pt_tasks.data.row_rules import MAX_COUNT, REASON, Window
-
-AnyFrame = TypeVar("AnyFrame", nw.LazyFrame[Any], nw.DataFrame[Any])
+from q2pt_tasks.data.row_rules import MAX_COUNT, REASON, AnyFrame, Window
 
 
 class LostRowsError(AssertionError):

@@ -6,7 +6,7 @@ from typing import Any
 import narwhals as nw
 import narwhals.selectors as ncs
 
-from q2pt_tasks.data.privacy import PrivacyParams, common_queries, hide_rare
+from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams, common_queries
 from q2pt_tasks.data.row_rules import LOCALE_MALFORMED, LOCALE_UNLISTED, REASON, Frame
 from q2pt_tasks.engine import Engine
 from q2pt_tasks.layout import Layout, catalog_file
@@ -17,19 +17,29 @@ MAX_LOCALES = 5
 MAX_LOCALE_CHARS = 40
 
 
+# What the rows with a reason are shown by: column to value.
+Example = dict[str, Any]
+
+
 def rule_rows(table: str, quarantined: Frame, reasons: Mapping[str, str]) -> tuple[RuleRows, ...]:
     """What each rule of `reasons`, a sentence by its name, took of the rows of `table`."""
-    counts = {row[REASON]: row["rows"] for row in _rows(quarantined.group_by(REASON).agg(rows=nw.len()))}
-    return tuple(
-        RuleRows(table, name, reason, counts.get(reason, 0), _examples(quarantined, reason))
-        for name, reason in reasons.items()
-    )
+    return _shown(table, reasons, _count_reasons(quarantined), _examples(quarantined, reasons))
 
 
-def hide_rare_queries(quarantined: Frame, valid: Frame, floor: PrivacyParams) -> Frame:
-    """The quarantined events with the queries that may be seen: those of which enough `valid` events are left."""
-    asked = quarantined.select("locale", "query").unique()
-    return hide_rare(quarantined, common_queries(valid.join(asked, on=["locale", "query"], how="inner"), floor))
+def event_rule_rows(
+    quarantined: Frame, valid: Frame, floor: PrivacyParams, reasons: Mapping[str, str]
+) -> tuple[RuleRows, ...]:
+    """The same for events, with the queries that may be seen: those of which enough `valid` events are left."""
+    examples = _examples(quarantined, reasons)
+    asked = {(row["locale"], row["query"]) for rows in examples.values() for row in rows if row["query"] is not None}
+    # Of all valid events only those of a few queries are looked at.
+    queries = sorted({query for _, query in asked})
+    common = _rows(common_queries(valid.filter(nw.col("query").is_in(queries)), floor)) if queries else []
+    hidden = asked - {(row["locale"], row["query"]) for row in common}
+    for row in (row for rows in examples.values() for row in rows):
+        if (row["locale"], row["query"]) in hidden:
+            row["query"] = HIDDEN
+    return _shown("events", reasons, _count_reasons(quarantined), examples)
 
 
 def unlisted_locales(engine: Engine, layout: Layout, floor: PrivacyParams) -> list[str]:
@@ -58,12 +68,32 @@ def _commonest_unlisted(quarantined: Frame, min_rows: int) -> list[str]:
     return [f"{_escape(row['locale'])} ({row['rows']:,})" for row in rows]
 
 
-def _examples(quarantined: Frame, reason: str) -> tuple[dict[str, str], ...]:
-    """The first rows with `reason`, as text. Cut in the engine: a query may be of any length."""
-    rows = quarantined.filter(nw.col(REASON) == reason).drop(REASON)
+def _count_reasons(quarantined: Frame) -> dict[str, int]:
+    return {row[REASON]: row["rows"] for row in _rows(quarantined.group_by(REASON).agg(rows=nw.len()))}
+
+
+def _examples(quarantined: Frame, reasons: Mapping[str, str]) -> dict[str, list[Example]]:
+    """The first rows of each reason. Cut in the engine: a query may be of any length."""
     beginning = ncs.string().str.slice(0, MAX_TEXT_CHARS + 1)
-    shown = rows.with_columns(beginning).sort(*rows.collect_schema().names(), nulls_last=True).head(MAX_EXAMPLES)
-    return tuple({column: show_value(value) for column, value in row.items()} for row in _rows(shown))
+    found = {}
+    for reason in reasons.values():
+        rows = quarantined.filter(nw.col(REASON) == reason).drop(REASON)
+        found[reason] = _rows(
+            rows.with_columns(beginning).sort(*rows.collect_schema().names(), nulls_last=True).head(MAX_EXAMPLES)
+        )
+    return found
+
+
+def _shown(
+    table: str, reasons: Mapping[str, str], counts: Mapping[str, int], examples: Mapping[str, list[Example]]
+) -> tuple[RuleRows, ...]:
+    shown = {
+        reason: tuple({column: show_value(value) for column, value in row.items()} for row in rows)
+        for reason, rows in examples.items()
+    }
+    return tuple(
+        RuleRows(table, name, reason, counts.get(reason, 0), shown[reason]) for name, reason in reasons.items()
+    )
 
 
 def _rows(frame: Frame) -> list[dict[str, Any]]:

@@ -4,10 +4,8 @@ Tables change while a run is under way, and a run that is repeated must find the
 once, sorted, to a file named by its hash. A day that has not changed is the same file every night.
 """
 
-import re
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,18 +16,18 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow as pa
 from pydantic import Field
 
-from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, EVENT_KEY, counts_of
-from q2pt_tasks.engine import Engine, append_sorted, open_table
-from q2pt_tasks.layout import day_file
-from q2pt_tasks.memo import FORGOTTEN_SECONDS, md5_of
+from q2pt_tasks.data.schema import CATALOG
+from q2pt_tasks.engine import Engine, write_table
+from q2pt_tasks.layout import catalog_file, day_files
+from q2pt_tasks.memo import NOTHING, md5_of
 from q2pt_tasks.params import Section
 from q2pt_tasks.sources.conversion import converted, from_typed
 from q2pt_tasks.sources.csv_file import first_line
+from q2pt_tasks.sources.days import write_days
 from q2pt_tasks.sources.events import BRAND, check_columns
-from q2pt_tasks.sources.manifest import SourceError, Window, locate, window
-
-_LANDED = re.compile(r"(event_date=(\d{4}-\d\d-\d\d|unknown)|catalog)-[0-9a-f]{32}\.parquet")
-_CATALOG_NAME = "catalog"
+from q2pt_tasks.sources.landing import land_file, landing_folder, sweep
+from q2pt_tasks.sources.manifest import SourceError, Window, window
+from q2pt_tasks.sources.parts import Part
 
 TableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")]
 
@@ -77,11 +75,6 @@ class Landed:
     files: tuple[Path, ...]
 
 
-def is_catalog(file: Path) -> bool:
-    """Whether a landed file is the catalog."""
-    return file.name.startswith(f"{_CATALOG_NAME}-")
-
-
 def land(params: DatabaseParams, root: Path, asked: Asked) -> Landed:
     """Writes the catalog, the window's days and the rows without a date to `params.landing`, all as of one moment.
 
@@ -90,50 +83,38 @@ def land(params: DatabaseParams, root: Path, asked: Asked) -> Landed:
     Raises:
         SourceError: the database cannot be read, or a table has other columns than it should.
     """
-    folder = locate(root, params.landing)
     with _cursor(params.address) as cursor:
         last_day = asked.last_day or _newest_day(cursor, params.events, asked.today)
         if last_day is None:
             return Landed(None, ())
-        folder.mkdir(parents=True, exist_ok=True)
-        files = [*_land_days(cursor, params, folder, asked.columns, window(last_day, asked.window_days))]
-        files += _land_catalog(cursor, params, folder)
-    _sweep(folder)
+        folder = landing_folder(root, params.landing)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".landing-") as name:
+            unfinished = Path(name) / "log"
+            _write_days(cursor, params.events, asked.columns, window(last_day, asked.window_days), unfinished)
+            _write_catalog(cursor, params.catalog, catalog_file(unfinished))
+            files = [
+                land_file(file, folder / f"{md5_of(file)}-{file.name}")
+                for file in (*day_files(unfinished), catalog_file(unfinished))
+            ]
+    sweep(folder)
     return Landed(last_day, tuple(files))
 
 
-def _land_days(
-    cursor: Any,  # noqa: ANN401 - the driver has no types
-    params: DatabaseParams,
-    folder: Path,
-    columns: pa.Schema,
-    days: Window,
-) -> Iterator[Path]:
-    check_columns(params.events, _column_names(cursor, params.events), columns)
-    order = (*EVENT_KEY, *counts_of(columns))
-    for day in [*_days_of(days), None]:
-        rows = _select(cursor, params.events, columns, _of_day(day))
-        yield from _write(rows, order, folder, day_file(Path(), day).stem)
+def _write_days(cursor: Any, table: str, columns: pa.Schema, days: Window, folder: Path) -> None:  # noqa: ANN401
+    check_columns(table, _column_names(cursor, table), columns)
+    after = days.last_day + timedelta(days=1)
+    # Also right where the column has times of day, which are refused with their value when they are read.
+    inside = f"event_date >= DATE '{days.first_day}' AND event_date < DATE '{after}' OR event_date IS NULL"
+    log = Part(lambda: _select(cursor, table, columns, inside))
+    write_days([log], columns, days, folder, Engine(), NOTHING)
 
 
-def _land_catalog(cursor: Any, params: DatabaseParams, folder: Path) -> Iterator[Path]:  # noqa: ANN401
-    found = _column_names(cursor, params.catalog)
-    check_columns(params.catalog, found, CATALOG)
+def _write_catalog(cursor: Any, table: str, file: Path) -> None:  # noqa: ANN401
+    found = _column_names(cursor, table)
+    check_columns(table, found, CATALOG)
     columns = CATALOG.append(pa.field(BRAND, pa.string())) if BRAND in found else CATALOG
-    rest = [name for name in columns.names if name not in CATALOG_KEY]
-    yield from _write(_select(cursor, params.catalog, columns, "TRUE"), (*CATALOG_KEY, *rest), folder, _CATALOG_NAME)
-
-
-def _days_of(days: Window) -> Iterator[date]:
-    length = (days.last_day - days.first_day).days + 1
-    return (days.first_day + timedelta(days=offset) for offset in range(length))
-
-
-def _of_day(day: date | None) -> str:
-    """Also right where the column has times of day, which are refused with their value when they are read."""
-    if day is None:
-        return "event_date IS NULL"
-    return f"event_date >= DATE '{day}' AND event_date < DATE '{day + timedelta(days=1)}'"
+    rows = pa.concat_tables([columns.empty_table(), *_select(cursor, table, columns, "TRUE")])
+    write_table(rows.sort_by([(name, "ascending") for name in columns.names]), file)
 
 
 @contextmanager
@@ -176,35 +157,13 @@ def _column_names(cursor: Any, table: str) -> list[str]:  # noqa: ANN401
     return list(cursor.fetch_record_batch().schema.names)
 
 
-def _select(cursor: Any, table: str, columns: pa.Schema, condition: str) -> pa.RecordBatchReader:  # noqa: ANN401
+def _select(cursor: Any, table: str, columns: pa.Schema, condition: str) -> Iterator[pa.Table]:  # noqa: ANN401
     names = ", ".join(f'"{name}"' for name in columns.names)
     cursor.execute(f"SELECT {names} FROM {_quoted(table)} WHERE {condition}")  # noqa: S608
-    found = cursor.fetch_record_batch()
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in found:
-            arrays = [converted(batch.column(field.name), field, table, from_typed) for field in columns]
-            yield pa.RecordBatch.from_arrays(arrays, schema=columns)
-
-    return pa.RecordBatchReader.from_batches(columns, batches())
+    for batch in cursor.fetch_record_batch():
+        arrays = [converted(batch.column(field.name), field, table, from_typed) for field in columns]
+        yield pa.Table.from_arrays(arrays, schema=columns)
 
 
 def _quoted(table: str) -> str:
     return ".".join(f'"{part}"' for part in table.split("."))
-
-
-def _write(rows: pa.RecordBatchReader, order: Sequence[str], folder: Path, name: str) -> Iterator[Path]:
-    """Writes `rows` to a file named by its hash; none where there are no rows."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".landing-") as unfinished:
-        file = Path(unfinished) / "rows.parquet"
-        with open_table(file, rows.schema) as writer:
-            written = append_sorted(writer, Engine().stream(rows), order)
-        if written:
-            # Over one that is there already: it is as old as the night that used it last.
-            yield file.replace(folder / f"{name}-{md5_of(file)}.parquet")
-
-
-def _sweep(folder: Path) -> None:
-    for file in folder.iterdir():
-        if _LANDED.fullmatch(file.name) and time.time() - file.stat().st_mtime > FORGOTTEN_SECONDS:
-            file.unlink()

@@ -30,14 +30,20 @@ ENDINGS = PARQUET + CSV
 BRAND = "brand"
 
 _BATCH_ROWS = 131_072
+# Of Arrow, for what is one type in Parquet.
+_SAME_TYPES = {pa.string(): [pa.string(), pa.large_string(), pa.string_view()]}
 _DATES = pa.schema([EVENTS.field("event_date")])
 
 
 class EventsParams(Section):
-    """Where a user's own log lies, with paths that may be relative to the repository's root, and how old it may be."""
+    """Where a user's own log lies, with paths that may be relative to the repository's root, and how old it may be.
+
+    A log on S3 is fetched to `landing`.
+    """
 
     path: Annotated[str, Field(min_length=1)]
     catalog: Annotated[str, Field(min_length=1)]
+    landing: Annotated[str, Field(min_length=1)] = "data/landing"
     max_age_days: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -129,6 +135,16 @@ def read_batches(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     for batch in read(file, schema.names):
         columns = [converted(batch.column(field.name), field, file, convert) for field in schema]
         yield pa.Table.from_arrays(columns, schema=schema)
+
+
+def is_as_events(file: Path, schema: pa.Schema) -> bool:
+    """Whether `file` is Parquet that has the columns of `schema` in its types, so that there is nothing to convert."""
+    # The engine would take such a name for a pattern.
+    if not _is_parquet(file) or set(str(file)) & set("*?[]{}"):
+        return False
+    check_columns(file, _column_names(file), schema)
+    found = pq.read_schema(file)
+    return all(found.field(field.name).type in _SAME_TYPES.get(field.type, [field.type]) for field in schema)
 
 
 def _files_below(folder: Path) -> list[Path]:

@@ -14,11 +14,13 @@ from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.params import read_section
+from q2pt_tasks.sources.bucket import is_on_s3, land_objects
 from q2pt_tasks.sources.database import Asked, land
 from q2pt_tasks.sources.encoder_files import write_encoder_manifest
 from q2pt_tasks.sources.events import catalog_path, list_event_files, newest_day
 from q2pt_tasks.sources.google_taxonomy import LAST_DAY, taxonomy_files, taxonomy_folder
 from q2pt_tasks.sources.judgements import write_judgements_manifest
+from q2pt_tasks.sources.landing import is_catalog
 from q2pt_tasks.sources.manifest import SourceError, SourceManifest, describe_files, write_manifest
 from q2pt_tasks.stages.evaluate import EvaluateParams
 from q2pt_tasks.stages.ingest import IngestParams
@@ -65,15 +67,20 @@ def _manifest(
 
 
 def _events_manifest(params: IngestParams, root: Path, today: date) -> SourceManifest:
-    events = list_event_files(params.events, root)
-    place = f"{params.events.path} ({len(events)} files)"
+    own = params.events
+    if is_on_s3(own):
+        landed = land_objects(own, root)
+        log, files = [file for file in landed if not is_catalog(file)], describe_files(root, own.landing, landed)
+    else:
+        log = list_event_files(own, root)
+        files = describe_files(root, own.path, log)
+        files += describe_files(root, own.catalog, [catalog_path(own, root)])
+    place = f"{own.path} ({len(log)} files)"
     last_day = params.last_day or _check_age(
-        newest_day(events, before=today), place, "ingest.events.max_age_days", params.events.max_age_days, today
+        newest_day(log, before=today), place, "ingest.events.max_age_days", own.max_age_days, today
     )
     _check_over(last_day, today)
-    log = describe_files(root, params.events.path, events)
-    catalog = describe_files(root, params.events.catalog, [catalog_path(params.events, root)])
-    return SourceManifest("events", last_day, tuple(sorted(log + catalog, key=lambda file: file.path)))
+    return SourceManifest("events", last_day, tuple(sorted(files, key=lambda file: file.path)))
 
 
 def _database_manifest(params: IngestParams, columns: pa.Schema, root: Path, today: date) -> SourceManifest:

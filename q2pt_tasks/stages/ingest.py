@@ -19,7 +19,9 @@ from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.memo import NOTHING, Memo, memo_of
 from q2pt_tasks.params import Section, read_section
 from q2pt_tasks.sources import database, events, google_taxonomy
-from q2pt_tasks.sources.days import Census, Part, write_days
+from q2pt_tasks.sources.bucket import is_on_s3
+from q2pt_tasks.sources.days import write_days
+from q2pt_tasks.sources.landing import is_catalog
 from q2pt_tasks.sources.manifest import (
     RESOLVE_AGAIN,
     SourceError,
@@ -33,7 +35,9 @@ from q2pt_tasks.sources.manifest import (
     write_json,
     write_window,
 )
+from q2pt_tasks.sources.parts import Part
 from q2pt_tasks.sources.synthetic import source as synthetic
+from q2pt_tasks.sources.unsorted import Census
 
 
 class IngestParams(Section):
@@ -158,7 +162,7 @@ def _open_source(
         return _open_synthetic(params.synthetic, locales)
     if params.source == "google_taxonomy":
         return _open_google_taxonomy(root, manifest, params.google_taxonomy, locales)
-    if params.source == "database":
+    if params.source == "database" or is_on_s3(params.events):
         return _open_landed(root, manifest, schema)
     return _open_events(root, manifest, params.events, schema)
 
@@ -180,11 +184,11 @@ def _open_google_taxonomy(
 
 
 def _open_landed(root: Path, manifest: SourceManifest, schema: pa.Schema) -> _Source:
-    """What `resolve` read of the database; what it read on other nights lies beside it."""
+    """What `resolve` fetched; what it fetched on other nights lies beside it."""
     verified = {verify_file(file, root): file.md5 for file in manifest.files}
-    catalogs = [file for file in verified if database.is_catalog(file)]
+    catalogs = [file for file in verified if is_catalog(file)]
     if len(catalogs) != 1:
-        raise SourceError(f"{len(catalogs)} catalogs were resolved of the database, expected one: {RESOLVE_AGAIN}")
+        raise SourceError(f"{len(catalogs)} catalogs were resolved, expected one: {RESOLVE_AGAIN}")
     return _open_files(verified, catalogs[0], schema)
 
 
@@ -204,7 +208,14 @@ def _open_files(hashes: Mapping[Path, str], catalog: Path, schema: pa.Schema) ->
     ]
     brands = events.read_brands(catalog)
     # The name's ending says how it is read.
-    parts = [Part(partial(events.read_events, [log], schema), f"{hashes[log]}{log.suffix}") for log in logs]
+    parts = [
+        Part(
+            partial(events.read_events, [log], schema),
+            f"{hashes[log]}{log.suffix}",
+            log if events.is_as_events(log, schema) else None,
+        )
+        for log in logs
+    ]
     return _Source(events.read_catalog(catalog), parts, brands, tuple(ignored))
 
 

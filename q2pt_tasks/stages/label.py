@@ -19,18 +19,20 @@ from q2pt_tasks.data.labels import (
     clicks_by_type,
     label_pairs,
     nest_labels,
-    normalised,
     types_of_products,
+    with_normal_forms,
 )
 from q2pt_tasks.data.privacy import PrivacyParams, common_queries
-from q2pt_tasks.data.queries import normalise_query
+from q2pt_tasks.data.queries import MAY_DIFFER, normalise_query
 from q2pt_tasks.data.schema import CATALOG, USERS, Locales
 from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, collect, hash_rows, write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file, day_files
 from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of, memo_of
 from q2pt_tasks.params import Section, read_section
+from q2pt_tasks.validation.products import products_of
 
 _CLICKS = "clicks.parquet"
+_IS_FORWARD = "is_forward"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -117,22 +119,18 @@ def run(
             return _count_day(engine, day, engine.kept(catalog), _largest(privacy), Path(folder), memo)
 
         days = list(engine.map(count_day, day_files(layout.valid)))
-        typed = engine.scan_any([file for _, file in days], _clicks_schema(privacy))
-        forms = engine.keep(_normal_forms(engine, typed))
-        clicks = normalised(typed, forms)
-        common = engine.keep(common_queries(clicks, privacy))
+        clicks = _add_up(engine, days, _first_forward_day(layout, params), _largest(privacy))
+    common = engine.keep(common_queries(clicks, privacy))
+    shown = clicks.join(common, on=["locale", "query"], how="inner")
 
-        def write(files: Sequence[Path], rules: LabelRules, name: str) -> tuple[int, int]:
-            period = normalised(engine.scan_any(files, _clicks_schema(privacy)), forms)
-            shown = add_clicks(period.join(common, on=["locale", "query"], how="inner"))
-            pairs = engine.keep(label_pairs(shown, rules))
-            queries = sum(_write_locale(layout.labeled / name, pairs, locale) for locale in locales)
-            return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
+    def write(rules: LabelRules, name: str, *, is_forward: bool) -> tuple[int, int]:
+        pairs = engine.keep(label_pairs(shown.filter(nw.col(_IS_FORWARD) == is_forward), rules))
+        queries = sum(_write_locale(layout.labeled / name, pairs, locale) for locale in locales)
+        return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
 
-        first = day_file(Path(), _last_day(layout) - datetime.timedelta(days=params.forward_days - 1)).name
-        history = write([file for day, file in days if day < first], params.rules(), "history")
-        forward = write([file for day, file in days if day >= first], params.forward_rules(), "forward")
-        rare = _count(clicks.select("locale", "query").unique()) - _count(common)
+    history = write(params.rules(), "history", is_forward=False)
+    forward = write(params.forward_rules(), "forward", is_forward=True)
+    rare = _count(clicks.select("locale", "query").unique()) - _count(common)
     report = LabelReport(history[0], forward[0], history[1], rare)
     _check_floors(report, params)
     _write_assortment(
@@ -149,11 +147,6 @@ def _count(frame: nw.LazyFrame[Any]) -> int:
     return int(collect(frame.select(rows=nw.len()), ["rows"])["rows"][0].as_py())
 
 
-def _clicks_schema(privacy: PrivacyParams) -> pa.Schema:
-    texts = [(name, pa.string()) for name in ("locale", "query", "product_type")]
-    return pa.schema([*texts, *((name, pa.int64()) for name in ("clicks", *_largest(privacy)))])
-
-
 def _count_day(
     engine: Engine, day: Path, catalog: nw.LazyFrame[Any], largest: Sequence[str], folder: Path, memo: Memo
 ) -> tuple[str, Path]:
@@ -165,28 +158,50 @@ def _count_day(
 
     def key() -> Key:
         # All that the day has of the catalog: types of products that it does not have change nothing here.
-        types = hash_rows(types_of_products(events, catalog), CATALOG.names)
-        return {"clicks of": md5_of(day), "largest": largest, "types": types}
+        md5 = md5_of(day)
+        products = engine.frame(products_of(engine, day, md5, memo))
+        types = hash_rows(types_of_products(products, catalog), CATALOG.names)
+        return {"clicks of": md5, "largest": largest, "types": types}
 
     memo.fill(key, folder / day.stem, make)
     return day.name, folder / day.stem / _CLICKS
 
 
-def _last_day(layout: Layout) -> datetime.date:
+def _first_forward_day(layout: Layout, params: LabelParams) -> str:
+    """The name of its file."""
     window = json.loads((layout.raw / "window.json").read_text())
-    return datetime.date.fromisoformat(window["last_day"])
+    last = datetime.date.fromisoformat(window["last_day"])
+    return day_file(Path(), last - datetime.timedelta(days=params.forward_days - 1)).name
 
 
-def _normal_forms(engine: Engine, clicks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Every query of `clicks` with its normal form: the function of Python's is asked once for each."""
-    distinct = engine.keep(clicks.select(raw_query=nw.col("query")).unique())
-    return engine.map_text(distinct, "raw_query", "query", normalise_query)
+def _add_up(
+    engine: Engine, days: Sequence[tuple[str, Path]], first_forward: str, largest: Sequence[str]
+) -> nw.LazyFrame[Any]:
+    """The clicks of the history and, apart from them, of the forward days, per query in its normal form."""
+    texts = [(name, pa.string()) for name in ("locale", "query", "product_type")]
+    schema = pa.schema([*texts, *((name, pa.int64()) for name in ("clicks", *largest))])
+    periods = [
+        engine.scan_any([file for name, file in days if (name >= first_forward) == is_forward], schema).with_columns(
+            nw.lit(is_forward).alias(_IS_FORWARD)
+        )
+        for is_forward in (False, True)
+    ]
+    # Before queries are looked at one by one: a query of every day is there once then.
+    typed = engine.keep(add_clicks(nw.concat(periods), largest, [_IS_FORWARD]))
+    distinct = engine.keep(typed.select(raw_query=nw.col("query")).unique())
+    may_differ = nw.col("raw_query").str.contains(MAY_DIFFER)
+    asked = engine.map_text(distinct.filter(may_differ), "raw_query", "query", normalise_query)
+    forms = nw.concat([asked, distinct.filter(~may_differ).with_columns(query=nw.col("raw_query"))])
+    added = engine.keep(add_clicks(with_normal_forms(typed, forms), largest, [_IS_FORWARD]))
+    engine.drop(typed)
+    engine.drop(distinct)
+    return added
 
 
 def _write_locale(folder: Path, pairs: nw.LazyFrame[Any], locale: str) -> int:
     """Writes the labels of one locale and returns their number."""
-    own = collect(pairs.filter(nw.col("locale") == locale), ("query", "product_type"))
-    labels = nest_labels(own)
+    own = pairs.filter(nw.col("locale") == locale).with_columns(worse=-nw.col("share"))
+    labels = nest_labels(collect(own, ("query", "worse", "product_type")))
     write_table(labels, folder / f"locale={locale}.parquet")
     return len(labels)
 

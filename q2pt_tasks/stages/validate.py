@@ -14,19 +14,19 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from q2pt_tasks.data import expectations as expect
 from q2pt_tasks.data import row_rules as rules
-from q2pt_tasks.data.expectations import Limits, Outcome
+from q2pt_tasks.data.expectations import Limits
 from q2pt_tasks.data.floods import FLOOD
-from q2pt_tasks.data.great_expectations_runner import evaluate
+from q2pt_tasks.data.great_expectations_runner import evaluate, import_ahead
 from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.row_rules import Window
 from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.data.tallies import TableRows, Tally
+from q2pt_tasks.data.tallies import TableRows
 from q2pt_tasks.data.volume import Volume, measure_volume
 from q2pt_tasks.engine import DEFAULT, Engine, EngineParams
 from q2pt_tasks.layout import Layout, catalog_file, day_files
 from q2pt_tasks.memo import NOTHING, Memo, memo_of
 from q2pt_tasks.params import read_section
-from q2pt_tasks.report.quarantine import hide_rare_queries, rule_rows, unlisted_locales
+from q2pt_tasks.report.quarantine import event_rule_rows, rule_rows, unlisted_locales
 from q2pt_tasks.report.validation_page import (
     RuleRows,
     ValidationResult,
@@ -97,13 +97,14 @@ def run(
     for folder in (layout.valid, layout.quarantine, layout.validation_report):
         shutil.rmtree(folder, ignore_errors=True)
     window, engine = read_window(layout.raw / "window.json"), Engine(engine_params)
-    columns = evaluate(expect.column_expectations(privacy.events), _column_figures(engine, layout.raw))
-    if any(outcome.fails for outcome in columns):
-        result = ValidationResult(str(window), columns, tables={})
-    else:
+    figures = _column_figures(engine, layout.raw)
+    if expect.has_columns(figures, privacy.events):
+        import_ahead()
         by = EventRules(tuple(locales), window, params.max_query_chars, params.flood, privacy.events)
         result = _validate(engine, layout, params, privacy, by, memo)
-        result = replace(result, outcomes=columns + result.outcomes)
+    else:
+        outcomes = evaluate(expect.column_expectations(privacy.events), figures)
+        result = ValidationResult(str(window), outcomes, tables={})
     page = write_result(result, layout.validation_report)
     for outcome in result.warnings:
         logger.warning("%s", outcome)
@@ -158,9 +159,12 @@ def _validate(
     exclusions = _exclusions(params, volume)
     # How few rows a locale has is known only when all are judged: a second pass, on the rare night that needs one.
     final_tallies = divide_events(engine, layout, replace(by, exclusions=exclusions), memo) if exclusions else tallies
+    reasons = rules.dirt(by.reasons)
+    figures = expect.row_figures(tallies, reasons, volume, catalog.dirty_share)
+    expectations = expect.column_expectations(by.columns) + expect.row_expectations(params, reasons, volume)
     return ValidationResult(
         window=str(by.window),
-        outcomes=_judge_numbers(params, by, tallies, volume, catalog.dirty_share),
+        outcomes=evaluate(expectations, {**_column_figures(engine, layout.raw), **figures}),
         tables={"events": count_events(layout), "catalog": catalog.rows},
         rules=_rule_rows(engine, layout, privacy, by, exclusions),
         locales=locale_rows(final_tallies, volume),
@@ -175,22 +179,14 @@ def _exclusions(params: ValidateParams, volume: Volume) -> dict[str, str]:
     return {locale: rules.exclusion_reason(volume.locales[locale], params.min_locale_rows) for locale in volume.low}
 
 
-def _judge_numbers(
-    params: ValidateParams, by: EventRules, tallies: Sequence[Tally], volume: Volume, dirty_catalog_share: float
-) -> tuple[Outcome, ...]:
-    reasons = rules.dirt(by.reasons)
-    figures = expect.row_figures(tallies, reasons, volume, dirty_catalog_share)
-    return evaluate(expect.row_expectations(params, reasons, volume), figures)
-
-
 def _rule_rows(
     engine: Engine, layout: Layout, privacy: PrivacyParams, by: EventRules, exclusions: Mapping[str, str]
 ) -> tuple[RuleRows, ...]:
     valid = engine.scan_any(day_files(layout.valid), privacy.events)
-    events = engine.keep(hide_rare_queries(engine.scan([layout.quarantined_events]), valid, privacy))
+    events = engine.keep(engine.scan([layout.quarantined_events]))
     excluded = {f"excluded_{locale}": reason for locale, reason in exclusions.items()}
     catalog_reasons = rules.reasons_by_name(rules.catalog_rules(by.locales), rules.DUPLICATE_PRODUCT)
     return (
-        *rule_rows("events", events, by.reasons | dict([FLOOD]) | excluded),
+        *event_rule_rows(events, valid, privacy, by.reasons | dict([FLOOD]) | excluded),
         *rule_rows("catalog", engine.scan([catalog_file(layout.quarantine)]), catalog_reasons),
     )

@@ -1,6 +1,7 @@
 """Divides the events of one day into valid and quarantined rows, unless an earlier run has divided the same."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -10,12 +11,14 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from q2pt_tasks.data import row_rules
-from q2pt_tasks.data.floods import FloodRule, find_floods, mark_floods
+from q2pt_tasks.data.floods import FloodRule, Query, find_floods, mark_floods
 from q2pt_tasks.data.row_rules import Frame, Rule, Window
-from q2pt_tasks.data.schema import CATALOG_KEY, EVENT_KEY
+from q2pt_tasks.data.schema import CATALOG_KEY, ROW_ORDER
+from q2pt_tasks.data.sorted_rows import clicks_of_queries, mark_repeats, whole_queries
 from q2pt_tasks.data.tallies import Tally, tally_rows
-from q2pt_tasks.engine import ROW_GROUP_ROWS, Engine, collect, hash_rows, open_table, sorted_batches
+from q2pt_tasks.engine import ROW_GROUP_ROWS, Engine, hash_rows, open_table, sorted_batches
 from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of
+from q2pt_tasks.validation.products import products_of
 from q2pt_tasks.validation.tables import complete_order, quarantined_rows, valid_rows, with_reason
 
 _TALLIES = TypeAdapter(list[Tally])
@@ -50,6 +53,10 @@ class EventRules:
         """The sentence of each rule of a row by its name."""
         return row_rules.reasons_by_name(self.rules, row_rules.DUPLICATE_EVENT)
 
+    def exclude(self, judged: pa.Table) -> pa.Table:
+        """`judged` without a valid row of the excluded locales."""
+        return row_rules.exclude_locales(nw.from_native(judged, eager_only=True), self.exclusions).to_native()
+
 
 @dataclass(frozen=True)
 class Part:
@@ -80,15 +87,26 @@ class Divided:
 
     def write(self, judged: Frame, rules: EventRules) -> None:
         """Writes valid and quarantined rows in order, and their tallies."""
-        schema, tallies = with_reason(rules.columns), []
+        if floods := self._write(judged, rules, ()):
+            # How many clicks a store has is known only at its end: a second pass, on the rare day that needs one.
+            self._write(judged, rules, floods)
+
+    def _write(self, judged: Frame, rules: EventRules, floods: Collection[Query]) -> frozenset[Query]:
+        """Writes all with `floods` set apart; returns those that are among the valid rows."""
+        schema, tallies = with_reason(rules.columns), list[Tally]()
+        queries: dict[Query, float] = {}
         with open_table(self.valid, rules.columns) as valid, open_table(self.quarantined, schema) as quarantined:
-            for table in sorted_batches(judged, complete_order(rules.columns, EVENT_KEY), schema):
-                for writer, rows in ((valid, valid_rows(table)), (quarantined, quarantined_rows(table))):
-                    if rows.num_rows:
-                        writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+            for rows in whole_queries(sorted_batches(judged, complete_order(rules.columns, ROW_ORDER), schema)):
+                table = mark_floods(rules.exclude(mark_repeats(rows)), floods)
+                good, bad = valid_rows(table), quarantined_rows(table)
+                for writer, part in ((valid, good), (quarantined, bad)):
+                    if part.num_rows:
+                        writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
+                queries |= clicks_of_queries(good, rules.flood.clicks)
                 tally = tally_rows(nw.from_native(table, eager_only=True), rules.locales, rules.window)
                 tallies += [Tally(**each) for each in tally.to_native().to_pylist()]
         self._tallies.write_bytes(_TALLIES.dump_json(tallies))
+        return find_floods(queries, _clicks_of_stores(tallies), rules.flood)
 
     @property
     def _tallies(self) -> Path:
@@ -108,9 +126,9 @@ class PartDivision:
         # Parts without a day depend on the window.
         memo = self.memo if part.day else NOTHING
         memo.fill(
-            lambda: self._key(part, events, catalog),
+            lambda: self._key(engine, part, catalog),
             folder,
-            lambda folder: self._judge(engine, events.filter(self._belongs_to(part)), catalog, Divided(folder)),
+            lambda folder: self._judge(events.filter(self._belongs_to(part)), catalog, Divided(folder)),
         )
         return Divided(folder)
 
@@ -118,31 +136,30 @@ class PartDivision:
         day = nw.col("event_date")
         return day == part.day if part.day else day.is_null() | ~self.rules.window.contains("event_date")
 
-    def _judge(self, engine: Engine, events: Frame, catalog: Frame, divided: Divided) -> None:
-        judged = row_rules.judge_events(events, catalog, self.rules.rules, self.rules.columns)
-        kept = self._mark_floods(engine, engine.keep(row_rules.exclude_locales(judged, self.rules.exclusions)))
-        divided.write(kept, self.rules)
-        engine.drop(kept)
+    def _judge(self, events: Frame, catalog: Frame, divided: Divided) -> None:
+        divided.write(row_rules.judge_events(events, catalog, self.rules.rules, self.rules.columns), self.rules)
 
-    def _mark_floods(self, engine: Engine, kept: Frame) -> Frame:
-        """`kept` with the floods of its day marked; one without any, as most are, is not computed again."""
-        floods = engine.keep(find_floods(kept, self.rules.flood))
-        if not len(collect(floods, floods.collect_schema().names())):
-            engine.drop(floods)
-            return kept
-        marked = engine.keep(mark_floods(kept, floods))
-        engine.drop(floods)
-        engine.drop(kept)
-        return marked
-
-    def _key(self, part: Part, events: Frame, catalog: Frame) -> Key:
+    def _key(self, engine: Engine, part: Part, catalog: Frame) -> Key:
+        md5s = [md5_of(file) for file in part.files]
+        products = [products_of(engine, file, md5, self.memo) for file, md5 in zip(part.files, md5s, strict=True)]
         return {
-            "judged": [md5_of(file) for file in part.files],
+            "judged": md5s,
             "columns": self.rules.columns.names,
             "locales": self.rules.locales,
             "max_query_chars": self.rules.max_query_chars,
             "flood": str(self.rules.flood),
             "exclusions": self.rules.exclusions,
             # All that the day has of the catalog: products that come or go elsewhere change nothing here.
-            "unknown": hash_rows(row_rules.unknown_products(events, catalog), CATALOG_KEY),
+            "unknown": hash_rows(
+                row_rules.unknown_products(engine.frame(pa.concat_tables(products)), catalog), CATALOG_KEY
+            ),
         }
+
+
+def _clicks_of_stores(tallies: Iterable[Tally]) -> Mapping[str, float]:
+    """The clicks of the valid rows of each store."""
+    clicks: defaultdict[str, float] = defaultdict(float)
+    for tally in tallies:
+        if tally.reason is None and tally.locale is not None:
+            clicks[tally.locale] += tally.clicks
+    return clicks

@@ -5,20 +5,26 @@ import pytest
 
 from q2pt_tasks.data import great_expectations_runner
 from q2pt_tasks.data.expectations import (
+    CATALOG_COLUMNS,
+    EVENT_COLUMNS,
     MOST_LOCALES,
     Expectation,
     Figure,
     Limits,
     at_least,
     at_most,
+    column_expectations,
     equal_to,
+    expected_columns,
+    has_columns,
     row_expectations,
     row_figures,
     say,
 )
 from q2pt_tasks.data.floods import FLOOD
-from q2pt_tasks.data.great_expectations_runner import SuiteError, evaluate
+from q2pt_tasks.data.great_expectations_runner import SuiteError, evaluate, import_ahead
 from q2pt_tasks.data.row_rules import Window
+from q2pt_tasks.data.schema import CATALOG, EVENTS
 from q2pt_tasks.data.tallies import Tally
 from q2pt_tasks.data.volume import Volume, measure_volume
 
@@ -41,6 +47,20 @@ FIGURES: dict[str, Figure] = {"share": 0.05, "rows": 0, "columns": "a Int64"}
 )
 def test_expectation_holds_up_to_its_bound(expectation: Expectation, holds: bool) -> None:
     assert [outcome.holds for outcome in evaluate([expectation], FIGURES)] == [holds]
+
+
+@pytest.mark.parametrize(("change", "can_be_judged"), [({}, True), ({EVENT_COLUMNS: "clicks Int64"}, False)])
+def test_rows_can_be_judged_where_great_expectations_finds_the_columns_right(
+    change: dict[str, Figure], can_be_judged: bool
+) -> None:
+    import_ahead()
+    figures: dict[str, Figure] = {
+        EVENT_COLUMNS: expected_columns(EVENTS),
+        CATALOG_COLUMNS: expected_columns(CATALOG),
+        **change,
+    }
+    assert has_columns(figures) is can_be_judged
+    assert all(outcome.holds for outcome in evaluate(column_expectations(), figures)) is can_be_judged
 
 
 def test_outcomes_come_in_the_declared_order_with_their_figures() -> None:

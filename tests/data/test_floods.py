@@ -4,54 +4,42 @@ import pyarrow as pa
 import pytest
 
 from q2pt_tasks.data.floods import FLOOD, FloodRule, find_floods, mark_floods
-from q2pt_tasks.data.row_rules import REASON, Frame
-from q2pt_tasks.engine import Engine, collect
+from q2pt_tasks.data.row_rules import REASON
 
 RULE = FloodRule(share=0.2, clicks=200)
-ENGINE = Engine()
 Row = tuple[str, str, int, str | None]
-ORDINARY: tuple[Row, ...] = tuple(("en-GB", f"hat {number}", 50, None) for number in range(16))  # 800 clicks
 
 
-def judged(rows: Sequence[Row]) -> Frame:
+def judged(rows: Sequence[Row]) -> pa.Table:
     columns = zip(*rows, strict=True)
-    return ENGINE.frame(pa.table(dict(zip(("locale", "query", "clicks", REASON), columns, strict=True))))
-
-
-def found(*rows: Row) -> list[str]:
-    queries: list[str] = collect(find_floods(judged([*ORDINARY, *rows]), RULE), ("query",))["query"].to_pylist()
-    return queries
+    return pa.table(dict(zip(("locale", "query", "clicks", REASON), columns, strict=True)))
 
 
 @pytest.mark.parametrize(
-    ("rows", "floods"),
-    [
-        ([("en-GB", "sofa", 201, None)], ["sofa"]),
-        ([("en-GB", "sofa", 200, None)], []),
-        # Of many rows, on many products.
-        ([("en-GB", "sofa", 1, None)] * 300, ["sofa"]),
-        # In a small store a query soon has most of the clicks.
-        ([("fr-BE", "sofa", 199, None)], []),
-        ([("fr-BE", "sofa", 200, None)], ["sofa"]),
-        # What is quarantined already floods nothing.
-        ([("en-GB", "sofa", 9000, "a count is wrong")], []),
-        ([("en-GB", "sofa", 2**62, None), ("en-GB", "sofa", 2**62, None)], ["sofa"]),
-    ],
+    ("clicks", "of_store", "is_flood"), [(200, 1_000, False), (201, 1_000, True), (200, 200, True), (201, 9_000, False)]
 )
-def test_a_flood_is_much_of_a_stores_clicks(rows: list[Row], floods: list[str]) -> None:
-    assert found(*rows) == floods
+def test_a_flood_is_much_of_a_stores_clicks(clicks: float, of_store: float, is_flood: bool) -> None:
+    stores = {"en-GB": of_store, "fr-BE": 9e9}
+    queries = {("en-GB", "sofa"): clicks, ("fr-BE", "sofa"): 500.0}
+    assert find_floods(queries, stores, RULE) == ({("en-GB", "sofa")} if is_flood else set())
 
 
 def test_a_flood_is_marked_in_its_store_and_what_has_a_reason_keeps_it() -> None:
     rows: list[Row] = [
-        *ORDINARY,
-        ("en-GB", "sofa", 500, None),
-        ("fr-BE", "sofa", 1, None),
+        ("en-GB", "hat", 50, None),
         ("en-GB", "sofa", -1, "bad"),
+        ("en-GB", "sofa", 500, None),
+        ("en-GB", "sofa", 1, None),
+        ("fr-BE", "sofa", 1, None),
     ]
-    table = judged(rows)
-    marked = collect(mark_floods(table, find_floods(table, RULE)), ("locale", "query", "clicks"))
+    marked = mark_floods(judged(rows), {("en-GB", "sofa")})
     assert marked.column_names == ["locale", "query", "clicks", REASON]
-    assert marked.num_rows == len(rows)
-    shown = [tuple(row.values()) for row in marked.to_pylist() if row["query"] == "sofa"]
-    assert shown == [("en-GB", "sofa", -1, "bad"), ("en-GB", "sofa", 500, FLOOD[1]), ("fr-BE", "sofa", 1, None)]
+    assert marked[REASON].to_pylist() == [None, "bad", FLOOD[1], FLOOD[1], None]
+    assert mark_floods(judged(rows), ()).equals(judged(rows))
+
+
+def test_a_missing_query_is_no_flood() -> None:
+    table = pa.table({"locale": ["en-GB", None], "query": pa.array([None, "sofa"], pa.string())}).append_column(
+        REASON, pa.nulls(2, pa.string())
+    )
+    assert mark_floods(table, {("en-GB", "sofa")})[REASON].to_pylist() == [None, None]

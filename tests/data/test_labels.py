@@ -2,7 +2,7 @@ import narwhals as nw
 import pyarrow as pa
 import pytest
 
-from q2pt_tasks.data.labels import LabelRules, clicks_by_type, label_pairs, nest_labels, normalised
+from q2pt_tasks.data.labels import LabelRules, clicks_by_type, label_pairs, nest_labels, with_normal_forms
 from q2pt_tasks.engine import Engine, collect
 
 RULES = LabelRules(min_query_clicks=3, min_pair_clicks=2, min_share=0.1, min_top_share=0.4)
@@ -13,8 +13,8 @@ def _labels(clicks: list[tuple[str, str, str, int]], rules: LabelRules = RULES) 
     columns = dict(
         zip(("locale", "query", "product_type", "clicks"), map(list, zip(*clicks, strict=True)), strict=True)
     )
-    pairs = collect(label_pairs(Engine().frame(pa.table(columns)), rules), ("locale", "query", "product_type"))
-    nested = nest_labels(pairs)
+    pairs = label_pairs(Engine().frame(pa.table(columns)), rules).with_columns(worse=-nw.col("share"))
+    nested = nest_labels(collect(pairs, ("locale", "query", "worse", "product_type")))
     return list(
         zip(
             nested["query"].to_pylist(),
@@ -62,7 +62,7 @@ def test_spellings_of_one_query_are_counted_together() -> None:
     events = pa.table({"locale": ["de-DE"] * 2, "query": ["Hose", "HOSE"], "product_id": ["1", "1"], "clicks": [2, 3]})
     catalog = pa.table({"product_id": ["1", "2"], "locale": ["de-DE"] * 2, "product_type": ["TROUSERS", "SKIRT"]})
     forms = pa.table({"raw_query": ["Hose", "HOSE"], "query": ["hose", "hose"]})
-    clicks = clicks_by_type(normalised(engine.frame(events), engine.frame(forms)), engine.frame(catalog))
+    clicks = clicks_by_type(with_normal_forms(engine.frame(events), engine.frame(forms)), engine.frame(catalog))
     assert clicks.select(nw.all()).collect(backend="pyarrow").to_native().to_pylist() == [
         {"locale": "de-DE", "query": "hose", "product_type": "TROUSERS", "clicks": 5}
     ]

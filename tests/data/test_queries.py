@@ -1,10 +1,12 @@
 import hashlib
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from q2pt_tasks.data.queries import normalise_query, query_hash, query_position, query_positions
+from q2pt_tasks.data.queries import MAY_DIFFER, normalise_query, query_hash, query_position, query_positions
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,14 @@ def test_positions_of_another_salt_are_independent() -> None:
 @given(st.text(st.characters(codec="ascii")))
 def test_a_plain_query_is_folded_like_the_same_one_beside_an_accent(text: str) -> None:
     assert f"{normalise_query(text)} é".strip() == normalise_query(f"{text} é")
+
+
+@given(st.text() | st.text("aZ 0-\t~\x7f", max_size=9))
+def test_what_cannot_differ_is_its_own_normal_form(text: str) -> None:
+    found = pc.match_substring_regex(pa.array([text], pa.string()), MAY_DIFFER)[0].as_py()
+    assert found or normalise_query(text) == text
+
+
+@pytest.mark.parametrize("text", ["red shoes", "size 42, a-b (new)~", ""])
+def test_most_queries_cannot_differ(text: str) -> None:
+    assert not pc.match_substring_regex(pa.array([text]), MAY_DIFFER)[0].as_py()

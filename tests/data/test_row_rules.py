@@ -20,7 +20,8 @@ from q2pt_tasks.data.row_rules import (
     judge_events,
     reasons_by_name,
 )
-from q2pt_tasks.data.schema import CATALOG, EVENTS
+from q2pt_tasks.data.schema import CATALOG, COUNTS, EVENTS, ROW_ORDER
+from q2pt_tasks.data.sorted_rows import mark_repeats
 from q2pt_tasks.engine import Engine, collect
 
 LOCALES = ("de-DE", "en-GB")
@@ -49,8 +50,9 @@ def judged_events(rows: Sequence[Row]) -> Frame:
 
 
 def judge(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    judged: list[dict[str, Any]] = collect(judged_events(rows), [*EVENTS.names, "reason"]).to_pylist()
-    return judged
+    judged = collect(judged_events(rows), [*ROW_ORDER, *COUNTS, "reason"])
+    marked: list[dict[str, Any]] = mark_repeats(judged).to_pylist()
+    return marked
 
 
 def judge_products(rows: Sequence[Row]) -> list[str | None]:

@@ -7,9 +7,9 @@ from raw_tables import FIRST_DAY, Row, event
 from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams
 from q2pt_tasks.data.row_rules import LOCALE_UNLISTED
 from q2pt_tasks.data.schema import EVENTS
-from q2pt_tasks.engine import Engine, collect, write_table
+from q2pt_tasks.engine import Engine, write_table
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.report.quarantine import hide_rare_queries, rule_rows, unlisted_locales
+from q2pt_tasks.report.quarantine import event_rule_rows, rule_rows, unlisted_locales
 from q2pt_tasks.validation.tables import with_reason
 
 NEGATIVE = "a count is negative"
@@ -34,14 +34,21 @@ def test_a_query_is_shown_where_enough_valid_clicks_are_left() -> None:
     engine, floor = Engine(), PrivacyParams(min_query_clicks=3)
     bad = [event(query="often"), event(query="seldom"), event(query="often", locale="de-DE"), event(query=None)]
     valid = [event(query="often", product_id=name) for name in "ab"] + [event(query="seldom")]
-    shown = hide_rare_queries(engine.frame(quarantined(bad)), engine.frame(pa.Table.from_pylist(valid, EVENTS)), floor)
-    found = collect(shown, ["locale", "query"])
-    assert list(zip(found["locale"].to_pylist(), found["query"].to_pylist(), strict=True)) == [
+    frame = engine.frame(pa.Table.from_pylist(valid, EVENTS))
+    negative = event_rule_rows(engine.frame(quarantined(bad)), frame, floor, REASONS)[0]
+    assert [(example["locale"], example["query"]) for example in negative.examples] == [
         ("de-DE", HIDDEN),
-        ("en-GB", HIDDEN),
         ("en-GB", "often"),
-        ("en-GB", None),
+        ("en-GB", HIDDEN),
+        ("en-GB", "(missing)"),
     ]
+
+
+def test_without_examples_no_query_is_looked_up() -> None:
+    engine = Engine()
+    nothing = engine.frame(EVENTS.empty_table())
+    rules = event_rule_rows(engine.frame(quarantined([])), nothing, PrivacyParams(), REASONS)
+    assert [rule.rows for rule in rules] == [0, 0, 0]
 
 
 def test_unlisted_locales_of_few_rows_are_not_named(tmp_path: Path) -> None:

@@ -28,13 +28,15 @@ def divide(folder: Path, rules: EventRules = RULES, catalog: list[dict[str, Any]
     return division.divide(engine, Part((file,), FIRST_DAY), products, folder / f"divided-{number}")
 
 
-def entries(folder: Path) -> int:
-    return len(list((folder / "place").rglob("listing.json")))
+def divisions(folder: Path) -> int:
+    """How many times a day was divided and remembered: the products of a day are remembered as well."""
+    listings = (folder / "place").rglob("listing.json")
+    return sum("tallies.json" in listing.read_text() for listing in listings)
 
 
 def test_what_was_divided_is_not_divided_again(tmp_path: Path) -> None:
     first, again = divide(tmp_path), divide(tmp_path)
-    assert entries(tmp_path) == 1
+    assert divisions(tmp_path) == 1
     assert sorted((tally.reason or "", tally.rows) for tally in again.tallies) == [
         ("", 1),
         ("a count is negative", 1),
@@ -57,14 +59,14 @@ def test_what_was_divided_is_not_divided_again(tmp_path: Path) -> None:
 def test_other_rules_divide_it_again(tmp_path: Path, change: dict[str, Any]) -> None:
     divide(tmp_path)
     divide(tmp_path, dataclasses.replace(RULES, **change))
-    assert entries(tmp_path) == 2
+    assert divisions(tmp_path) == 2
 
 
 def test_only_products_of_the_day_matter(tmp_path: Path) -> None:
     divide(tmp_path)
     product = good_catalog()[0]
     divide(tmp_path, catalog=[*good_catalog(), {**product, "product_id": "of another day"}])
-    assert entries(tmp_path) == 1
+    assert divisions(tmp_path) == 1
     divided = divide(tmp_path, catalog=[*good_catalog(), {**product, "product_id": "P2", "locale": "en-GB"}])
-    assert entries(tmp_path) == 2
+    assert divisions(tmp_path) == 2
     assert {tally.reason: tally.rows for tally in divided.tallies} == {None: 2, "a count is negative": 1}

@@ -1,0 +1,108 @@
+"""A shop's own log on S3: `resolve` lands new objects as files, and the stages read only those.
+
+An object is fetched once, and again only when it has been replaced: a night fetches a day, not a window.
+"""
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from q2pt_tasks.sources.events import ENDINGS, EventsParams, check_ending
+from q2pt_tasks.sources.landing import CATALOG_NAME, land_file, landing_folder, sweep
+from q2pt_tasks.sources.manifest import SourceError
+
+_SCHEME = "s3://"
+# Without these an address where nothing answers would hold `resolve` up for minutes.
+_PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 3}}
+
+
+def is_on_s3(params: EventsParams) -> bool:
+    """Whether the log is there; then its catalog must be as well.
+
+    Raises:
+        SourceError: one of them is, and the other is not.
+    """
+    places = {params.path.startswith(_SCHEME), params.catalog.startswith(_SCHEME)}
+    if len(places) == 2:
+        raise SourceError(
+            f"ingest.events.path is {params.path} and ingest.events.catalog is {params.catalog}: "
+            "give both on S3, or both on disk"
+        )
+    return places.pop()
+
+
+def land_objects(params: EventsParams, root: Path) -> list[Path]:
+    """Fetches the log's objects and the catalog to `params.landing`, those that are not there yet; returns all files.
+
+    Landed files that no night has used for a week are removed.
+
+    Raises:
+        SourceError: S3 cannot be read, or there is no log, or no catalog.
+    """
+    folder = landing_folder(root, params.landing)
+    with _s3(params.path) as store:
+        log, catalog = _list_log(store, params.path), _list(store, params.catalog)
+        if len(catalog) != 1:
+            raise SourceError(f"{params.catalog} is not one object: correct ingest.events.catalog")
+        files = [_fetch(store, key, tag, folder, PurePosixPath(key).name) for key, tag in log.items()]
+        files += [_fetch(store, key, tag, folder, f"{CATALOG_NAME}{_ending(key)}") for key, tag in catalog.items()]
+    sweep(folder)
+    return files
+
+
+def _list_log(store: Any, url: str) -> dict[str, str]:  # noqa: ANN401 - of s3fs, which has no types
+    """Objects with their tags; hidden ones and markers such as `_SUCCESS` are not part of a log."""
+    prefix = _key(url)
+    objects = {}
+    for key, tag in _list(store, url).items():
+        parts = PurePosixPath(key.removeprefix(prefix)).parts
+        if not any(part.startswith((".", "_")) for part in parts):
+            check_ending(Path(PurePosixPath(key).name))
+            objects[key] = tag
+    if not objects:
+        raise SourceError(f"{url} holds no event files ({', '.join(ENDINGS)}): correct ingest.events.path")
+    return objects
+
+
+def _list(store: Any, url: str) -> dict[str, str]:  # noqa: ANN401
+    found = store.find(_key(url), detail=True)
+    return {key: str(about["ETag"]) for key, about in sorted(found.items()) if not key.endswith("/")}
+
+
+def _key(url: str) -> str:
+    return url.removeprefix(_SCHEME).rstrip("/")
+
+
+def _ending(key: str) -> str:
+    check_ending(Path(PurePosixPath(key).name))
+    return next(ending for ending in ENDINGS if key.lower().endswith(ending))
+
+
+def _fetch(store: Any, key: str, tag: str, folder: Path, name: str) -> Path:  # noqa: ANN401
+    identity = hashlib.sha256(f"{key}\n{tag}".encode()).hexdigest()[:32]
+    target = folder / f"{identity}-{re.sub(r'[^A-Za-z0-9._=-]', '_', name)}"
+    if target.exists():
+        target.touch()
+        return target
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".landing-") as unfinished:
+        file = Path(unfinished) / "object"
+        store.get_file(key, str(file))
+        return land_file(file, target)
+
+
+@contextmanager
+def _s3(url: str) -> Iterator[Any]:
+    import s3fs  # half a second that only a log on S3 pays
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield s3fs.S3FileSystem(config_kwargs=_PATIENCE, use_listings_cache=False, skip_instance_cache=True)
+    except (OSError, BotoCoreError, ClientError) as error:
+        raise SourceError(
+            f"{url} cannot be read ({type(error).__name__}: {str(error)[:200]}): "
+            "check ingest.events, AWS_ENDPOINT_URL and the credentials"
+        ) from None
