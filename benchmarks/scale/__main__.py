@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.scale.contestants import CONTESTANTS, STAGES
 from benchmarks.scale.equality import check_equal
 from benchmarks.scale.log import Made, make_log
-from benchmarks.scale.measuring import Measured, run_stage
+from benchmarks.scale.measuring import Measured, measure_starts, run_stage
 from benchmarks.scale.night import measure_night
 from benchmarks.scale.page import Size, build_page
 from benchmarks.scale.steps import PieceDoneError, Steps
@@ -54,8 +54,9 @@ def measure(rows: int, contestants: tuple[str, ...], steps: Steps) -> Size:
     measured = {name: _measure_contestant(place, name, steps) for name in contestants}
     same = steps.once("equality", dict[str, int], lambda: check_equal({name: place / name for name in contestants}))
     night = measure_night(place / "q2pt", place / "night", steps)
+    starts = steps.once("starts", float, lambda: measure_starts(STAGES))
     shutil.rmtree(place, ignore_errors=True)
-    return Size(made, measured, night, same)
+    return Size(made, measured, night, starts, same)
 
 
 def _measure_contestant(place: Path, name: str, steps: Steps) -> dict[str, Measured]:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,19 @@ class Measured:
     seconds: float
     core_seconds: float
     megabytes: float
+
+
+def measure_starts(stages: Sequence[str]) -> float:
+    """Seconds that the processes of `stages` take until they begin to work: Python with all that they import."""
+    modules = [f"q2pt_tasks.stages.{stage}" for stage in stages]
+    # What validate imports beside the days that it judges.
+    return sum(map(_seconds_of_import, [*modules, "great_expectations"])) - _seconds_of_import("sys")
+
+
+def _seconds_of_import(module: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+    return time.perf_counter() - began
 
 
 def run_stage(name: str, stage: str, folder: Path) -> Measured:
