@@ -21,6 +21,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param, dag
 from airflow.sdk.execution_time.hitl import HITLUser
 
+from q2pt_tasks.plain_text import in_markdown
 from q2pt_tasks.orchestration.alerts import FailureAlert
 from q2pt_tasks.orchestration.operators import RollbackOperator
 from q2pt_tasks.orchestration.settings import read_rendering
@@ -48,6 +49,7 @@ FORM = {
         "on_failure_callback": [FailureAlert()],
     },
     params=FORM,
+    user_defined_filters={"in_markdown": in_markdown},
     doc_md=__doc__,
     tags=["q2pt", "release"],
 )
@@ -55,7 +57,7 @@ def q2pt_rollback() -> None:
     approval = ApprovalOperator(
         task_id="approval",
         subject="Roll production back to {{ params.version or 'the release that served before' }}?",
-        body="{{ params.why }}",
+        body="{{ params.why | in_markdown }}",
         assigned_users=[HITLUser(id=user.id, name=user.name) for user in RENDERING.approvers],
         defaults=ApprovalOperator.REJECT,
         response_timeout=timedelta(hours=RENDERING.approval_hours),

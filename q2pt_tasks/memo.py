@@ -17,7 +17,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 # What identifies a result: stage, params and hashes of the content, as JSON can say it.
 Key = Mapping[str, object]
@@ -32,6 +34,11 @@ _PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts
 _LISTING = "listing.json"
 # What is called otherwise is not ours, and never swept.
 _ENTRY = re.compile(r"[0-9a-f]{64}")
+# Of files with plain names, some at least: who may write to the place must not choose where on this machine they go, nor
+# have a day taken for one without rows.
+_Name = Annotated[str, Field(pattern=r"^[\w-][\w.=-]*$")]
+_MD5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+_LISTED = TypeAdapter(Annotated[dict[_Name, _MD5], Field(min_length=1)])
 _LIBRARIES = ("duckdb", "narwhals", "numpy", "pyarrow")
 
 logger = logging.getLogger(__name__)
@@ -170,12 +177,11 @@ def _bring(files: Any, entry: str, folder: Path) -> bool:  # noqa: ANN401 - of a
 
 
 def _read_listing(text: bytes) -> dict[str, str]:
-    """The hashes of an entry's files by their names; a listing that was cut off is none."""
+    """The hashes of an entry's files by their names; a listing that was cut off, or names files elsewhere, is none."""
     try:
-        listing: dict[str, str] = json.loads(text)
-    except ValueError:
+        return _LISTED.validate_json(text)
+    except ValidationError:
         raise FileNotFoundError(_LISTING) from None
-    return listing
 
 
 def _used(about: Mapping[str, Any]) -> float:

@@ -1,6 +1,7 @@
 """The stages of the data path as processes of their own, which a test kills, starves or starts twice."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -40,19 +41,33 @@ def finished_project(folder: Path) -> Layout:
 
 
 def outputs(layout: Layout, stage: str) -> list[Path]:
-    """The folders that a stage writes."""
+    """The folders and files that a stage writes, of all stages but the trainings."""
     return {
         "ingest": [layout.raw],
+        "encoder": [layout.encoder],
         "validate": [layout.valid, layout.quarantine, layout.validation_report],
         "label": [layout.labeled],
         "split": [layout.splits],
         "tokenize": [layout.tokens],
+        "evaluate": [layout.metrics],
+        "gate": [layout.decision],
+        "report": [layout.report_page],
     }[stage]
+
+
+def remove_outputs(layout: Layout, stage: str) -> None:
+    """As DVC does before it runs a stage."""
+    for output in outputs(layout, stage):
+        if output.is_dir():
+            shutil.rmtree(output)
+        else:
+            output.unlink()
 
 
 def written(layout: Layout, stage: str) -> Mapping[str, bytes]:
     """Every file of a stage by its path, with its bytes."""
-    files = [file for folder in outputs(layout, stage) for file in folder.rglob("*") if file.is_file()]
+    outs = outputs(layout, stage)
+    files = [file for output in outs for file in (output, *output.rglob("*")) if file.is_file()]
     return {str(file.relative_to(layout.root)): file.read_bytes() for file in sorted(files)}
 
 

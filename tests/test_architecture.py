@@ -30,7 +30,17 @@ ALLOWED = {
         "registry",
     },
 }
-ANYWHERE = {"params.py", "layout.py", "engine.py", "inside.py", "memo.py", "failures.py", "params_edit.py", "git.py"}
+ANYWHERE = {
+    "params.py",
+    "layout.py",
+    "engine.py",
+    "inside.py",
+    "memo.py",
+    "plain_text.py",
+    "failures.py",
+    "params_edit.py",
+    "git.py",
+}
 PURE = ("data", "metrics", "registry")
 # What reads and writes releases; the rest of the registry decides and describes.
 WITH_WORLD = {

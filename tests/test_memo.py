@@ -1,5 +1,6 @@
 """What earlier runs computed: found by what it was computed from, checked, and never missed where it is gone."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,6 +84,7 @@ def test_other_code_makes_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert make.made == 2
 
 
+@pytest.mark.chaos("memo-damaged")
 @pytest.mark.parametrize("name", ["one", "listing.json"])
 @pytest.mark.parametrize("damage", ["cut", "gone", "changed"])
 def test_what_is_damaged_is_made_again(tmp_path: Path, name: str, damage: str) -> None:
@@ -99,6 +101,31 @@ def test_what_is_damaged_is_made_again(tmp_path: Path, name: str, damage: str) -
         assert make.made == 2
 
 
+@pytest.mark.parametrize("name", ["../stolen", "/stolen", "..", "a/b", ""])
+def test_a_listing_that_names_files_elsewhere_is_none(tmp_path: Path, name: str) -> None:
+    """Who may write to the place must not write anywhere else on the machine that reads it."""
+    make, memo = Maker(), Memo(str(tmp_path / "place"))
+    fill(memo, "a", tmp_path / "1", make)
+    listing = next((tmp_path / "place").rglob("listing.json"))
+    planted = listing.parent.parent / "stolen"
+    planted.write_text("of somebody")
+    listing.write_text(json.dumps({name: module.md5_of(planted)}))
+    assert fill(memo, "a", tmp_path / "2", make) == FILES
+    assert make.made == 2
+    assert not (tmp_path / "stolen").exists()
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", '{"one": 1}', '{"one": "no hash"}', "[" * 100_000, "\xff"])
+def test_what_is_no_listing_is_none(tmp_path: Path, text: str) -> None:
+    """Of an empty one a day would come out without its rows."""
+    make, memo = Maker(), Memo(str(tmp_path / "place"))
+    fill(memo, "a", tmp_path / "1", make)
+    next((tmp_path / "place").rglob("listing.json")).write_text(text, encoding="latin-1")
+    assert fill(memo, "a", tmp_path / "2", make) == FILES
+    assert make.made == 2
+
+
+@pytest.mark.chaos("memo-damaged")
 @pytest.mark.parametrize("kind", ["folder", "service"])
 def test_a_place_that_cannot_be_reached_is_told_of_once_and_costs_the_time_alone(
     kind: str,

@@ -102,6 +102,23 @@ def test_a_night_computes_one_day_alone_and_the_bytes_are_those_of_a_first_night
     assert outputs(shop) == remembered
 
 
+@pytest.mark.chaos("memo-damaged")
+def test_what_is_damaged_of_earlier_nights_is_computed_again_to_the_same_bytes(
+    shop: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "place"
+    night(shop, place, monkeypatch)
+    expected = outputs(shop)
+    files = sorted(file for file in place.rglob("*") if file.is_file())
+    for file in files:
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    assert len(files) > WINDOW
+    night(shop, place, monkeypatch)
+    assert outputs(shop) == expected
+
+
 def correct_a_day(layout: Layout) -> None:
     file = layout.root / f"log/{FIRST + datetime.timedelta(days=1)}.parquet"
     table = pq.read_table(file)

@@ -1,5 +1,6 @@
 """The pipeline at a size that runs in a test: three stores, small networks, few epochs."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,3 +78,34 @@ def run_pipeline(layout: Layout) -> None:
         train_non_unified.main(layout, locale)
     for stage in (evaluate, gate, report):
         stage.main(layout)
+
+
+def figure_rows(layout: Layout, **where: str) -> list[dict[str, object]]:
+    """The rows of the evaluation's summary with these values."""
+    rows = json.loads(layout.summary.read_text())["rows"]
+    return [row for row in rows if all(row[key] == value for key, value in where.items())]
+
+
+def value_of(layout: Layout, variant: str, metric: str = "micro_recall", locale: str = "all") -> float:
+    """A figure on test."""
+    (row,) = figure_rows(layout, variant=variant, metric=metric, locale=locale, split="test")
+    return float(str(row["value"]))
+
+
+def copy_folder(source: Path, target: Path) -> Path:
+    """The files of a folder, also into one that is there."""
+    for file in source.rglob("*"):
+        if file.is_file():
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    return target
+
+
+def project_copy(finished: Layout, folder: Path) -> Layout:
+    """A finished project's params and data, without its models."""
+    for name in ("params.yaml", "champion.json"):
+        (folder / name).write_bytes((finished.root / name).read_bytes())
+    copy_folder(finished.root / "data", folder / "data")
+    shutil.copyfile(finished.root / "human.csv", folder / "human.csv")
+    return Layout(folder)

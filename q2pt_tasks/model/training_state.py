@@ -3,6 +3,7 @@
 What is drawn at random depends on a step's place alone, so no generator's state belongs to it.
 """
 
+import hashlib
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
@@ -76,9 +77,12 @@ class TrainingState:
             **_prefixed(_BEST, self.best_weights),
             **_prefixed(_OPTIMIZER, self._moments()),
         }
-        place = {"epochs": [asdict(epoch) for epoch in self.epochs], "step": self.step, "loss": self.loss}
+        tensors = {name: part.contiguous() for name, part in tensors.items()}
+        place = json.dumps(
+            {"epochs": [asdict(epoch) for epoch in self.epochs], "step": self.step, "loss": self.loss}
+        )
         try:
-            save_file({name: part.contiguous() for name, part in tensors.items()}, file, {"place": json.dumps(place)})
+            save_file(tensors, file, {"place": place, "sha256": _digest(place, tensors)})
         except RuntimeError as error:
             raise UnsavableStateError(str(error)) from error
 
@@ -90,12 +94,14 @@ class TrainingState:
         """
         try:
             with safe_open(file, framework="pt") as stored:
-                place = json.loads(stored.metadata()["place"])
+                said = stored.metadata()
+                place = json.loads(said["place"])
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
             epochs = [Epoch(**epoch) for epoch in place["epochs"]]
-            step, loss = int(place["step"]), float(place["loss"])
+            step, loss, digest = int(place["step"]), float(place["loss"]), said["sha256"]
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise UnreadableStateError(f"{type(error).__name__}: {error}") from error
+        _check_digest(digest, _digest(said["place"], tensors))
         self._check_shapes(_with(_WEIGHTS, tensors))
         self.network.load_state_dict(_with(_WEIGHTS, tensors))
         self.best_weights = _with(_BEST, tensors)
@@ -129,6 +135,21 @@ class TrainingState:
         parameters = dict(self.network.named_parameters())
         for name, own in by_name.items():
             self.optimizer.set_moments(parameters[name], own)
+
+
+def _digest(place: str, tensors: dict[str, torch.Tensor]) -> str:
+    """Over all that a file holds: the format itself notices a file that was cut off, and no other damage."""
+    digest = hashlib.sha256(place.encode())
+    for name in sorted(tensors):
+        part = tensors[name]
+        digest.update(f"{name} {part.dtype} {tuple(part.shape)}".encode())
+        digest.update(part.reshape(-1).view(torch.uint8).cpu().numpy())
+    return digest.hexdigest()
+
+
+def _check_digest(expected: str, found: str) -> None:
+    if found != expected:
+        raise UnreadableStateError(f"its content has the hash {found} and should have {expected}")
 
 
 def best_epoch(epochs: list[Epoch]) -> Epoch:

@@ -4,6 +4,7 @@ The message is in the task's log. Where an Airflow connection `q2pt_alerts` exis
 connection's password is the webhook's URL, which gets `{"text": message}` as chat services take it.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,6 +55,10 @@ ADVICE: Mapping[str | None, str] = {
 }
 
 
+class AlertError(RuntimeError):
+    """The webhook was not told."""
+
+
 class FailureAlert(BaseNotifier):
     """For `on_failure_callback` of tasks."""
 
@@ -63,10 +68,7 @@ class FailureAlert(BaseNotifier):
     def tell(self, message: str) -> None:
         self.log.error(message)
         if url := _webhook():
-            # The DAG file is read often, and rarely needs it.
-            import httpx
-
-            httpx.post(url, json={"text": message}, timeout=TIMEOUT_SECONDS).raise_for_status()
+            _post(url, message)
 
 
 class TimeoutAlert(FailureAlert):
@@ -104,6 +106,22 @@ def timeout_message(context: Mapping[str, Any]) -> str:
             "no commit holds it together: clear join, or start a new run, which computes none of it again.",
         ]
     )
+
+
+def _post(url: str, message: str) -> None:
+    # The DAG file is read often, and rarely needs it.
+    import httpx
+
+    # Whoever has the URL can write to the channel, and httpx writes it to its log and into its errors.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        httpx.post(url, json={"text": message}, timeout=TIMEOUT_SECONDS).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        answer = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
+        raise AlertError(
+            f"the webhook of the connection {CONNECTION} was not told ({answer}): correct the connection's password, "
+            "which is the webhook's URL"
+        ) from None
 
 
 def _webhook() -> str | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from dvc.repo import Repo
 from pydantic import TypeAdapter
 
+from q2pt_tasks.plain_text import in_markdown
 from q2pt_tasks.orchestration.branches import LOCK
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import Decision, Rule, read_decision
@@ -85,10 +86,10 @@ def _alert(decision: Decision) -> str:
 
 
 def _page(plan: RunPlan, decision: Decision) -> str:
-    rows = [f"| {rule.name} | {_passed(rule)} | {_cell(rule.sentence)} |" for rule in decision.rules]
+    rows = [f"| {rule.name} | {_passed(rule)} | {in_markdown(rule.sentence)} |" for rule in decision.rules]
     table = ["| rule | passed | what it saw |", "|---|---|---|", *rows]
     return "\n".join(
-        [_cell(decision.sentence), "", *table, "", f"Run {_cell(plan.run_id)}, commit `{plan.commit[:12]}`."]
+        [in_markdown(decision.sentence), "", *table, "", f"Run {in_markdown(plan.run_id)}, commit `{plan.commit[:12]}`."]
     )
 
 
@@ -96,8 +97,3 @@ def _passed(rule: Rule) -> str:
     if rule.passed:
         return "yes"
     return "no" if rule.severity == "block" else "warning"
-
-
-def _cell(text: str) -> str:
-    """Text that stays in its cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|")

@@ -6,13 +6,14 @@ log.
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
+
+from q2pt_tasks.plain_text import moves_cursor
 
 # A model of a hub such as owner/name, or an absolute path: no space, leading dash or `..`, nothing that a shell reads.
 _PART = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -41,7 +42,7 @@ def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_prose(text: str) -> str:
     """Prose may have lines, but not what moves a terminal's cursor or is no text at all."""
-    if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text if sign not in "\n\t"):
+    if moves_cursor(text):
         raise ValueError("text without control characters")
     return text
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dvc.repo import Repo
-from dvc.utils.serialize import load_yaml
 
 from q2pt_tasks.failures import is_disk_full
 from q2pt_tasks.orchestration.clone import REMOTE
+from q2pt_tasks.orchestration.results import outs_of
 from q2pt_tasks.orchestration.settings import Settings
 from q2pt_tasks.orchestration.store import DamagedCacheError, MissingObjectError, Out, SharedCache
 
@@ -77,7 +77,7 @@ class RemoteStore(SharedCache):
                 self._download_newest(key, folder)
             # DVC restores the newest one.
             newest = max(folder.iterdir(), key=lambda file: file.stat().st_mtime) if folder.is_dir() else None
-            outs = load_yaml(str(newest))["outs"] if newest else []
+            outs = outs_of(newest) if newest else []
         try:
             self.fetch({out["path"]: out["md5"] for out in outs})
             self.fetch(self.objects(outs))
@@ -123,7 +123,7 @@ class RemoteStore(SharedCache):
         fs, there = self._remote.fs, self._results_there(key)
         with self.results(key) as folder:
             for result in folder.iterdir():
-                if load_yaml(str(result))["outs"] == outs:
+                if outs_of(result) == outs:
                     fs.makedirs(there)
                     fs.put_file(str(result), fs.join(there, result.name))
 

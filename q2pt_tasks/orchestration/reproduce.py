@@ -7,7 +7,8 @@ need between them.
 import re
 import signal
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from dvc.stage.run import cmd_run
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.orchestration.graph import GraphError
 from q2pt_tasks.orchestration.inputs import Input
+from q2pt_tasks.orchestration.results import drop_others
 from q2pt_tasks.orchestration.store import Out, SharedCache
 from q2pt_tasks.orchestration.tee import tee
 
@@ -76,7 +78,8 @@ def restore(repo: Repo, stage: Any, store: SharedCache, key: str | None) -> bool
     if key is None:
         return False
     store.fetch_results(key)
-    with lock_repo(repo), store.results(key):
+    with lock_repo(repo), store.results(key) as folder:
+        drop_others(folder, [out.def_path for out in stage.outs])
         try:
             repo.stage_cache.restore(stage)
         except RunCacheNotFoundError:
@@ -91,10 +94,23 @@ def run_command(stage: Any) -> None:  # noqa: ANN401
         StageFailedError: with its last lines and its exit code.
     """
     try:
-        with tee() as lines:
+        with tee() as lines, _after_its_command():
             cmd_run(stage)
     except StageCmdFailedError as error:
         raise StageFailedError(_failure(stage.addressing, str(error), lines)) from None
+
+
+@contextmanager
+def _after_its_command() -> Iterator[None]:
+    """Inside, this process is not ended by the signal that asks its group to end: what it runs may save its work first.
+
+    Where it ended at once, its guard would kill the rest of the group.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def record(repo: Repo, stage: Any, store: SharedCache, key: str | None) -> None:  # noqa: ANN401

@@ -17,6 +17,7 @@ from q2pt_tasks.inside import ListingError, read_listing
 # An output as `dvc.lock` lists it: {"path": ..., "md5": ..., "size": ..., ...}.
 Out = Mapping[str, Any]
 _DIRECTORY = ".dir"
+_HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 class DamagedCacheError(RuntimeError):
@@ -35,7 +36,13 @@ class SharedCache:
         self._manifests: dict[str, list[tuple[str, str]]] = {}
 
     def path(self, md5: str) -> Path:
-        """Where the object of this hash lies, or would."""
+        """Where the object of this hash lies, or would.
+
+        Raises:
+            DamagedCacheError: it is no hash, and could be a way out of the cache.
+        """
+        if not _HASH.fullmatch(md5):
+            raise DamagedCacheError(f"{md5!r} is no hash of an object: look who wrote it, and start a new run")
         return self.folder / "files/md5" / md5[:2] / md5[2:]
 
     def fetch(self, files: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from q2pt_tasks.plain_text import moves_cursor
 from q2pt_tasks.registry.candidate import Candidate, PromotionRefusedError
 from q2pt_tasks.registry.expired_branch import expired_among
 from q2pt_tasks.registry.golden import check_answers
@@ -65,12 +66,14 @@ def roll_back(registry: Registry, to: str | None, by: str, why: str, now: dateti
     Another try by the same person for the same reason finds what the first one did, and changes nothing.
 
     Raises:
-        PromotionRefusedError: there is nothing to go back to, or another promotion or rollback came first.
+        PromotionRefusedError: there is nothing to go back to, or another promotion or rollback came first; or the reason
+            is no text.
         RegistryError: there is no such version, or the registry contradicts itself.
         StoreError: its files are not in the store any more, or are damaged there.
         GoldenAnswerError: it answers otherwise than when it was made.
         GitError: the registry cannot be reached.
     """
+    _check_reason(why)
     refs = registry.refs()
     moves = registry.moves(refs, PROD)
     if _is_done(refs, moves, to, by, why):
@@ -104,10 +107,12 @@ def retire(registry: Registry, locale: str, by: str, why: str, now: datetime) ->
     """Makes production serve a release without a store, which has closed; else no run without it may promote.
 
     Raises:
-        PromotionRefusedError: nothing serves it by its name, or it is the only one, or another promotion came first.
+        PromotionRefusedError: nothing serves it by its name, or it is the only one, or another promotion came first; or
+            the reason is no text.
         RegistryError: the registry contradicts itself.
         GitError: the registry cannot be reached.
     """
+    _check_reason(why)
     refs = registry.refs()
     moves = registry.moves(refs, PROD)
     _check_branch(refs, moves)
@@ -156,6 +161,12 @@ def check_judged(judged: tuple[str, str] | None, champion: Release | None) -> No
             f"the candidate was judged against {judged[0] if judged else 'no champion'}, in production is "
             f"{champion.version} by now: start another run, which compares it with that one"
         )
+
+
+def _check_reason(why: str) -> None:
+    """Checks that the history, which nothing is ever taken out of, can be printed."""
+    if moves_cursor(why):
+        raise PromotionRefusedError(f"the reason {why!r} has control characters: give text")
 
 
 def _check_branch(refs: Refs, moves: Sequence[Move]) -> None:

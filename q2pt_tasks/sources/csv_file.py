@@ -18,6 +18,8 @@ from q2pt_tasks.sources.manifest import SourceError
 
 # A row must fit into one block.
 _BLOCK_BYTES = 64 * 2**20
+# Far above what names of columns need. A compressed file of a megabyte may hold a line of a gigabyte.
+_HEADER_CHARS = 2**20
 
 
 def csv_columns(file: Path) -> list[str]:
@@ -29,7 +31,13 @@ def csv_columns(file: Path) -> list[str]:
 
 def _header(file: Path) -> str:
     with _reads_to_the_end(file), _open_bytes(file) as stream:
-        return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace").readline()
+        header = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace").readline(_HEADER_CHARS)
+    if len(header) == _HEADER_CHARS:
+        raise SourceError(
+            f"{file}: its first line has {_HEADER_CHARS:,} characters or more, and should hold the names of the "
+            "columns: write it again with line breaks"
+        )
+    return header
 
 
 def read_csv(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
@@ -53,7 +61,7 @@ def _quoted_rows(file: Path) -> int | None:
     csv.field_size_limit(_BLOCK_BYTES)
     rows, line = -1, 1
     with _reads_to_the_end(file), _open_bytes(file) as stream:
-        reader = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), strict=True)
+        reader = csv.reader(_lines(file, stream), strict=True)
         try:
             for row in reader:
                 rows += bool(row)  # an empty line is no row
@@ -64,6 +72,14 @@ def _quoted_rows(file: Path) -> int | None:
                 'start must end with one, and quotes inside it must be doubled, as in "5"" pants"'
             ) from error
     return rows
+
+
+def _lines(file: Path, stream: BinaryIO) -> Iterator[str]:
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    while line := text.readline(_BLOCK_BYTES):
+        if len(line) == _BLOCK_BYTES:
+            raise SourceError(f"{file} has a line of {_BLOCK_BYTES:,} characters or more: correct or write it again")
+        yield line
 
 
 def _has_quotes(file: Path) -> bool:

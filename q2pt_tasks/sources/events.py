@@ -5,6 +5,7 @@ column and the value. The meaning of a row is judged later, by the stage `valida
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
@@ -185,6 +186,15 @@ def _broken_parquet(file: Path, error: Exception) -> SourceError:
     )
 
 
+def _check_header(file: Path, header: list[str], schema: pa.Schema) -> None:
+    """Refuses a first line that is no header. It is not shown: it may be a row, and a query does not belong into a log."""
+    if not _names_any(header, schema):
+        raise SourceError(
+            f"{file}: its first line names none of the columns {', '.join(schema.names)}: write their names there, "
+            "above the rows"
+        )
+
+
 def check_columns(place: object, found: list[str], schema: pa.Schema) -> None:
     """Refuses the columns `found` at `place`, a file or a table, where they lack one of `schema`."""
     shown = f"expected {', '.join(schema.names)}; found {', '.join(found)}"[:1000]
@@ -197,12 +207,22 @@ def check_columns(place: object, found: list[str], schema: pa.Schema) -> None:
         )
 
 
+def _names_any(header: list[str], schema: pa.Schema) -> bool:
+    """Whether a first line, whatever separates its cells, has the name of a column of ours."""
+    cells = {_plain_name(cell) for text in header for cell in re.split(r"[;\t|]", text)}
+    return not cells.isdisjoint([*schema.names, *EVENTS.names, *CATALOG.names])
+
+
+def _plain_name(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
 def _likely_cause(name: str, strangers: list[str], place: object) -> str:
     if len(strangers) == 1 and any(separator in strangers[0] for separator in ";\t|"):
         return "its columns are not separated by commas: write it again with commas"
     if any(part.startswith(f"{name}=") for part in Path(str(place)).parts):
         return f"'{name}' stands in the folder's name only: write it into the files too"
-    spelled = {other.strip().lower().replace(" ", "_").replace("-", "_"): other for other in strangers}
+    spelled = {_plain_name(other): other for other in strangers}
     if close := difflib.get_close_matches(name, spelled, n=1):
         return f"{spelled[close[0]]!r} looks like it: rename it to '{name}'"
     return "add it"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout, catalog_file
+from q2pt_tasks.plain_text import in_markdown
 from q2pt_tasks.model.scorers import CheckpointScorer
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
 from q2pt_tasks.params import read_section
@@ -215,13 +216,13 @@ def _kind_table(found: Figures) -> str:
 def _shown_table(shown: Sequence[Mapping[str, Any]]) -> str:
     rows: list[list[object]] = [
         [
-            one["query"],
+            in_markdown(one["query"]),
             " / ".join(one["locales"]),
-            " / ".join(one["means"]),
+            in_markdown(" / ".join(one["means"])),
             " / ".join(map(str, one["clicks"])),
             one["distance"],
             one["kind"],
-            *(" / ".join(guess or "–" for guess in one["predicted"][name]) for name in VARIANTS),
+            *(in_markdown(" / ".join(guess or "–" for guess in one["predicted"][name])) for name in VARIANTS),
         ]
         for one in shown
     ]

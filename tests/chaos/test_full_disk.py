@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from data_path import STAGES, finished_project, outputs, stage_process, written
+from data_path import STAGES, finished_project, remove_outputs, stage_process, written
 from safetensors.torch import load_file, save_file
 from small_disk import fill, small_disk
 
@@ -42,8 +42,7 @@ def test_a_stage_on_a_full_disk_says_so_and_runs_when_there_is_room(whole: Layou
     with small_disk(tmp_path / "disk", megabytes=64) as disk:
         layout = Layout(disk / "project")
         shutil.copytree(whole.root, layout.root)
-        for folder in outputs(layout, stage):
-            shutil.rmtree(folder)
+        remove_outputs(layout, stage)
         filler = fill(disk, left=8192)
         failed = stage_process(layout, ["-m", "q2pt_tasks", stage])
         assert failed.returncode == 1, failed.stderr
@@ -54,6 +53,27 @@ def test_a_stage_on_a_full_disk_says_so_and_runs_when_there_is_room(whole: Layou
         again = stage_process(layout, ["-m", "q2pt_tasks", stage])
         assert again.returncode == 0, again.stderr
         assert written(layout, stage) == written(whole, stage)
+
+
+@pytest.mark.slow
+@pytest.mark.chaos("disk-full-stage")
+@pytest.mark.parametrize("stage", ["encoder", "evaluate", "gate", "report"])
+def test_a_stage_that_judges_on_a_full_disk_says_so_and_runs_when_there_is_room(
+    finished: Layout, tmp_path: Path, stage: str
+) -> None:
+    with small_disk(tmp_path / "disk", megabytes=256) as disk:
+        layout = Layout(disk / "project")
+        shutil.copytree(finished.root, layout.root)
+        remove_outputs(layout, stage)
+        filler = fill(disk, left=0)
+        failed = stage_process(layout, ["-m", "q2pt_tasks", stage])
+        assert failed.returncode == 1, failed.stderr
+        assert f"{stage} failed: the disk is full (" in failed.stderr
+        assert "Traceback" not in failed.stderr
+        filler.unlink()
+        again = stage_process(layout, ["-m", "q2pt_tasks", stage])
+        assert again.returncode == 0, again.stderr
+        assert written(layout, stage) == written(finished, stage)
 
 
 @pytest.mark.chaos("disk-full-stage")

@@ -163,6 +163,14 @@ def test_a_rollback_asks_a_person_first_and_wants_a_reason(dags: dict[str, DAG])
     assert copy(rollback.params.get_param("version")).resolve("v12") == "v12"
 
 
+def test_a_reason_for_a_rollback_is_no_markup_where_a_person_approves(dags: dict[str, DAG]) -> None:
+    approval = copy(dags["q2pt_rollback"].get_task("approval"))
+    assert isinstance(approval, ApprovalOperator)
+    why = "![](https://evil.example/seen) [complaints](https://evil.example)"
+    approval.render_template_fields({"params": {"why": why, "version": None}})  # type: ignore[typeddict-item]
+    assert approval.body == r"!\[\](https://evil.example/seen) \[complaints\](https://evil.example)"
+
+
 def test_a_prune_by_hand_shows_and_one_by_schedule_removes(
     dags: dict[str, DAG], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import chdir
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -20,6 +20,8 @@ from airflow_cluster import Cluster, missing_servers, running_cluster
 from dvc.repo import Repo
 from fast_project import STAGE_FILE, fast_pipeline, fast_stage
 from night_repository import LOCALES, PIPELINE, VARIANTS, Shop, checkpoints_of, make_shop, verdict
+from redis import Redis
+from redis.exceptions import RedisError
 from ruamel.yaml import YAML
 
 from q2pt_tasks.layout import Layout
@@ -242,6 +244,31 @@ def test_a_service_crashes_while_models_are_trained(
     }
     _check_reproducible(shop.settings, joined)
     assert _champion(shop)["commit"] == joined
+
+
+@pytest.mark.long
+@pytest.mark.chaos("redis-restarted")
+def test_a_task_that_waits_in_redis_survives_its_crash(cluster: Cluster, shop: Shop) -> None:
+    # Nobody takes the first task.
+    cluster.parts.pop("worker").kill()
+    night = cluster.api.trigger({"why": "nobody is there"})
+    wait_until(lambda: _waiting(cluster) == 1, NIGHT_SECONDS, lambda: f"{cluster.api.states(night)}")
+    cluster.crash("redis")
+    wait_until(lambda: _waiting(cluster) is not None, NIGHT_SECONDS, lambda: "Redis does not answer")
+    assert _waiting(cluster) == 1
+    pushing = cluster.environment("commit-worker")["Q2PT_GIT_REMOTE"]
+    cluster.start_workers(["worker"], Q2PT_GIT_REMOTE=pushing, **_only_a_cache(shop))
+    assert cluster.api.wait_for_run(night, NIGHT_SECONDS) == "success"
+    assert cluster.parts["worker"].tasks().count("configure") == 1
+
+
+def _waiting(cluster: Cluster) -> int | None:
+    """How many tasks wait for the worker that pushes; None where Redis does not answer."""
+    try:
+        with Redis(port=cluster.ports["redis"]) as redis:
+            return int(cast(int, redis.llen("commits")))
+    except RedisError:
+        return None
 
 
 def test_workers_that_share_only_an_s3_service(on_s3: Cluster, shop: Shop) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -151,14 +151,38 @@ def test_a_place_that_cannot_be_reached_means_to_start_over_and_is_said(tmp_path
     assert load_metadata(tmp_path / "model").status == "trained"
 
 
+def _change_last_byte(content: bytes) -> bytes:
+    """One of a weight's."""
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
 @pytest.mark.chaos("state-damaged")
-def test_a_damaged_state_means_to_start_over_and_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    StateFolder(tmp_path).put("key", lambda file: _write(file, b"damaged"))
-    resume = resume_of(lambda: "key", Workers.alone(), {"Q2PT_STATE_DIR": str(tmp_path)})
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"damaged",
+        lambda content: content[:-1],
+        _change_last_byte,
+        lambda content: content.replace(b'\\"step\\": 7', b'\\"step\\": 8'),
+    ],
+    ids=["other bytes", "cut off", "a weight", "its place"],
+)
+def test_a_damaged_state_means_to_start_over_and_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
+) -> None:
+    saved = _state(torch.nn.Linear(2, 2))
+    saved.step = 7
+    saved.save(tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    assert damage(whole) != whole
+    StateFolder(tmp_path / "states").put("key", lambda file: _write(file, damage(whole)))
+    resume = resume_of(lambda: "key", Workers.alone(), {"Q2PT_STATE_DIR": str(tmp_path / "states")})
     state = _state(torch.nn.Linear(2, 2))
+    before = {name: weight.clone() for name, weight in state.network.state_dict().items()}
     resume.restore(state)
     assert "the training starts over, its state cannot be read" in caplog.text
     assert (state.epochs, state.step) == ([], 0)
+    assert all(torch.equal(weight, before[name]) for name, weight in state.network.state_dict().items())
 
 
 def test_seconds_that_are_none_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Who is told what when a task has failed."""
 
 import json
+import logging
+import traceback
+from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from q2pt_tasks.orchestration.alerts import ADVICE, SHOPPERS, FailureAlert, TimeoutAlert, failure_message
+from q2pt_tasks.orchestration.alerts import ADVICE, SHOPPERS, AlertError, FailureAlert, TimeoutAlert, failure_message
 from q2pt_tasks.orchestration.graph import compute_graph
 
 
@@ -60,8 +63,21 @@ class _Webhook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
         self.received.append(json.loads(self.rfile.read(length)))
-        self.send_response(200)
+        self.send_response(404 if self.path.endswith("gone") else 200)
         self.end_headers()
+
+
+@pytest.fixture
+def webhook() -> Iterator[str]:
+    """The address of a server that takes one message."""
+    server = HTTPServer(("127.0.0.1", 0), _Webhook)
+    Thread(target=server.handle_request, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.server_close()
+
+
+def _connect(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_Q2PT_ALERTS", json.dumps({"conn_type": "generic", "password": url}))
 
 
 def test_without_a_connection_the_message_is_in_the_log_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,12 +86,44 @@ def test_without_a_connection_the_message_is_in_the_log_alone(capsys: pytest.Cap
 
 
 @pytest.mark.enable_socket
-def test_with_a_connection_the_message_goes_to_the_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = HTTPServer(("127.0.0.1", 0), _Webhook)
-    Thread(target=server.handle_request, daemon=True).start()
-    connection = {"conn_type": "generic", "password": f"http://127.0.0.1:{server.server_port}/hook"}
-    monkeypatch.setenv("AIRFLOW_CONN_Q2PT_ALERTS", json.dumps(connection))
+def test_with_a_connection_the_message_goes_to_the_webhook(monkeypatch: pytest.MonkeyPatch, webhook: str) -> None:
+    _connect(monkeypatch, f"{webhook}/hook")
     FailureAlert()(_context("ingest"))
-    server.server_close()
-    (sent,) = _Webhook.received
-    assert sent["text"] == failure_message(_context("ingest"))
+    assert _Webhook.received[-1]["text"] == failure_message(_context("ingest"))
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("path", ["token-of-the-channel", "token-of-the-channel/gone"])
+def test_the_address_of_the_webhook_is_in_no_log_and_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    webhook: str,
+    path: str,
+) -> None:
+    """Airflow hides what it knows to be a password; this does not count on it."""
+    caplog.set_level(logging.INFO)
+    _connect(monkeypatch, f"{webhook}/{path}")
+    alert = FailureAlert()
+    if path.endswith("gone"):
+        with pytest.raises(AlertError, match=r"connection q2pt_alerts was not told \(404\): correct") as refusal:
+            alert.notify(_context("ingest"))
+        assert "token-of-the-channel" not in _said(refusal.value)
+    else:
+        alert.notify(_context("ingest"))
+    assert "token-of-the-channel" not in caplog.text + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("url", ["token-of-the-channel", "http://token-of-the-channel:port/", "http://[token"])
+def test_an_address_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    _connect(monkeypatch, url)
+    with pytest.raises(AlertError, match="which is the webhook's URL") as refusal:
+        FailureAlert().notify(_context("ingest"))
+    assert "token" not in _said(refusal.value)
+
+
+def _said(error: BaseException) -> str:
+    """What a log says of an error: its words and those of the errors that it shows with it, without the code's lines."""
+    summary = traceback.TracebackException.from_exception(error)
+    summary.stack.clear()
+    return "".join(summary.format())

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 from night_repository import Shop
 
 from q2pt_tasks.orchestration.decide import RunIncompleteError, decide, run
@@ -67,6 +68,13 @@ def test_a_person_is_shown_every_rule_and_nothing_breaks_the_table() -> None:
         "| drift | warning | fr-BE moved. |",
     ]
     assert page[-1] == "Run manual__2026-06-30T02:00:00+00:00, commit `0123456789ab`."
+
+
+def test_what_a_catalog_calls_its_types_is_no_markup_where_a_person_approves() -> None:
+    hostile = "Gone: ![](https://evil.example/seen), [approve here](https://evil.example), <b>LAMP</b>."
+    page = decide(PLAN, replace(YES, sentence=hostile, rules=(Rule("types", False, hostile),))).page
+    found = {token.type for block in MarkdownIt("gfm-like", {"linkify": False}).parse(page) for token in block.children or ()}
+    assert found == {"text", "code_inline"}, "the commit is code"
 
 
 def test_an_overdue_champion_is_told_to_the_owner_where_nothing_is_promoted() -> None:

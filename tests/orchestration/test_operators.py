@@ -52,6 +52,20 @@ said.write_text(str(os.getpid()))
 time.sleep(600 if first else 0)
 Path("slow.txt").write_text("whole")
 """
+# As a training does.
+SAVES_FIRST = """
+import signal, sys, time
+from pathlib import Path
+
+def stop(*_):
+    time.sleep(1)
+    Path({saved!r}).write_text("whole")
+    sys.exit("stopped, and saved")
+
+signal.signal(signal.SIGTERM, stop)
+Path({said!r}).touch()
+time.sleep(600)
+"""
 SLOW_PIPELINE = """
 stages:
   slow:
@@ -351,8 +365,8 @@ def test_a_killed_stage_leaves_nobody_and_no_result_and_the_next_try_succeeds(
             os.kill(int(stage.rpartition(")")[2].split()[2]), signal.SIGKILL)
 
     threading.Thread(target=kill).start()
-    number = signal.SIGTERM if by == "Airflow" else signal.SIGKILL
-    with pytest.raises(ChildFailedError, match=f"no result: signal {number.value} ended it"):
+    how = "stage slow was ended by SIGTERM" if by == "Airflow" else "no result: signal 9 ended it"
+    with pytest.raises(ChildFailedError, match=how):
         _execute(operator, Task(plan))
     _await(lambda: not Path(f"/proc/{said.read_text()}/cmdline").exists())
     assert os.listdir(worker.settings.dvc_cache) == ["locks"], "neither an object nor a result is kept"
@@ -360,7 +374,24 @@ def test_a_killed_stage_leaves_nobody_and_no_result_and_the_next_try_succeeds(
     again = Task(plan)
     _execute(operator, again)
     assert again.pushed["stage"]["state"] == "ran"
-    assert not left.exists()
+    # What a stage that could say why has left is kept for a while.
+    assert left.exists() == (by == "Airflow")
+
+
+@pytest.mark.chaos("training-terminated")
+def test_a_stage_that_airflow_asks_to_end_may_save_its_work_first(worker: Worker, tmp_path: Path) -> None:
+    said, saved = tmp_path / "said", tmp_path / "saved"
+    worker.change(label=SAVES_FIRST.format(said=str(said), saved=str(saved)), pipeline=SLOW_PIPELINE)
+    operator = StageOperator(task_id="slow", address="slow")
+
+    def ask_to_end() -> None:
+        _await(said.exists)
+        operator.on_kill()
+
+    threading.Thread(target=ask_to_end).start()
+    with pytest.raises(ChildFailedError, match="stage slow ended with exit code 1; its last lines:\\n(.*\\n)*stopped, and sa"):
+        _execute(operator, Task({("configure", "return_value"): _plan(worker.commit)}))
+    assert saved.read_text() == "whole"
 
 
 def _await(condition: Callable[[], object]) -> None:

@@ -1,11 +1,13 @@
 """Workers that share no folder exchange data through a DVC remote: a directory here, S3 in test_remote_s3.py."""
 
+import json
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 from stage_repository import ORDER, TRAININGS, Worker, another_worker, copy_worker, make_worker
 
 from q2pt_tasks.orchestration.clone import private_clone
@@ -127,6 +129,51 @@ def test_a_damaged_object_of_the_remote_is_refused_by_name_and_stays_there(first
     assert str(damaged) in str(refusal.value)
     assert not (second.settings.dvc_cache / _object(first, "label")).exists(), "nothing damaged is kept"
     assert damaged.exists()
+
+
+def _change_result(worker: Worker, address: str, **changed: str) -> None:
+    """What somebody who may write to the remote makes of an earlier result's only output."""
+    (path,) = (out["path"] for out in worker.entries[address]["outs"])
+    results = [file for file in (_remote(worker) / "runs").rglob("*") if file.is_file()]
+    (result,) = (file for file in results if f"path: {path}" in file.read_text().partition("outs:")[2])
+    document = YAML(typ="safe").load(result.read_text())
+    document["outs"][0] |= changed
+    result.chmod(0o644)
+    # JSON is YAML.
+    result.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("path", ["label.py", "dvc.yaml", ".git/config", "../stolen", "/stolen"])
+def test_an_earlier_result_cannot_put_files_elsewhere(first: Worker, second: Worker, path: str) -> None:
+    """DVC would check out whatever the result names, the code that runs next too."""
+    _change_result(first, "label", path=path)
+    assert second.run("label").state == "ran"
+    assert second.entries["label"] == first.entries["label"]
+    assert not any(list(second.settings.work_dir.rglob("stolen")))
+
+
+def test_an_earlier_result_whose_hash_is_a_path_leads_nowhere(first: Worker, second: Worker) -> None:
+    victim, planted = (_home(worker) / "victim" for worker in (second, first))
+    victim.parent.mkdir(parents=True, exist_ok=True)
+    victim.write_text("of this host")
+    planted.write_text("of somebody")
+    _change_result(first, "label", md5="..../../victim")
+    assert second.run("label").state == "ran"
+    assert victim.read_text() == "of this host"
+
+
+@pytest.mark.parametrize("text", ["", "null", "outs: 7", "outs: [a]", "outs: [{path: data/labeled}]", "{", "\x00"])
+def test_an_earlier_result_that_is_none_is_dropped(first: Worker, second: Worker, text: str) -> None:
+    for result in (_remote(first) / "runs").rglob("*"):
+        if result.is_file():
+            result.chmod(0o644)
+            result.write_text(text)
+    assert second.run("label").state == "ran"
+    assert second.entries["label"] == first.entries["label"]
+
+
+def _home(worker: Worker) -> Path:
+    return worker.settings.dvc_cache.parent
 
 
 def test_what_is_missing_in_the_remote_is_named_file_by_file(first: Worker, second: Worker) -> None:

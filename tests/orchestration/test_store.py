@@ -106,6 +106,12 @@ def test_one_process_at_a_time_uses_the_results_of_a_key(cache: SharedCache) -> 
             assert waiting.stdout.readline() == "held\n", "a killed process holds nothing"
 
 
+@pytest.mark.parametrize("md5", ["", "ab", "../../stolen", "//etc/passwd", f"{'0' * 32}.dirs", f"{'0' * 32}\n"])
+def test_what_is_no_hash_is_no_path(cache: SharedCache, md5: str) -> None:
+    with pytest.raises(DamagedCacheError, match="is no hash of an object"):
+        cache.fetch({"data/a": md5})
+
+
 @pytest.mark.parametrize("name", ["../stolen", "/etc/stolen", "a/../../stolen"])
 def test_a_directory_that_lists_files_elsewhere_is_damaged(cache: SharedCache, name: str) -> None:
     """DVC would write them there."""

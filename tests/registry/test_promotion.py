@@ -333,6 +333,16 @@ def test_a_store_that_has_closed_is_taken_out_and_a_run_without_it_may_promote(s
     assert shop.promote(shop.run("tuesday", seed=2, locales=("en-US", "en-GB")), day=1).version == "v3"
 
 
+def test_a_reason_that_would_move_the_terminal_of_who_reads_the_history_is_refused(shop: ReleaseShop) -> None:
+    shop.promote(shop.run("tuesday", seed=2), day=1)
+    before = shop.refs()
+    with pytest.raises(PromotionRefusedError, match="has control characters: give text"):
+        shop.roll_back(why="\x1b[2J\x1b[Hnothing happened")
+    with shop.registry() as registry, pytest.raises(PromotionRefusedError, match="has control characters"):
+        promotion.retire(registry, "de-DE", "ann@desk", "\x9b2J", MONDAY)
+    assert shop.refs() == before
+
+
 @pytest.mark.parametrize("locale", ["sv-SE", "", "de_DE"])
 def test_a_store_that_is_not_served_cannot_be_taken_out(shop: ReleaseShop, locale: str) -> None:
     before = shop.refs()

@@ -1,6 +1,7 @@
 import gzip
 import os
 import traceback
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from q2pt_tasks.data.schema import CATALOG, EVENTS
+from q2pt_tasks.sources import csv_file
 from q2pt_tasks.sources.events import (
     EventsParams,
     ignored_columns,
@@ -207,6 +209,15 @@ def test_an_error_does_not_repeat_a_query(tmp_path: Path, cell: str) -> None:
     assert "meier" not in "".join(traceback.format_exception(error.value))
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_an_error_does_not_show_a_row_that_stands_where_the_header_should(tmp_path: Path, separator: str) -> None:
+    file = write_text(tmp_path, csv_row(query="ann meier").replace(",", separator) * 3)
+    for reading in (lambda: read(file), lambda: newest_day([file], before=DAY)):
+        with pytest.raises(SourceError, match="its first line names none of the columns event_date") as error:
+            reading()
+        assert "meier" not in "".join(traceback.format_exception(error.value))
+
+
 def test_whole_numbers_dates_and_gaps_as_pandas_writes_them_are_read(tmp_path: Path) -> None:
     cells = csv_row(clicks="3.0", carts="", event_date="2026-06-30 00:00:00") + csv_row(event_date="")
     table = read(write_text(tmp_path, "\ufeff" + HEADER + cells))
@@ -318,6 +329,29 @@ def test_a_truncated_gzip_file_is_named(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress((HEADER + csv_row() * 500).encode())[:60])
     with pytest.raises(SourceError, match=r"a\.csv\.gz cannot be read to its end .*: write or copy it again"):
         read(file)
+
+
+# In a file of half a megabyte.
+@pytest.mark.parametrize(
+    ("beginning", "said"),
+    [("", "its first line has 1,048,576 characters or more"), (f'{HEADER}2026-06-30,en-GB,"', "has a line of ")],
+    ids=["header", "quoted cell"],
+)
+def test_a_small_file_that_unpacks_to_a_line_without_end_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beginning: str, said: str
+) -> None:
+    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", 2**22)
+    file = tmp_path / "a.csv.gz"
+    with gzip.open(file, "wb") as stream:
+        stream.write(beginning.encode())
+        for _ in range(512):
+            stream.write(b"a" * 2**20)
+    tracemalloc.start()
+    with pytest.raises(SourceError, match=said):
+        read(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 * 2**20
 
 
 def test_a_date_that_only_the_folder_knows_is_explained(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from markdown_it import MarkdownIt
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.sources.synthetic.source import PlantedQuery
@@ -47,6 +48,16 @@ def test_the_page_tells_kinds_ranking_and_conclusion(figures: Figures) -> None:
     assert figures["shown"][0]["query"] in told.sections["The farthest apart"]
     assert "planted ones" in told.conclusion[1]
     assert told.plot.startswith("<svg")
+
+
+def test_what_shoppers_typed_stays_text_on_the_page(figures: Figures) -> None:
+    hostile = {"query": "<img src=x onerror=alert(1)> | [hat](javascript:x)", "means": ["![](https://x)", "A|B"]}
+    first, *others = figures["shown"]
+    shown = page({"all": {**figures, "shown": [{**first, **hostile}, *others]}}).sections["The farthest apart"]
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(shown)
+    inside = [token.type for block in tokens for token in block.children or ()]
+    assert set(inside) <= {"text"}
+    assert shown.splitlines()[2].replace("\\|", "").count("|") == shown.splitlines()[0].count("|")
 
 
 def test_a_log_of_ones_own_has_nothing_planted(figures: Figures) -> None:
