@@ -21,10 +21,10 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param, dag
 from airflow.sdk.execution_time.hitl import HITLUser
 
-from q2pt_tasks.plain_text import in_markdown
 from q2pt_tasks.orchestration.alerts import FailureAlert
 from q2pt_tasks.orchestration.operators import RollbackOperator
 from q2pt_tasks.orchestration.settings import read_rendering
+from q2pt_tasks.plain_text import in_markdown
 
 RENDERING = read_rendering(Path(__file__))
 FORM = {

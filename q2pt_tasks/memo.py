@@ -34,8 +34,8 @@ _PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts
 _LISTING = "listing.json"
 # What is called otherwise is not ours, and never swept.
 _ENTRY = re.compile(r"[0-9a-f]{64}")
-# Of files with plain names, some at least: who may write to the place must not choose where on this machine they go, nor
-# have a day taken for one without rows.
+# Of some files with plain names: who may write to the place must not choose where on this machine they go, nor have a
+# day taken for one without rows.
 _Name = Annotated[str, Field(pattern=r"^[\w-][\w.=-]*$")]
 _MD5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 _LISTED = TypeAdapter(Annotated[dict[_Name, _MD5], Field(min_length=1)])

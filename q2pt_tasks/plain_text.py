@@ -8,7 +8,7 @@ _MARKS = re.compile(r"([\\`*~\[\]<>|])")
 
 
 def in_markdown(text: str) -> str:
-    """`text` on one line, which a page of Markdown shows as it is: no link, no HTML, no picture that would be fetched."""
+    """`text` on one line, which Markdown shows as it is: no link, no HTML, no picture that would be fetched."""
     return _MARKS.sub(r"\\\1", " ".join(text.split()))
 
 

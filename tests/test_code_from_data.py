@@ -103,7 +103,7 @@ def _of_call(call: ast.Call) -> Iterator[str]:
     constants = [word for word in call.keywords if isinstance(word.value, ast.Constant)]
     given: dict[str | None, object] = {word.arg: ast.literal_eval(word.value) for word in constants}
     if any(word.arg is None and ast.unparse(word.value) == DATA_ALONE for word in call.keywords):
-        given |= REQUIRED["from_pretrained"]
+        given.update(REQUIRED["from_pretrained"])
     if name in FORBIDDEN_CALLS or name.rpartition(".")[2] in FORBIDDEN_METHODS:
         yield name
     for word, value in FORBIDDEN_KEYWORDS.items():
@@ -138,7 +138,7 @@ def test_no_template_leaves_text_unescaped(file: Path) -> None:
 
 @pytest.mark.parametrize("file", sorted(Path("q2pt_tasks").rglob("*.js")), ids=str)
 def test_no_script_makes_html_or_code_of_text(file: Path) -> None:
-    words = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "setAttribute(\"on")
+    words = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", 'setAttribute("on')
     assert not [word for word in words if word in file.read_text(encoding="utf-8")]
 
 
@@ -162,7 +162,10 @@ def test_all_of_the_package_was_read() -> None:
         ("from os import system", "os.system"),
         ("subprocess.run(['sh', '-c', text])", "a command of 'sh'"),
         ("run(('/bin/bash', '-lc', text))", "a command of '/bin/bash'"),
-        ("AutoModel.from_pretrained(folder, local_files_only=True)", "AutoModel.from_pretrained without trust_remote_code=False"),
+        (
+            "AutoModel.from_pretrained(folder, local_files_only=True)",
+            "AutoModel.from_pretrained without trust_remote_code=False",
+        ),
         ("jinja2.Environment(loader=loader)", "jinja2.Environment without autoescape=True"),
         ("YAML(typ='unsafe')", "YAML(typ=unsafe)"),
         ("table.to_csv(file)", "table.to_csv"),

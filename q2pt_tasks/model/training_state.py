@@ -78,9 +78,7 @@ class TrainingState:
             **_prefixed(_OPTIMIZER, self._moments()),
         }
         tensors = {name: part.contiguous() for name, part in tensors.items()}
-        place = json.dumps(
-            {"epochs": [asdict(epoch) for epoch in self.epochs], "step": self.step, "loss": self.loss}
-        )
+        place = json.dumps({"epochs": [asdict(epoch) for epoch in self.epochs], "step": self.step, "loss": self.loss})
         try:
             save_file(tensors, file, {"place": place, "sha256": _digest(place, tensors)})
         except RuntimeError as error:
@@ -143,7 +141,7 @@ def _digest(place: str, tensors: dict[str, torch.Tensor]) -> str:
     for name in sorted(tensors):
         part = tensors[name]
         digest.update(f"{name} {part.dtype} {tuple(part.shape)}".encode())
-        digest.update(part.reshape(-1).view(torch.uint8).cpu().numpy())
+        digest.update(part.reshape(-1).view(torch.uint8).cpu().numpy().data)
     return digest.hexdigest()
 
 

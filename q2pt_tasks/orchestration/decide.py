@@ -11,7 +11,6 @@ from typing import Any, Literal
 from dvc.repo import Repo
 from pydantic import TypeAdapter
 
-from q2pt_tasks.plain_text import in_markdown
 from q2pt_tasks.orchestration.branches import LOCK
 from q2pt_tasks.orchestration.clone import private_clone
 from q2pt_tasks.orchestration.decision_file import Decision, Rule, read_decision
@@ -20,6 +19,7 @@ from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.plan import RunPlan
 from q2pt_tasks.orchestration.remote import open_store
 from q2pt_tasks.orchestration.settings import Settings
+from q2pt_tasks.plain_text import in_markdown
 
 # The tasks that may follow, by their ids.
 Step = Literal["approval", "promote"]
@@ -89,7 +89,13 @@ def _page(plan: RunPlan, decision: Decision) -> str:
     rows = [f"| {rule.name} | {_passed(rule)} | {in_markdown(rule.sentence)} |" for rule in decision.rules]
     table = ["| rule | passed | what it saw |", "|---|---|---|", *rows]
     return "\n".join(
-        [in_markdown(decision.sentence), "", *table, "", f"Run {in_markdown(plan.run_id)}, commit `{plan.commit[:12]}`."]
+        [
+            in_markdown(decision.sentence),
+            "",
+            *table,
+            "",
+            f"Run {in_markdown(plan.run_id)}, commit `{plan.commit[:12]}`.",
+        ]
     )
 
 

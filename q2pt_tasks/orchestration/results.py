@@ -1,4 +1,4 @@
-"""Results of DVC's run-cache: what an earlier run of the same command made. Who writes to the remote writes them too."""
+"""Results of DVC's run-cache, what an earlier run of a command made: who writes to the remote can write them too."""
 
 import logging
 from collections.abc import Collection

@@ -66,8 +66,8 @@ def roll_back(registry: Registry, to: str | None, by: str, why: str, now: dateti
     Another try by the same person for the same reason finds what the first one did, and changes nothing.
 
     Raises:
-        PromotionRefusedError: there is nothing to go back to, or another promotion or rollback came first; or the reason
-            is no text.
+        PromotionRefusedError: there is nothing to go back to, or another promotion or rollback came first; or the
+            reason is no text.
         RegistryError: there is no such version, or the registry contradicts itself.
         StoreError: its files are not in the store any more, or are damaged there.
         GoldenAnswerError: it answers otherwise than when it was made.

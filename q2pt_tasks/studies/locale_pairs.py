@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout, catalog_file
-from q2pt_tasks.plain_text import in_markdown
 from q2pt_tasks.model.scorers import CheckpointScorer
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
 from q2pt_tasks.params import read_section
+from q2pt_tasks.plain_text import in_markdown
 from q2pt_tasks.sources.synthetic.source import PlantedQuery, planted_queries
 from q2pt_tasks.stages.ingest import IngestParams
 from q2pt_tasks.stages.split import SplitParams

@@ -167,7 +167,7 @@ def test_a_reason_for_a_rollback_is_no_markup_where_a_person_approves(dags: dict
     approval = copy(dags["q2pt_rollback"].get_task("approval"))
     assert isinstance(approval, ApprovalOperator)
     why = "![](https://evil.example/seen) [complaints](https://evil.example)"
-    approval.render_template_fields({"params": {"why": why, "version": None}})  # type: ignore[typeddict-item]
+    approval.render_template_fields({"params": {"why": why, "version": None}})
     assert approval.body == r"!\[\](https://evil.example/seen) \[complaints\](https://evil.example)"
 
 

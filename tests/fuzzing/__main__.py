@@ -11,7 +11,8 @@ import time
 import traceback
 from collections.abc import Callable
 
-from fuzzing.targets import TARGETS, Target
+from fuzzing.target import Target
+from fuzzing.targets import TARGETS
 from hypothesis import HealthCheck, given, seed, settings
 
 # Of one example; the slowest one, of several stages, takes a second.

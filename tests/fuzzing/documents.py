@@ -1,63 +1,30 @@
 """Readers of files that other processes wrote: releases, manifests, locks, listings, checkpoints."""
 
-import contextlib
-import copy
-import gzip
-import io
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from checkpoints import random_checkpoint
 from fuzzing.strategies import (
-    CSV_PIECES,
-    DAY,
-    ENCODABLE,
-    EVENT_VALUES,
-    JSON,
-    JUDGEMENT_VALUES,
-    NASTY,
-    TEXTS,
     changed,
     damaged,
-    tables,
 )
+from fuzzing.target import Target, folder, own_errors
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
-from q2pt_tasks import cli
-from q2pt_tasks.check_params import SECTIONS, check_params
-from q2pt_tasks.data.judgements import JUDGEMENTS, read_judgements
-from q2pt_tasks.data.privacy import PrivacyParams
-from q2pt_tasks.data.schema import CATALOG, EVENTS
-from q2pt_tasks.engine import write_table
 from q2pt_tasks.inside import read_listing
-from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.memo import Memo, md5_of
 from q2pt_tasks.model.champion import parse_champion
 from q2pt_tasks.model.checkpoint import load_checkpoint
 from q2pt_tasks.model.metadata import load_metadata
-from q2pt_tasks.orchestration.form import read_form
 from q2pt_tasks.orchestration.lock import read_lock
 from q2pt_tasks.orchestration.results import outs_of
-from q2pt_tasks.orchestration.settings import read_rendering, read_settings
-from q2pt_tasks.params import read_section
 from q2pt_tasks.registry.named import outputs_of
-from q2pt_tasks.serving.input_files import check_rows, describe, list_input
 from q2pt_tasks.serving.manifest import InputFile, from_json, plan, to_json
 from q2pt_tasks.sources.encoder_files import read_encoder_manifest
-from q2pt_tasks.sources.events import EventsParams, list_event_files, newest_day, read_batches
-from q2pt_tasks.sources.judgements import read_judged_rows, write_judgements_manifest
-from q2pt_tasks.sources.manifest import SourceError, read_manifest
-from q2pt_tasks.stages import label, validate
-from fuzzing.target import Target, folder, own_errors
+from q2pt_tasks.sources.manifest import read_manifest
 
 _HASH = f"{'0' * 32}.dir"
 _RELEASE = {
@@ -87,7 +54,10 @@ _RELEASE = {
 }
 _SOURCE = {"source": "events", "last_day": "2026-06-30", "files": [{"path": "a", "size": 1, "md5": "0" * 32}]}
 _ENCODER = {"name": "a/b", "revision": "main", "commit": None, "files": _SOURCE["files"]}
-_LOCK: Mapping[str, Any] = {"schema": "2.0", "stages": {"a": {"cmd": "a", "outs": [{"path": "a", "md5": "0" * 32, "size": 1}]}}}
+_LOCK: Mapping[str, Any] = {
+    "schema": "2.0",
+    "stages": {"a": {"cmd": "a", "outs": [{"path": "a", "md5": "0" * 32, "size": 1}]}},
+}
 _LISTING = [{"relpath": "a/b", "md5": "0" * 32}]
 _MANIFEST = json.loads(to_json(plan("0" * 32, 2, [InputFile("a.parquet", 10, "a" * 32, 5)])))
 

@@ -1,7 +1,8 @@
 """The same few examples of every target each time; `make fuzz` has new ones for as long as it is told."""
 
 import pytest
-from fuzzing.targets import TARGETS, Target
+from fuzzing.target import Target
+from fuzzing.targets import TARGETS
 from hypothesis import HealthCheck, given, settings
 
 

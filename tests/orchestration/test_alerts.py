@@ -66,6 +66,9 @@ class _Webhook(BaseHTTPRequestHandler):
         self.send_response(404 if self.path.endswith("gone") else 200)
         self.end_headers()
 
+    def log_message(self, *_: object) -> None:
+        """Says nothing: what the sender says is looked at."""
+
 
 @pytest.fixture
 def webhook() -> Iterator[str]:
@@ -104,26 +107,25 @@ def test_the_address_of_the_webhook_is_in_no_log_and_no_error(
     """Airflow hides what it knows to be a password; this does not count on it."""
     caplog.set_level(logging.INFO)
     _connect(monkeypatch, f"{webhook}/{path}")
-    alert = FailureAlert()
     if path.endswith("gone"):
         with pytest.raises(AlertError, match=r"connection q2pt_alerts was not told \(404\): correct") as refusal:
-            alert.notify(_context("ingest"))
+            FailureAlert().tell("It failed.")
         assert "token-of-the-channel" not in _said(refusal.value)
     else:
-        alert.notify(_context("ingest"))
+        FailureAlert().tell("It failed.")
     assert "token-of-the-channel" not in caplog.text + "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("url", ["token-of-the-channel", "http://token-of-the-channel:port/", "http://[token"])
+@pytest.mark.parametrize("url", ["token-of-the-channel", "http://token-of-the-channel:port/"])
 def test_an_address_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     _connect(monkeypatch, url)
     with pytest.raises(AlertError, match="which is the webhook's URL") as refusal:
-        FailureAlert().notify(_context("ingest"))
+        FailureAlert().tell("It failed.")
     assert "token" not in _said(refusal.value)
 
 
 def _said(error: BaseException) -> str:
-    """What a log says of an error: its words and those of the errors that it shows with it, without the code's lines."""
+    """What a log says of an error: its words and those of the errors shown with it, without the code's lines."""
     summary = traceback.TracebackException.from_exception(error)
     summary.stack.clear()
     return "".join(summary.format())

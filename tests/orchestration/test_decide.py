@@ -73,7 +73,9 @@ def test_a_person_is_shown_every_rule_and_nothing_breaks_the_table() -> None:
 def test_what_a_catalog_calls_its_types_is_no_markup_where_a_person_approves() -> None:
     hostile = "Gone: ![](https://evil.example/seen), [approve here](https://evil.example), <b>LAMP</b>."
     page = decide(PLAN, replace(YES, sentence=hostile, rules=(Rule("types", False, hostile),))).page
-    found = {token.type for block in MarkdownIt("gfm-like", {"linkify": False}).parse(page) for token in block.children or ()}
+    found = {
+        token.type for block in MarkdownIt("gfm-like", {"linkify": False}).parse(page) for token in block.children or ()
+    }
     assert found == {"text", "code_inline"}, "the commit is code"
 
 

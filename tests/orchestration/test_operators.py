@@ -389,7 +389,9 @@ def test_a_stage_that_airflow_asks_to_end_may_save_its_work_first(worker: Worker
         operator.on_kill()
 
     threading.Thread(target=ask_to_end).start()
-    with pytest.raises(ChildFailedError, match="stage slow ended with exit code 1; its last lines:\\n(.*\\n)*stopped, and sa"):
+    with pytest.raises(
+        ChildFailedError, match=r"stage slow was ended by SIGTERM; its last lines:\n(.*\n)*stopped, and saved"
+    ):
         _execute(operator, Task({("configure", "return_value"): _plan(worker.commit)}))
     assert saved.read_text() == "whole"
 
