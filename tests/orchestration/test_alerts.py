@@ -105,7 +105,7 @@ def test_the_address_of_the_webhook_is_in_no_log_and_no_error(
     path: str,
 ) -> None:
     """Airflow hides what it knows to be a password; this does not count on it."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="httpx")
     _connect(monkeypatch, f"{webhook}/{path}")
     if path.endswith("gone"):
         with pytest.raises(AlertError, match=r"connection q2pt_alerts was not told \(404\): correct") as refusal:
