@@ -7,7 +7,7 @@ from typing import Annotated
 
 from dvc.exceptions import DvcException
 from dvc.utils.serialize import load_yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
 from q2pt_tasks.orchestration.store import Out
 
@@ -28,7 +28,7 @@ def outs_of(result: Path) -> list[Out]:
         document = load_yaml(str(result))
         outs: list[Out] = document["outs"]
         _OUTS.validate_python(outs)
-    except (DvcException, UnicodeDecodeError, KeyError, TypeError, ValidationError):
+    except (DvcException, ValueError, KeyError, TypeError, RecursionError):
         return []
     return outs
 

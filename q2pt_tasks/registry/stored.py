@@ -1,7 +1,7 @@
 """Objects and run-cache results of a DVC cache or remote, listed and removed: DVC itself removes no results."""
 
 import fcntl
-import json
+import hashlib
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from q2pt_tasks.inside import ListingError, read_listing
 from q2pt_tasks.registry.objects import StoreError, open_filesystem
 from q2pt_tasks.registry.release import Store
 from q2pt_tasks.registry.retention import Output, Result, Stored, in_order
@@ -64,12 +65,16 @@ class PrunedStore:
             StoreError: the store cannot be read, or the manifest is damaged.
         """
         path = self._path("files/md5", md5[:2], md5[2:])
+        content = self._read(path)
         try:
-            return frozenset(entry["md5"] for entry in json.loads(self._read(path)))
-        except (ValueError, KeyError, TypeError) as error:
+            # One that names other files would have those removed that are needed.
+            if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5.removesuffix(".dir"):
+                raise ListingError("its hash is another")
+            return frozenset(read_listing(content.decode()).values())
+        except (ListingError, UnicodeDecodeError) as error:
             raise StoreError(
                 f"the manifest {path} is damaged, so nobody can tell which files it needs: delete it, then push it "
-                "again from a clone that has it (`dvc push`)"
+                f"again from a clone that has it (`dvc push`): {error}"
             ) from error
 
     def remove_objects(self, hashes: Collection[str]) -> None:

@@ -1,5 +1,7 @@
 """What a cache directory has, and what is removed from it."""
 
+import hashlib
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,10 +61,19 @@ def test_what_a_killed_process_left_is_no_result(cache: Path) -> None:
     assert len(PrunedStore(Store(str(cache))).results()) == 2
 
 
-def test_a_damaged_manifest_is_named(cache: Path) -> None:
-    manifest = cache / "files/md5/cd" / ("e" * 30 + ".dir")
+LISTING = json.dumps([{"md5": "1" * 32, "relpath": "model"}])
+
+
+@pytest.mark.chaos("cache-damaged")
+@pytest.mark.parametrize("text", ["damaged", "[]", "{}", LISTING.replace("1" * 32, "2" * 32)])
+def test_a_damaged_manifest_is_named(cache: Path, text: str) -> None:
+    """One with a wrong digit would have the file removed that it should keep."""
+    md5 = hashlib.md5(LISTING.encode(), usedforsecurity=False).hexdigest() + ".dir"
+    manifest = cache / "files/md5" / md5[:2] / md5[2:]
     manifest.parent.mkdir(parents=True)
-    manifest.write_text("damaged")
+    manifest.write_text(LISTING)
+    assert PrunedStore(Store(str(cache))).files(md5) == {"1" * 32}
+    manifest.write_text(text)
     store = PrunedStore(Store(str(cache)))
     (md5,) = store.objects()
     with pytest.raises(StoreError, match=rf"the manifest {manifest} is damaged"):
