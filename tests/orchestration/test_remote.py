@@ -162,7 +162,9 @@ def test_an_earlier_result_whose_hash_is_a_path_leads_nowhere(first: Worker, sec
     assert victim.read_text() == "of this host"
 
 
-@pytest.mark.parametrize("text", ["", "null", "outs: 7", "outs: [a]", "outs: [{path: data/labeled}]", "{", "\x00", "outs: " + "[" * 10_000])
+@pytest.mark.parametrize(
+    "text", ["", "null", "outs: 7", "outs: [a]", "outs: [{path: data/labeled}]", "{", "\x00", "outs: " + "[" * 10_000]
+)
 def test_an_earlier_result_that_is_none_is_dropped(first: Worker, second: Worker, text: str) -> None:
     for result in (_remote(first) / "runs").rglob("*"):
         if result.is_file():
