@@ -131,6 +131,7 @@ def read_batches(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     """
     if not _is_parquet(file):
         check_encoding(file)
+        _check_header(file, csv_columns(file), schema)
     check_columns(file, _column_names(file), schema)
     read, convert = (_read_parquet, from_typed) if _is_parquet(file) else (read_csv, from_text)
     for batch in read(file, schema.names):
@@ -187,7 +188,7 @@ def _broken_parquet(file: Path, error: Exception) -> SourceError:
 
 
 def _check_header(file: Path, header: list[str], schema: pa.Schema) -> None:
-    """Refuses a first line that is no header. It is not shown: it may be a row, and a query does not belong into a log."""
+    """Refuses a first line that is no header, unseen: it may be a row, and a query does not belong into a log."""
     if not _names_any(header, schema):
         raise SourceError(
             f"{file}: its first line names none of the columns {', '.join(schema.names)}: write their names there, "
