@@ -22,6 +22,8 @@ CONSTRAINTS ?= constraints.txt
 # Tools that are fetched for the moment.
 LICENCES := pip-licenses==5.5.5
 AUDIT := pip-audit==2.10.1
+# Spark is an extra of hundreds of megabytes that most do without.
+SPARK := $(VENV)/spark-installed
 # The torch wheels that pip's find-links offers.
 TORCH_WHEELS = $$(find $$($(BIN)/python -m pip config list | sed -nE "s/^[^.]*\.find-links='(.*)'$$/\1/p") \
 	-maxdepth 1 -name "torch-$$(sed -nE 's/^torch==//p' constraints.txt)*.whl" 2> /dev/null | sort -u)
@@ -40,8 +42,8 @@ BENCH ?=
 QUALITY_PEERS := build/quality-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow serve secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality \
-	bench-serving bench-scale test test-all chaos fuzz lint format clean constraints hashes licences audit
+.PHONY: help install spark demo airflow serve secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality \
+	bench-serving bench-scale bench-engines test test-all chaos fuzz lint format clean constraints hashes licences audit
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -55,6 +57,12 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement build/uv.txt
 	@echo "installing the versions of $(CONSTRAINTS) into $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(PIP_SOURCES) --constraint $(CONSTRAINTS) --editable ".[dev]"
+	touch $@
+
+spark: $(SPARK) ## Spark beside DuckDB, for engine.name: spark; 450 MB, and it wants Java 17
+
+$(SPARK): $(INSTALLED)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(PIP_SOURCES) --constraint $(CONSTRAINTS) --editable ".[spark]"
 	touch $@
 
 demo: install ## synthetic log -> trained, evaluated and judged models: the whole pipeline
@@ -117,10 +125,13 @@ bench-serving: install ## the service under load; after `make demo` and `make be
 bench-scale: install ## ingest to split on 1 and 10 million events beside plain pandas and hand-written SQL; 3 GB of disk
 	python -m benchmarks.scale
 
+bench-engines: install $(SPARK) ## ingest to split on 1 million events by DuckDB and by Spark, with an executor lost; 1 GB of disk
+	PYTHONPATH=tests python -m benchmarks.engines
+
 test: install ## the fast tests: under five minutes, no network
 	pytest -n 2 --dist loadfile -m "not slow" --disable-socket --allow-unix-socket
 
-test-all: install ## the slow and the integration tests too; of the crashes of services, only `make chaos` runs the long ones
+test-all: install $(SPARK) ## the slow and the integration tests too; of the crashes of services, only `make chaos` runs the long ones
 	pytest -n 2 --dist loadfile -m "not long" --disable-socket --allow-unix-socket
 
 chaos: install ## the tests that break something on purpose, slow ones too: docs/reliability.md lists the faults
@@ -138,7 +149,7 @@ format: install ## mend what ruff can mend
 	ruff check --fix .
 	ruff format .
 
-constraints: install ## write the installed versions to constraints.txt; take a pin out first to renew it
+constraints: install $(SPARK) ## write the installed versions to constraints.txt; take a pin out first to renew it
 	mkdir -p build
 	(grep '^#' constraints.txt; python -m pip freeze --exclude-editable \
 		| grep -viE '^(nvidia|cuda|triton|pip|setuptools)' | sed -E 's/^(torch==[^+]*)\+.*/\1/') > build/constraints.txt

@@ -5,7 +5,7 @@ from typing import Any
 
 from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.engine import EngineParams
+from q2pt_tasks.engine.params import EngineParams
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.model.variants import Variants

@@ -39,7 +39,7 @@ _ENTRY = re.compile(r"[0-9a-f]{64}")
 _Name = Annotated[str, Field(pattern=r"^[\w-][\w.=-]*$")]
 _MD5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 _LISTED = TypeAdapter(Annotated[dict[_Name, _MD5], Field(min_length=1)])
-_LIBRARIES = ("duckdb", "narwhals", "numpy", "pyarrow")
+_LIBRARIES = ("duckdb", "narwhals", "numpy", "pyarrow", "pyspark")
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +197,14 @@ def _unreachable() -> tuple[type[Exception], ...]:
     return OSError, BotoCoreError, ClientError
 
 
+def _version(library: str) -> str | None:
+    """That which is installed; Spark is an extra."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 @cache
 def _code() -> str:
     """The package's code and the libraries that compute: what is computed by other ones may be something else."""
@@ -204,6 +212,6 @@ def _code() -> str:
     digest = hashlib.sha256()
     for file in sorted(package.rglob("*.py")):
         digest.update(f"{file.relative_to(package)}\n{md5_of(file)}\n".encode())
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES]
+    versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
     digest.update(f"{platform.python_version()} {versions}".encode())
     return digest.hexdigest()

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from q2pt_tasks.data.schema import CATALOG, EVENTS
-from q2pt_tasks.engine import write_table
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 
 FIRST_DAY = date(2026, 5, 1)

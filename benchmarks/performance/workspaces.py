@@ -12,7 +12,7 @@ from benchmarks.performance.data import MAX_TOKENS, RULES, Query
 from benchmarks.performance.sizes import Stages
 from q2pt_tasks.data.census import take_census
 from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.engine import write_table
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import ResolvedEncoder
 from q2pt_tasks.model.examples import TOKENS

@@ -1,4 +1,4 @@
-"""Whether the contestants made the same rows."""
+"""Whether two made the same rows, or the same bytes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +14,14 @@ TABLES = {
     "quarantine": "{data}quarantine{own}.parquet",
     **{split: f"{{data}}splits/*/{split}.parquet" for split in SPLITS},
 }
+
+
+# What the project's stages leave, ingest to split.
+OUTPUTS = ("data/raw", "data/valid", "data/quarantine", "data/labeled", "data/splits", "reports/validation")
+
+
+class OtherBytesError(AssertionError):
+    """Files that must be the same are not."""
 
 
 class UnequalError(AssertionError):
@@ -51,3 +59,28 @@ def _rows(table: str, name: str, folder: Path) -> str:
     columns = "* REPLACE (event_date::VARCHAR AS event_date)" if table in ("raw", "valid", "quarantine") else "*"
     hive = "true" if table in SPLITS else "false"
     return f"SELECT {columns} FROM read_parquet('{folder / pattern}', hive_partitioning = {hive})"
+
+
+def check_same_bytes(one: Path, other: Path, where: str) -> int:
+    """The number of files that the stages left in the folder `one`, all of them with the same bytes in `other`.
+
+    Args:
+        one: a project in which ingest to split have run.
+        other: another one.
+        where: what is special about the other one, for the message.
+
+    Raises:
+        OtherBytesError: they differ; the message names the file.
+    """
+    ours, theirs = _files(one), _files(other)
+    if differing := sorted(ours ^ theirs):
+        raise OtherBytesError(f"only one of two folders has {differing[0]}: the other is that {where}")
+    for name in sorted(ours):
+        if (one / name).read_bytes() != (other / name).read_bytes():
+            raise OtherBytesError(f"{name} has other bytes {where}")
+    return len(ours)
+
+
+def _files(root: Path) -> set[Path]:
+    found = (file for output in OUTPUTS for file in (root / output).rglob("*") if file.is_file())
+    return {file.relative_to(root) for file in found}

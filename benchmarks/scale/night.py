@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.scale.contestants import STAGES
+from benchmarks.scale.equality import check_same_bytes
 from benchmarks.scale.log import LAST_DAY
 from benchmarks.scale.measuring import Measured, run_stage
 from benchmarks.scale.steps import Steps
@@ -16,12 +17,7 @@ from q2pt_tasks.memo import PLACE
 from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.resolve import resolve
 
-# What the stages leave.
-_OUTPUTS = ("raw", "valid", "quarantine", "labeled", "splits")
-
-
-class OtherBytesError(AssertionError):
-    """What earlier nights computed changed the result."""
+_WHERE = "where earlier nights were remembered"
 
 
 def measure_night(whole: Path, folder: Path, steps: Steps) -> Mapping[str, Measured]:
@@ -44,7 +40,7 @@ def measure_night(whole: Path, folder: Path, steps: Steps) -> Mapping[str, Measu
         steps.once("night day", None, lambda: _link(str(whole / newest), str(layout.root / newest)))
         steps.once("night resolve", None, lambda: _resolve(layout, LAST_DAY))
         measured = _run_stages(layout, "night", steps)
-    steps.once("night is the same", None, lambda: _check_same(Layout(whole).root / "data", layout.root / "data"))
+    steps.once("night is the same", None, lambda: check_same_bytes(whole, layout.root, _WHERE))
     shutil.rmtree(folder, ignore_errors=True)
     return measured
 
@@ -73,17 +69,6 @@ def _remembered_below(state: Path) -> Iterator[None]:
         yield
     finally:
         del os.environ[PLACE]
-
-
-def _check_same(whole: Path, own: Path) -> None:
-    for output in _OUTPUTS:
-        names = {file.relative_to(whole) for file in (whole / output).rglob("*") if file.is_file()}
-        found = {file.relative_to(own) for file in (own / output).rglob("*") if file.is_file()}
-        if names != found:
-            raise OtherBytesError(f"{output}: only one of two nights has {sorted(names ^ found)[0]}")
-        for name in sorted(names):
-            if (whole / name).read_bytes() != (own / name).read_bytes():
-                raise OtherBytesError(f"{name} has other bytes where earlier nights were remembered")
 
 
 def _link(source: str, target: str) -> None:

@@ -20,11 +20,16 @@ AnyFrame = TypeVar("AnyFrame", nw.LazyFrame[Any], nw.DataFrame[Any])
 REASON = "reason"
 _IS_CLEAN = "is_clean"
 
-# A letter, digit, sign or emoji: anything but white space (Unicode's Z, ASCII's \s) and invisible format marks (Cf),
-# so that a query of nothing but right-to-left marks counts as blank while one that contains them does not.
-_VISIBLE = r"[^\s\p{Z}\p{Cf}]"
+# Engines differ in `\s`, in whether `$` stands before a last line break as well, and in the version of Unicode: what
+# became a format mark (Cf) after its version 13 is named.
+_SPACE = r"\t\n\f\r\p{Z}"
+_FORMAT = r"\p{Cf}\x{890}\x{891}\x{13439}-\x{1343F}"
+# A letter, digit, sign or emoji: anything but white space and invisible format marks, so that a query of nothing but
+# right-to-left marks counts as blank while one that contains them does not.
+_VISIBLE = rf"[^{_SPACE}{_FORMAT}]"
 _CONTROL = r"\p{Cc}"
-_PADDED = r"^[\s\p{Z}]|[\s\p{Z}]\z"
+_PADDED = rf"^[{_SPACE}]|[{_SPACE}]\z"
+_LOCALE = LOCALE_PATTERN.removesuffix("$") + r"\z"
 
 # Far above what a product can reach in a day, and far enough below 2**63 that sums of counts still fit into 64 bits.
 MAX_COUNT = 10**12
@@ -181,7 +186,7 @@ def _locale_rules(locales: Sequence[str]) -> tuple[Rule, ...]:
     is_other = ~nw.col("locale").is_in(list(locales))
     return (
         Rule("locale_missing", "the locale is missing or blank", _is_blank("locale", is_other)),
-        Rule("locale_malformed", LOCALE_MALFORMED, is_other & ~nw.col("locale").str.contains(LOCALE_PATTERN)),
+        Rule("locale_malformed", LOCALE_MALFORMED, is_other & ~nw.col("locale").str.contains(_LOCALE)),
         Rule("locale_unlisted", LOCALE_UNLISTED, is_other),
     )
 

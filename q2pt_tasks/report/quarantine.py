@@ -8,7 +8,7 @@ import narwhals.selectors as ncs
 
 from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams, common_queries
 from q2pt_tasks.data.row_rules import LOCALE_MALFORMED, LOCALE_UNLISTED, REASON, Frame
-from q2pt_tasks.engine import Engine
+from q2pt_tasks.engine.interface import Engine
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.report.validation_page import MAX_TEXT_CHARS, RuleRows, show_value
 

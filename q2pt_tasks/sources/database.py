@@ -17,7 +17,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from q2pt_tasks.data.schema import CATALOG
-from q2pt_tasks.engine import Engine, write_table
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import catalog_file, day_files
 from q2pt_tasks.memo import NOTHING, md5_of
 from q2pt_tasks.params import Section
@@ -106,7 +107,7 @@ def _write_days(cursor: Any, table: str, columns: pa.Schema, days: Window, folde
     # Also right where the column has times of day, which are refused with their value when they are read.
     inside = f"event_date >= DATE '{days.first_day}' AND event_date < DATE '{after}' OR event_date IS NULL"
     log = Part(lambda: _select(cursor, table, columns, inside))
-    write_days([log], columns, days, folder, Engine(), NOTHING)
+    write_days([log], columns, days, folder, open_engine(), NOTHING)
 
 
 def _write_catalog(cursor: Any, table: str, file: Path) -> None:  # noqa: ANN401

@@ -14,7 +14,8 @@ import narwhals as nw
 import pyarrow as pa
 
 from q2pt_tasks.data.schema import ROW_ORDER, counts_of
-from q2pt_tasks.engine import Engine, append_sorted, open_table
+from q2pt_tasks.engine.interface import Engine
+from q2pt_tasks.engine.tables import append_sorted, open_table
 from q2pt_tasks.layout import day_file
 from q2pt_tasks.memo import Memo
 from q2pt_tasks.sources.manifest import Window
@@ -56,8 +57,8 @@ def write_days(
         def write(engine: Engine, day: date | None) -> None:
             file = day_file(raw, day)
             engine_reads = [each.part for each in log if each.file is not None and day in each.census]
-            with open_table(file, schema) as writer, explained(engine_reads):
-                append_sorted(writer, _rows_of(day, log, rows, engine), (*ROW_ORDER, *counts_of(schema)))
+            with open_table(file, schema) as writer, explained(engine_reads, engine):
+                append_sorted(engine, writer, _rows_of(day, log, rows, engine), (*ROW_ORDER, *counts_of(schema)))
             if key := keys[day]:
                 memo.keep(key, [file])
 

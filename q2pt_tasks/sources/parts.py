@@ -12,7 +12,8 @@ import narwhals as nw
 import pyarrow as pa
 
 from q2pt_tasks.data.schema import EVENTS
-from q2pt_tasks.engine import Engine, EngineError, collect
+from q2pt_tasks.engine.interface import Engine
+from q2pt_tasks.engine.tables import collect
 from q2pt_tasks.memo import Memo
 from q2pt_tasks.sources.conversion import converted, from_typed
 from q2pt_tasks.sources.unsorted import Census, UnsortedRows
@@ -64,7 +65,7 @@ def count_part(part: Part, taken: Sequence[date | None], rows: UnsortedRows, eng
 
 
 def _census_of_file(part: Part, file: Path, engine: Engine) -> Census:
-    with explained([part]):
+    with explained([part], engine):
         counts = collect(engine.scan([file]).group_by("event_date").agg(rows=nw.len()), ["event_date"])
     days = converted(counts["event_date"].combine_chunks(), EVENTS.field("event_date"), file, from_typed)
     return dict(zip(days.to_pylist(), counts["rows"].to_pylist(), strict=True))
@@ -94,11 +95,11 @@ def _census_key(part: Part) -> dict[str, object]:
 
 
 @contextmanager
-def explained(parts: Iterable[Part]) -> Iterator[None]:
-    """Where the engine cannot read one of `parts`, our own reader says which, and what is wrong with which column."""
+def explained(parts: Iterable[Part], engine: Engine) -> Iterator[None]:
+    """Where `engine` cannot read one of `parts`, our own reader says which, and what is wrong with which column."""
     try:
         yield
-    except EngineError:
+    except engine.errors:
         for part in parts:
             for _ in part.batches():
                 pass

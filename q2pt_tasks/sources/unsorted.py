@@ -47,19 +47,16 @@ class UnsortedRows:
         """Whether there are rows of a day."""
         return day in self._writers
 
-    def of(self, day: date | None) -> pa.RecordBatchReader:
-        """The rows of a day, once all are added and it is finished."""
-        return pa.ipc.open_stream(pa.memory_map(str(self._file(day))))
+    def of(self, day: date | None) -> Path:
+        """The file with the rows of a day as an Arrow stream, once all are added and it is finished."""
+        return self._folder / f"{day}.arrow"
 
     def _writer(self, day: date | None) -> pa.RecordBatchStreamWriter:
         if day not in self._writers:
             options = pa.ipc.IpcWriteOptions(compression="lz4")
-            writer = pa.ipc.new_stream(str(self._file(day)), self.schema, options=options)
+            writer = pa.ipc.new_stream(str(self.of(day)), self.schema, options=options)
             self._writers[day] = self._open.enter_context(writer)
         return self._writers[day]
-
-    def _file(self, day: date | None) -> Path:
-        return self._folder / f"{day}.arrow"
 
 
 def _by_day(table: pa.Table) -> Iterator[tuple[date | None, pa.Table]]:

@@ -14,7 +14,9 @@ from pydantic import Field
 from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY, USERS, Locales
-from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, write_table
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.params import DEFAULT, EngineParams
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.memo import NOTHING, Memo, memo_of
 from q2pt_tasks.params import Section, read_section
@@ -128,7 +130,7 @@ def run(
     if not source.catalog.num_rows:
         raise SourceError(f"the catalog of the source {params.source} is empty: it must name every product's type")
     shutil.rmtree(layout.raw, ignore_errors=True)
-    census = write_days(source.parts, privacy.events, days, layout.raw, Engine(engine_params), memo)
+    census = write_days(source.parts, privacy.events, days, layout.raw, open_engine(engine_params), memo)
     counts = _count(census, days)
     if counts.rows == counts.without_date:
         raise SourceError(

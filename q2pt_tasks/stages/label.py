@@ -25,7 +25,10 @@ from q2pt_tasks.data.labels import (
 from q2pt_tasks.data.privacy import PrivacyParams, common_queries
 from q2pt_tasks.data.queries import MAY_DIFFER, normalise_query
 from q2pt_tasks.data.schema import CATALOG, USERS, Locales
-from q2pt_tasks.engine import DEFAULT, Engine, EngineParams, collect, hash_rows, write_table
+from q2pt_tasks.engine.interface import Engine
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.params import DEFAULT, EngineParams
+from q2pt_tasks.engine.tables import collect, hash_rows, write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file, day_files
 from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of, memo_of
 from q2pt_tasks.params import Section, read_section
@@ -109,7 +112,7 @@ def run(
     Raises:
         TooFewLabelsError: fewer queries or product types are left than the params' floors.
     """
-    engine = Engine(engine_params)
+    engine = open_engine(engine_params)
     catalog = engine.keep(engine.scan([catalog_file(layout.valid)]))
     shutil.rmtree(layout.labeled, ignore_errors=True)
     layout.labeled.mkdir(parents=True)

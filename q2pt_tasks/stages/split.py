@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from q2pt_tasks.data.census import LocaleCensus, take_census
 from q2pt_tasks.data.schema import Locale, Locales
 from q2pt_tasks.data.splits import Sample, SplitRules, check_no_leak, divide, flip_labels, label_space, mark_seen
-from q2pt_tasks.engine import write_table
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.params import ParamsError, Section, read_section
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.engine import write_table
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams, read_encoder
 from q2pt_tasks.model.examples import TOKENS

@@ -22,7 +22,9 @@ from q2pt_tasks.data.row_rules import Window
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.data.tallies import TableRows
 from q2pt_tasks.data.volume import Volume, measure_volume
-from q2pt_tasks.engine import DEFAULT, Engine, EngineParams
+from q2pt_tasks.engine.interface import Engine
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.params import DEFAULT, EngineParams
 from q2pt_tasks.layout import Layout, catalog_file, day_files
 from q2pt_tasks.memo import NOTHING, Memo, memo_of
 from q2pt_tasks.params import read_section
@@ -96,7 +98,7 @@ def run(
     """
     for folder in (layout.valid, layout.quarantine, layout.validation_report):
         shutil.rmtree(folder, ignore_errors=True)
-    window, engine = read_window(layout.raw / "window.json"), Engine(engine_params)
+    window, engine = read_window(layout.raw / "window.json"), open_engine(engine_params)
     figures = _column_figures(engine, layout.raw)
     if expect.has_columns(figures, privacy.events):
         import_ahead()

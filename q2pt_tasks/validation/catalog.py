@@ -9,7 +9,8 @@ from q2pt_tasks.data.expectations import share
 from q2pt_tasks.data.row_rules import LOCALE_UNLISTED, REASON, catalog_rules, judge_catalog
 from q2pt_tasks.data.schema import CATALOG, CATALOG_KEY
 from q2pt_tasks.data.tallies import TableRows
-from q2pt_tasks.engine import Engine, collect, write_table
+from q2pt_tasks.engine.interface import Engine
+from q2pt_tasks.engine.tables import collect, write_table
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.validation.tables import (
     complete_order,

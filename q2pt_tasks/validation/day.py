@@ -16,7 +16,8 @@ from q2pt_tasks.data.row_rules import Frame, Rule, Window
 from q2pt_tasks.data.schema import CATALOG_KEY, ROW_ORDER
 from q2pt_tasks.data.sorted_rows import clicks_of_queries, mark_repeats, whole_queries
 from q2pt_tasks.data.tallies import Tally, tally_rows
-from q2pt_tasks.engine import ROW_GROUP_ROWS, Engine, hash_rows, open_table, sorted_batches
+from q2pt_tasks.engine.interface import Engine
+from q2pt_tasks.engine.tables import ROW_GROUP_ROWS, hash_rows, open_table, sorted_batches
 from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of
 from q2pt_tasks.validation.products import products_of
 from q2pt_tasks.validation.tables import complete_order, quarantined_rows, valid_rows, with_reason
@@ -85,18 +86,19 @@ class Divided:
         """How many rows of which reason, locale and day there are."""
         return _TALLIES.validate_json(self._tallies.read_bytes())
 
-    def write(self, judged: Frame, rules: EventRules) -> None:
+    def write(self, engine: Engine, judged: Frame, rules: EventRules) -> None:
         """Writes valid and quarantined rows in order, and their tallies."""
-        if floods := self._write(judged, rules, ()):
+        if floods := self._write(engine, judged, rules, ()):
             # How many clicks a store has is known only at its end: a second pass, on the rare day that needs one.
-            self._write(judged, rules, floods)
+            self._write(engine, judged, rules, floods)
 
-    def _write(self, judged: Frame, rules: EventRules, floods: Collection[Query]) -> frozenset[Query]:
+    def _write(self, engine: Engine, judged: Frame, rules: EventRules, floods: Collection[Query]) -> frozenset[Query]:
         """Writes all with `floods` set apart; returns those that are among the valid rows."""
         schema, tallies = with_reason(rules.columns), list[Tally]()
         queries: dict[Query, float] = {}
         with open_table(self.valid, rules.columns) as valid, open_table(self.quarantined, schema) as quarantined:
-            for rows in whole_queries(sorted_batches(judged, complete_order(rules.columns, ROW_ORDER), schema)):
+            tables = sorted_batches(engine, judged, complete_order(rules.columns, ROW_ORDER), schema)
+            for rows in whole_queries(tables):
                 table = mark_floods(rules.exclude(mark_repeats(rows)), floods)
                 good, bad = valid_rows(table), quarantined_rows(table)
                 for writer, part in ((valid, good), (quarantined, bad)):
@@ -128,7 +130,7 @@ class PartDivision:
         memo.fill(
             lambda: self._key(engine, part, catalog),
             folder,
-            lambda folder: self._judge(events.filter(self._belongs_to(part)), catalog, Divided(folder)),
+            lambda folder: self._judge(engine, events.filter(self._belongs_to(part)), catalog, Divided(folder)),
         )
         return Divided(folder)
 
@@ -136,8 +138,9 @@ class PartDivision:
         day = nw.col("event_date")
         return day == part.day if part.day else day.is_null() | ~self.rules.window.contains("event_date")
 
-    def _judge(self, events: Frame, catalog: Frame, divided: Divided) -> None:
-        divided.write(row_rules.judge_events(events, catalog, self.rules.rules, self.rules.columns), self.rules)
+    def _judge(self, engine: Engine, events: Frame, catalog: Frame, divided: Divided) -> None:
+        judged = row_rules.judge_events(events, catalog, self.rules.rules, self.rules.columns)
+        divided.write(engine, judged, self.rules)
 
     def _key(self, engine: Engine, part: Part, catalog: Frame) -> Key:
         md5s = [md5_of(file) for file in part.files]

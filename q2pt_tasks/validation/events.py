@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from q2pt_tasks.data.row_rules import Window
 from q2pt_tasks.data.tallies import TableRows, Tally
-from q2pt_tasks.engine import ROW_GROUP_ROWS, Engine, open_table
+from q2pt_tasks.engine.interface import Engine
+from q2pt_tasks.engine.tables import ROW_GROUP_ROWS, open_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file, day_files
 from q2pt_tasks.memo import Memo
 from q2pt_tasks.validation.day import Divided, EventRules, Part, PartDivision

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from q2pt_tasks.data.schema import CATALOG_KEY
-from q2pt_tasks.engine import Engine, collect, write_table
+from q2pt_tasks.engine.interface import Engine
+from q2pt_tasks.engine.tables import collect, write_table
 from q2pt_tasks.memo import Memo
 
 

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.scale.contestants import CONTESTANTS, STAGES
-from benchmarks.scale.equality import UnequalError, check_equal
+from benchmarks.scale.equality import OtherBytesError, UnequalError, check_equal
 from benchmarks.scale.log import Made, make_log
 from benchmarks.scale.measuring import Measured
-from benchmarks.scale.night import OtherBytesError, measure_night
+from benchmarks.scale.night import measure_night
 from benchmarks.scale.page import Size, build_page
 from benchmarks.scale.steps import PieceDoneError, Steps
 from q2pt_tasks.data.floods import FLOOD

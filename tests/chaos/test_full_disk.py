@@ -18,11 +18,12 @@ from q2pt_tasks.stages import train_non_unified, validate
 SPILLS = """
 import pyarrow as pa
 from q2pt_tasks import cli
-from q2pt_tasks.engine import Engine, EngineParams
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.params import EngineParams
 from q2pt_tasks.stages import label
 
 def main(_):
-    engine = Engine(EngineParams(memory_limit_mb=100))
+    engine = open_engine(EngineParams(memory_limit_mb=100))
     engine.keep(engine.frame(pa.table({"text": [f"{number:0200}" for number in range(1_000_000)]})))
 
 label.main = main

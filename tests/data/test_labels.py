@@ -3,7 +3,8 @@ import pyarrow as pa
 import pytest
 
 from q2pt_tasks.data.labels import LabelRules, clicks_by_type, label_pairs, nest_labels, with_normal_forms
-from q2pt_tasks.engine import Engine, collect
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.tables import collect
 
 RULES = LabelRules(min_query_clicks=3, min_pair_clicks=2, min_share=0.1, min_top_share=0.4)
 
@@ -13,7 +14,7 @@ def _labels(clicks: list[tuple[str, str, str, int]], rules: LabelRules = RULES) 
     columns = dict(
         zip(("locale", "query", "product_type", "clicks"), map(list, zip(*clicks, strict=True)), strict=True)
     )
-    pairs = label_pairs(Engine().frame(pa.table(columns)), rules).with_columns(worse=-nw.col("share"))
+    pairs = label_pairs(open_engine().frame(pa.table(columns)), rules).with_columns(worse=-nw.col("share"))
     nested = nest_labels(collect(pairs, ("locale", "query", "worse", "product_type")))
     return list(
         zip(
@@ -58,7 +59,7 @@ def test_the_clicks_of_a_query_are_all_its_clicks_not_only_the_labelled_ones() -
 
 
 def test_spellings_of_one_query_are_counted_together() -> None:
-    engine = Engine()
+    engine = open_engine()
     events = pa.table({"locale": ["de-DE"] * 2, "query": ["Hose", "HOSE"], "product_id": ["1", "1"], "clicks": [2, 3]})
     catalog = pa.table({"product_id": ["1", "2"], "locale": ["de-DE"] * 2, "product_type": ["TROUSERS", "SKIRT"]})
     forms = pa.table({"raw_query": ["Hose", "HOSE"], "query": ["hose", "hose"]})

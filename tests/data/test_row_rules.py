@@ -22,7 +22,8 @@ from q2pt_tasks.data.row_rules import (
 )
 from q2pt_tasks.data.schema import CATALOG, COUNTS, EVENTS, ROW_ORDER
 from q2pt_tasks.data.sorted_rows import mark_repeats
-from q2pt_tasks.engine import Engine, collect
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.tables import collect
 
 LOCALES = ("de-DE", "en-GB")
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 3))
@@ -44,7 +45,7 @@ Row = Mapping[str, Any]
 
 
 def judged_events(rows: Sequence[Row]) -> Frame:
-    engine = Engine()
+    engine = open_engine()
     catalog = engine.frame(pa.Table.from_pylist(PRODUCTS, CATALOG))
     return judge_events(engine.frame(pa.Table.from_pylist(list(rows), EVENTS)), catalog, RULES)
 
@@ -56,7 +57,7 @@ def judge(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def judge_products(rows: Sequence[Row]) -> list[str | None]:
-    frame = Engine().frame(pa.Table.from_pylist(list(rows), CATALOG))
+    frame = open_engine().frame(pa.Table.from_pylist(list(rows), CATALOG))
     judged = collect(judge_catalog(frame, catalog_rules(LOCALES)), [*CATALOG.names, "reason"])
     reasons: list[str | None] = judged["reason"].to_pylist()
     return reasons

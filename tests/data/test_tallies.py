@@ -7,7 +7,7 @@ import pytest
 from q2pt_tasks.data.row_rules import REASON, Window
 from q2pt_tasks.data.schema import EVENTS
 from q2pt_tasks.data.tallies import LostRowsError, TableRows, tally_rows
-from q2pt_tasks.engine import Engine
+from q2pt_tasks.engine.opening import open_engine
 
 LOCALES = ("de-DE", "en-GB")
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 3))
@@ -23,7 +23,7 @@ def test_a_tally_counts_possible_clicks_only_and_forgets_foreign_locales() -> No
         {**GOOD, "event_date": None},
     ]
     judged = pa.Table.from_pylist(rows, EVENTS).append_column(REASON, pa.nulls(len(rows), pa.string()))
-    tally = tally_rows(Engine().frame(judged), LOCALES, WINDOW).collect(backend="pyarrow").to_native().to_pylist()
+    tally = tally_rows(open_engine().frame(judged), LOCALES, WINDOW).collect(backend="pyarrow").to_native().to_pylist()
     assert Counter((row["locale"], row["day"], row["rows"], row["clicks"]) for row in tally) == {
         ("en-GB", date(2026, 5, 1), 3, 2.0): 1,
         (None, date(2026, 5, 1), 1, 2.0): 1,

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from q2pt_tasks.data.judgements import JUDGEMENTS, read_judgements
 from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.schema import CATALOG, EVENTS
-from q2pt_tasks.engine import write_table
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.serving.input_files import check_rows, describe, list_input
 from q2pt_tasks.sources.events import EventsParams, list_event_files, newest_day, read_batches

@@ -7,7 +7,8 @@ from raw_tables import FIRST_DAY, Row, event
 from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams
 from q2pt_tasks.data.row_rules import LOCALE_UNLISTED
 from q2pt_tasks.data.schema import EVENTS
-from q2pt_tasks.engine import Engine, write_table
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.report.quarantine import event_rule_rows, rule_rows, unlisted_locales
 from q2pt_tasks.validation.tables import with_reason
@@ -22,7 +23,7 @@ def quarantined(rows: Sequence[Row], reason: str = NEGATIVE) -> pa.Table:
 
 def test_each_rule_shows_its_first_rows_and_counts_all() -> None:
     rows = quarantined([event(query=f"q{number}", product_id=None) for number in range(8, 0, -1)])
-    negative, *others = rule_rows("events", Engine().frame(rows), REASONS)
+    negative, *others = rule_rows("events", open_engine().frame(rows), REASONS)
     assert (negative.table, negative.name, negative.reason, negative.rows) == ("events", "count_negative", NEGATIVE, 8)
     assert [example["query"] for example in negative.examples] == ["q1", "q2", "q3", "q4", "q5"]
     assert negative.examples[0]["event_date"] == str(FIRST_DAY)
@@ -31,7 +32,7 @@ def test_each_rule_shows_its_first_rows_and_counts_all() -> None:
 
 
 def test_a_query_is_shown_where_enough_valid_clicks_are_left() -> None:
-    engine, floor = Engine(), PrivacyParams(min_query_clicks=3)
+    engine, floor = open_engine(), PrivacyParams(min_query_clicks=3)
     bad = [event(query="often"), event(query="seldom"), event(query="often", locale="de-DE"), event(query=None)]
     valid = [event(query="often", product_id=name) for name in "ab"] + [event(query="seldom")]
     frame = engine.frame(pa.Table.from_pylist(valid, EVENTS))
@@ -45,7 +46,7 @@ def test_a_query_is_shown_where_enough_valid_clicks_are_left() -> None:
 
 
 def test_without_examples_no_query_is_looked_up() -> None:
-    engine = Engine()
+    engine = open_engine()
     nothing = engine.frame(EVENTS.empty_table())
     rules = event_rule_rows(engine.frame(quarantined([])), nothing, PrivacyParams(), REASONS)
     assert [rule.rows for rule in rules] == [0, 0, 0]
@@ -55,6 +56,6 @@ def test_unlisted_locales_of_few_rows_are_not_named(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     rows = [event(locale=locale) for locale in ["en-gb"] * 4 + ["nl-NL"] * 3 + ["ann meier berlin"]]
     write_table(quarantined(rows, LOCALE_UNLISTED), layout.quarantined_events)
-    assert unlisted_locales(Engine(), layout, PrivacyParams(min_query_clicks=3)) == [
+    assert unlisted_locales(open_engine(), layout, PrivacyParams(min_query_clicks=3)) == [
         "commonest unlisted locales of events, with their rows: 'en-gb' (4), 'nl-NL' (3)"
     ]

@@ -10,7 +10,7 @@ import pytest
 from raw_tables import DAYS, Row, event
 
 from q2pt_tasks.data.schema import EVENTS
-from q2pt_tasks.engine import Engine
+from q2pt_tasks.engine.opening import open_engine
 from q2pt_tasks.layout import day_file
 from q2pt_tasks.memo import NOTHING, Memo
 from q2pt_tasks.sources.days import write_days
@@ -35,7 +35,7 @@ def part(file: Path, *, by_engine: bool) -> Part:
 
 
 def days_of(parts: list[Part], raw: Path, memo: Memo = NOTHING) -> tuple[Census, dict[str, bytes]]:
-    census = write_days(parts, EVENTS, WINDOW, raw, Engine(), memo)
+    census = write_days(parts, EVENTS, WINDOW, raw, open_engine(), memo)
     return census, {file.name: file.read_bytes() for file in (raw / "events").iterdir()}
 
 

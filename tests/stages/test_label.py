@@ -11,7 +11,7 @@ import pytest
 
 from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.schema import CATALOG
-from q2pt_tasks.engine import write_table
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.stages import label
 from q2pt_tasks.stages.label import LabelParams

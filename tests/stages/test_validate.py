@@ -18,7 +18,7 @@ from raw_tables import DAYS, FIRST_DAY, LOCALES, Row, event, good_catalog, good_
 
 from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams
 from q2pt_tasks.data.schema import EVENTS
-from q2pt_tasks.engine import write_table
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout, day_file
 from q2pt_tasks.params import ParamsError
 from q2pt_tasks.stages import validate

@@ -5,14 +5,14 @@ from raw_tables import LOCALES, Row, event, good_catalog, write_raw
 
 from q2pt_tasks.data.schema import CATALOG
 from q2pt_tasks.data.tallies import TableRows
-from q2pt_tasks.engine import Engine
+from q2pt_tasks.engine.opening import open_engine
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.validation.catalog import DividedCatalog, divide_catalog
 
 
 def divide(folder: Path, catalog: list[Row]) -> tuple[Layout, DividedCatalog]:
     layout = write_raw(folder, [event()], catalog)
-    return layout, divide_catalog(Engine(), layout, LOCALES)
+    return layout, divide_catalog(open_engine(), layout, LOCALES)
 
 
 def test_stores_that_nobody_asked_for_are_no_dirt(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from raw_tables import DAYS, FIRST_DAY, LOCALES, event, good_catalog
 from q2pt_tasks.data.floods import FloodRule
 from q2pt_tasks.data.row_rules import Window
 from q2pt_tasks.data.schema import CATALOG, EVENTS
-from q2pt_tasks.engine import Engine, write_table
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.memo import Memo
 from q2pt_tasks.validation.day import Divided, EventRules, Part, PartDivision
 
@@ -20,7 +21,7 @@ ROWS = [event(), event(query="boots", product_id="P2"), event(clicks=-1)]
 
 
 def divide(folder: Path, rules: EventRules = RULES, catalog: list[dict[str, Any]] | None = None) -> Divided:
-    file, engine = folder / "day.parquet", Engine()
+    file, engine = folder / "day.parquet", open_engine()
     write_table(pa.Table.from_pylist(ROWS, EVENTS), file)
     products = engine.keep(engine.frame(pa.Table.from_pylist(catalog or good_catalog(), CATALOG)))
     division = PartDivision(rules, Memo(str(folder / "place")))

@@ -12,7 +12,7 @@ from q2pt_tasks.data.floods import FloodRule
 from q2pt_tasks.data.row_rules import Window
 from q2pt_tasks.data.schema import EVENTS
 from q2pt_tasks.data.tallies import LostRowsError, TableRows
-from q2pt_tasks.engine import Engine
+from q2pt_tasks.engine.opening import open_engine
 from q2pt_tasks.layout import Layout, day_files
 from q2pt_tasks.memo import NOTHING
 from q2pt_tasks.validation import day as validation_day
@@ -24,7 +24,7 @@ RULES = EventRules(LOCALES, Window(DAYS[0], DAYS[-1]), 200, FloodRule(share=0.9,
 
 
 def divide(layout: Layout, rules: EventRules = RULES) -> Counter[str | None]:
-    engine = Engine()
+    engine = open_engine()
     divide_catalog(engine, layout, LOCALES)
     reasons: Counter[str | None] = Counter()
     for tally in divide_events(engine, layout, rules, NOTHING):
