@@ -5,6 +5,7 @@ nothing sent. The library passes over a suite that is empty or a figure that is 
 """
 
 import logging
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,9 @@ def import_ahead() -> None:
 
 
 def _import_library() -> Any:  # noqa: ANN401 - the library has no types of its own
+    # Where PySpark is installed, the library imports its Connect, which takes a process without a main module for a
+    # doctest and ends it. Nobody here needs it: None says that there is none.
+    sys.modules.setdefault("pyspark.sql.connect", None)  # type: ignore[arg-type]
     import great_expectations
 
     # Its import sends all Python warnings of the process to a log; the stage's own must stay visible.

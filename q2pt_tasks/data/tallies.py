@@ -59,7 +59,7 @@ def tally_rows(judged: AnyFrame, locales: Sequence[str], window: Window) -> AnyF
             nw.when(nw.col("locale").is_in(list(locales))).then(nw.col("locale")).alias("locale"),
             nw.when(window.contains("event_date")).then(nw.col("event_date")).alias("day"),
             # Floating point: a sum of 64-bit counts may not fit into 64 bits.
-            nw.when(possible).then(clicks.cast(nw.Float64)).otherwise(nw.lit(0.0)).alias("clicks"),
+            nw.when(possible).then(clicks).otherwise(nw.lit(0)).cast(nw.Float64).alias("clicks"),
         )
         .group_by(REASON, "locale", "day")
         .agg(rows=nw.len(), clicks=nw.col("clicks").sum())

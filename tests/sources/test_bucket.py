@@ -16,6 +16,8 @@ from q2pt_tasks.sources.manifest import SourceError, read_manifest
 from q2pt_tasks.sources.resolve import resolve
 from q2pt_tasks.stages import ingest
 
+pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
+
 HEADER = "event_date,locale,query,product_id,impressions,clicks,carts,purchases\n"
 TODAY = datetime.date(2026, 7, 1)
 
