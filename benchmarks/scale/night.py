@@ -17,9 +17,6 @@ from q2pt_tasks.memo import PLACE
 from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.resolve import resolve
 
-_WHERE = "where earlier nights were remembered"
-
-
 def measure_night(whole: Path, folder: Path, steps: Steps) -> Mapping[str, Measured]:
     """q2pt's stages on the log of `whole` with its newest day, the others having been computed the night before.
 
@@ -40,7 +37,7 @@ def measure_night(whole: Path, folder: Path, steps: Steps) -> Mapping[str, Measu
         steps.once("night day", None, lambda: _link(str(whole / newest), str(layout.root / newest)))
         steps.once("night resolve", None, lambda: _resolve(layout, LAST_DAY))
         measured = _run_stages(layout, "night", steps)
-    steps.once("night is the same", None, lambda: check_same_bytes(whole, layout.root, _WHERE))
+    steps.once("night is the same", None, lambda: _check_same(whole, layout.root))
     shutil.rmtree(folder, ignore_errors=True)
     return measured
 
@@ -69,6 +66,10 @@ def _remembered_below(state: Path) -> Iterator[None]:
         yield
     finally:
         del os.environ[PLACE]
+
+
+def _check_same(whole: Path, own: Path) -> None:
+    check_same_bytes(whole, own, "where earlier nights were remembered")
 
 
 def _link(source: str, target: str) -> None:
