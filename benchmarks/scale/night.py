@@ -17,6 +17,7 @@ from q2pt_tasks.memo import PLACE
 from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.resolve import resolve
 
+
 def measure_night(whole: Path, folder: Path, steps: Steps) -> Mapping[str, Measured]:
     """q2pt's stages on the log of `whole` with its newest day, the others having been computed the night before.
 
