@@ -23,6 +23,7 @@ from q2pt_tasks.params_edit import edit_params
 # Generous: other tests run beside these, and SQLite's migration alone takes a while.
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
+CHECKOUT = "checkout"
 # Once a year: a new DAG starts the run of the last tick by itself, and no other one comes between a test's.
 # That tick is after the newest day of the synthetic log.
 RARELY = "0 2 1 11 *"
@@ -61,7 +62,7 @@ def local_airflow(
         changes: of params.yaml, beside those that make the pipeline tiny.
         environment: variables beside this process' own, as an operator of the system sets them.
     """
-    place = Place(make_checkout(folder / "checkout", {**CHANGES, **(changes or {})}), free_port())
+    place = Place(make_checkout(folder / CHECKOUT, {**CHANGES, **(changes or {})}), free_port())
     output = folder / "server.log"
     with output.open("wb") as log:
         server = subprocess.Popen(
@@ -82,6 +83,11 @@ def local_airflow(
     assert not left, f"left behind: {left}"
     assert server.returncode == 0, output.read_text()
     assert "Airflow has ended." in output.read_text()
+
+
+def local_remote(folder: Path) -> Path:
+    """Where the git remote of `local_airflow` of this folder will be."""
+    return Place(folder / CHECKOUT, 0).remote
 
 
 def make_checkout(folder: Path, changes: Mapping[str, Any]) -> Path:

@@ -1,9 +1,11 @@
 """The service as a process of its own, on a free port of this machine."""
 
+import json
 import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,16 @@ from pathlib import Path
 import httpx
 
 _START_SECONDS = 120
+_WITHIN = """
+import json, logging, pathlib, sys
+from q2pt_tasks.serving.http.directories import DirectoryReleases
+from q2pt_tasks.serving.http.limits import Limits
+from q2pt_tasks.serving.http.server import Place, serve
+
+logging.basicConfig(level=logging.INFO)
+model, limits = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+serve(DirectoryReleases(model), Place(port=0), Limits(**limits))
+"""
 
 
 @dataclass
@@ -50,6 +62,32 @@ def started(command: Sequence[str]) -> Iterator[Running]:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+@contextmanager
+def serving_within(model: Path, **limits: float) -> Iterator[Running]:
+    """The service of `model` with other limits than those of `q2pt serve`."""
+    command = [sys.executable, "-c", _WITHIN, str(model), json.dumps(limits)]
+    with started(command) as running:
+        yield running
+
+
+@contextmanager
+def connected(running: Running) -> Iterator[socket.socket]:
+    """A connection on which a test says what no client of HTTP would."""
+    host, port = running.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=_START_SECONDS) as made:
+        yield made
+
+
+def told(connection: socket.socket) -> bytes:
+    """All that the service says until it closes the connection."""
+    said = b""
+    # Closed with data that nobody has read.
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(2**16):
+            said += piece
+    return said
 
 
 def ask(url: str, query: str = "red hat", locale: str = "en-GB") -> httpx.Response:

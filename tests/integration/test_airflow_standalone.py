@@ -1,10 +1,11 @@
 """Nights of the project's own pipeline, tiny, under the server of `make airflow`: only its REST API is asked."""
 
 import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow_api import WAITING, Airflow, Run
-from airflow_local import LocalAirflow, local_airflow, server_environment
+from airflow_api import RETRAINING, WAITING, Airflow, Run
+from airflow_local import LocalAirflow, local_airflow, local_remote, server_environment
 from tiny import LOCALES
 
 from q2pt_tasks.git import run_git
@@ -23,6 +24,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.enable_socket, pytest.mark.timeout(2
 
 # Idle, a night with every stage takes one to two minutes.
 NIGHT_SECONDS = 1200.0
+PRUNE = "q2pt_prune"
+# Of an object that nothing names; nothing young is removed.
+LONG_AGO = 1_600_000_000
 # Long enough to answer on a busy machine, short enough to wait for.
 APPROVAL_HOURS = 0.02
 # Short trainings, and a gate that says no to their models for their figures on test alone.
@@ -89,6 +93,21 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Pruned:
+    """What became of a run of the DAG that prunes, after all nights.
+
+    Attributes:
+        state: of the run.
+        log: of its task.
+        lost: objects of the cache that were there before it and not after it.
+    """
+
+    state: str
+    log: str
+    lost: Set[Path]
+
+
+@dataclass(frozen=True)
 class Nights:
     """All that was seen, and the place of the server, which has ended.
 
@@ -106,6 +125,10 @@ class Nights:
         planned_again: the same after configure with all after it was cleared.
         rejected: with another margin, rejected by a person.
         expired: the same, not answered.
+        stray: an old object in the cache that nothing names.
+        no_form: the server's answer to a form of the DAG that prunes.
+        shown: a run of that DAG as the page offers it.
+        removed: one whose form says to remove.
     """
 
     place: Place
@@ -121,6 +144,10 @@ class Nights:
     planned_again: Night
     rejected: Night
     expired: Night
+    stray: Path
+    no_form: Refusal
+    shown: Pruned
+    removed: Pruned
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +155,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     """All runs of one server."""
     folder = tmp_path_factory.mktemp("airflow")
     marker = folder / "marker"
-    with local_airflow(folder, CHANGES, {"Q2PT_APPROVAL_HOURS": str(APPROVAL_HOURS)}) as server:
+    told = {"Q2PT_APPROVAL_HOURS": str(APPROVAL_HOURS), "Q2PT_PRUNE_REGISTRIES": str(local_remote(folder))}
+    with local_airflow(folder, CHANGES, told) as server:
         api = server.api
         first = api.scheduled_run(NIGHT_SECONDS)
         refusals = tuple(_refusal(api, form) for form in attacks(marker))
@@ -149,6 +177,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         server.commit_params(SAME_MODEL_MAY_PASS)
         rejected = _answer(server, api.trigger({"approval": True}), "Reject")
         expired = _finish(server, api.trigger({"approval": True}))
+        stray = make_stray(server)
+        no_form = _refusal(api, {"remove": "; touch MARKER"}, PRUNE)
+        shown, removed = (prune(server, form) for form in ({}, {"remove": True}))
     return Nights(
         place=server.place,
         marker=marker,
@@ -163,6 +194,10 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         planned_again=planned_again,
         rejected=rejected,
         expired=expired,
+        stray=stray,
+        no_form=no_form,
+        shown=shown,
+        removed=removed,
     )
 
 
@@ -179,9 +214,9 @@ def _aimed(text: str, marker: Path) -> str:
     return text.replace("MARKER", str(marker))
 
 
-def _refusal(api: Airflow, form: Mapping[str, Any]) -> Refusal:
+def _refusal(api: Airflow, form: Mapping[str, Any], dag: str = RETRAINING) -> Refusal:
     with pytest.raises(httpx.HTTPStatusError) as caught:
-        api.trigger(form)
+        api.trigger(form, dag)
     return Refusal(form, caught.value.response.status_code, caught.value.response.text)
 
 
@@ -206,6 +241,30 @@ def _lose(place: Place, md5: str) -> None:
 def _clear(server: LocalAirflow, run_id: str, task_id: str) -> Night:
     server.api.clear(run_id, task_id)
     return _finish(server, run_id)
+
+
+def make_stray(server: LocalAirflow) -> Path:
+    """An object that nothing names, in a cache of which all is old."""
+    cache = Path(server.place.variables()["Q2PT_DVC_CACHE"])
+    stray = cache / "files/md5/00" / ("1" * 30)
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_text("of nobody")
+    for path in cache.rglob("*"):
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    return stray
+
+
+def prune(server: LocalAirflow, form: Mapping[str, Any]) -> Pruned:
+    """A run of the DAG that prunes."""
+    cache = Path(server.place.variables()["Q2PT_DVC_CACHE"])
+    before = _objects(cache)
+    run_id = server.api.trigger(form, PRUNE)
+    state = server.api.wait_for_run(run_id, NIGHT_SECONDS, PRUNE)
+    return Pruned(state, server.api.log(run_id, "prune", PRUNE), before - _objects(cache))
+
+
+def _objects(cache: Path) -> set[Path]:
+    return {path for path in (cache / "files").rglob("*") if path.is_file()}
 
 
 def _champion(remote: Path) -> dict[str, str]:
@@ -345,6 +404,19 @@ def test_a_reason_is_text_and_nothing_else(nights: Nights) -> None:
     message = run_git(nights.place.remote, "log", "-1", "--format=%B", nights.approved.plan["commit"])
     assert message.strip() == f"Run {nights.approved.run.id}\n\n{_aimed(WHY, nights.marker)}"
     assert not nights.marker.exists()
+
+
+def test_what_nothing_needs_is_shown_by_one_run_and_removed_by_the_next(nights: Nights) -> None:
+    """The nights that are reproduced above are those of the pruned cache."""
+    assert (nights.shown.state, nights.removed.state) == ("success", "success")
+    for run in (nights.shown, nights.removed):
+        assert re.search(r"\.dvc/cache: [\d,]+ objects of [\d.]+ MB", run.log), run.log
+    assert "Nothing was removed" in nights.shown.log
+    assert nights.shown.lost == set()
+    assert nights.stray in nights.removed.lost
+    assert _champion(nights.place.remote) == nights.approved.champion
+    assert nights.no_form.status == 422
+    assert "remove" in nights.no_form.text
 
 
 def test_airflow_dags_test_runs_a_night_of_one_variant_without_a_server(nights: Nights, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from importlib import resources
 from typing import Annotated, Any
 
@@ -16,8 +16,9 @@ from q2pt_tasks.model.prediction import LocaleNotServedError
 from q2pt_tasks.serving.http.batcher import OverloadedError
 from q2pt_tasks.serving.http.documents import Answer, Answers, Problem, Question, Questions, ReleaseDocument, State
 from q2pt_tasks.serving.http.loaded import ModelNotServedError
-from q2pt_tasks.serving.http.middleware import PREDICT, BodyLimit, RequestLimit, Watched
+from q2pt_tasks.serving.http.middleware import BodyLimit, Watched
 from q2pt_tasks.serving.http.service import Service
+from q2pt_tasks.serving.http.strict_json import StrictJsonRoute
 from q2pt_tasks.serving.http.watcher import Watcher
 
 _JSON = "application/json"
@@ -40,16 +41,15 @@ _PROBLEMS: Mapping[int | str, dict[str, Any]] = {
     },
 }
 
-router = APIRouter()
+router = APIRouter(route_class=StrictJsonRoute)
 
 
-def create_app(service: Service, watcher: Watcher, under_way: Callable[[], int]) -> FastAPI:
+def create_app(service: Service, watcher: Watcher) -> FastAPI:
     """The application.
 
     Args:
         service: answers.
         watcher: switches its releases while it runs.
-        under_way: how many requests the server has taken and not answered, whether or not they came as far as this.
     """
 
     @contextlib.asynccontextmanager
@@ -69,13 +69,14 @@ def create_app(service: Service, watcher: Watcher, under_way: Callable[[], int])
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        # To where the header Host says.
+        redirect_slashes=False,
     )
     app.state.service = service
     app.include_router(router)
     for path, (name, kind) in _FILES.items():
         app.add_api_route(path, _file(name, kind), include_in_schema=False)
     app.add_middleware(BodyLimit, most=service.limits.body_bytes)
-    app.add_middleware(RequestLimit, most=service.limits.requests, under_way=under_way)
     paths = frozenset(route.path for route in app.routes if isinstance(route, Route))
     app.add_middleware(Watched, figures=service.figures, paths=paths)
     app.add_exception_handler(RequestValidationError, _refuse_document)
@@ -93,14 +94,14 @@ def _service(request: Request) -> Service:
 Served = Annotated[Service, Depends(_service)]
 
 
-@router.post(PREDICT, response_model=Answer, responses={**_PROBLEMS})
+@router.post("/predict", response_model=Answer, responses={**_PROBLEMS})
 async def predict(question: Question, service: Served) -> Response:
     """What one query means."""
     (answer,) = await service.answer([question])
     return Response(_ANSWER.dump_json(answer), media_type=_JSON)
 
 
-@router.post(f"{PREDICT}/batch", response_model=Answers, responses={**_PROBLEMS})
+@router.post("/predict/batch", response_model=Answers, responses={**_PROBLEMS})
 async def predict_batch(body: Questions, service: Served) -> Response:
     """What each of many queries means, all answered by one release."""
     answers = await service.answer(body.questions)

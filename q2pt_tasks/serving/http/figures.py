@@ -14,6 +14,12 @@ class Figures:
         self.requests = Counter(
             "q2pt_requests", "Requests by path and status", ("path", "status"), registry=self._registry
         )
+        self.refused = Counter(
+            "q2pt_refused_requests",
+            "Requests that were refused before they were taken",
+            ("status",),
+            registry=self._registry,
+        )
         self.seconds = Histogram(
             "q2pt_request_seconds", "From a request to its answer", ("path",), buckets=_SECONDS, registry=self._registry
         )

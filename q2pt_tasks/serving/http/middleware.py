@@ -1,7 +1,6 @@
 """Around every request: its size, its figures, and what a browser is told about the answer."""
 
 import time
-from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -15,12 +14,6 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-
-
-# Where predictions are asked for; what tells how the service is must be answered when it is busy too.
-PREDICT = "/predict"
-# Of a refused body; a longer one is not worth its reading.
-_DRAINED_BYTES = 2**16
 
 
 class BodyLimit:
@@ -55,32 +48,6 @@ class BodyLimit:
         return f"the body has more than {self._most} bytes: ask fewer or shorter queries at once"
 
 
-class RequestLimit:
-    """Refuses a request for a prediction where more than `most` are under way, at a tenth of what taking it costs."""
-
-    def __init__(self, app: ASGIApp, most: int, under_way: Callable[[], int]) -> None:
-        self._app, self._most, self._under_way = app, most, under_way
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_prediction = scope["type"] == "http" and scope["path"].startswith(PREDICT)
-        if not is_prediction or (count := self._under_way()) <= self._most:
-            await self._app(scope, receive, send)
-            return
-        # A connection with an unread body is cut, and who asked would see that in place of the answer.
-        await _drain(receive)
-        sentence = f"{count} requests are under way, no more are taken: ask again in 1 s"
-        await JSONResponse({"detail": sentence}, 429, {"retry-after": "1"})(scope, receive, send)
-
-
-async def _drain(receive: Receive) -> None:
-    left = _DRAINED_BYTES
-    while left > 0:
-        message = await receive()
-        left -= len(message.get("body", b""))
-        if not message.get("more_body", False):
-            return
-
-
 class Watched:
     """Counts and times requests by the paths that are known; others together, as anybody can make them up."""
 
@@ -101,8 +68,10 @@ class Watched:
                 _say_to_browsers(MutableHeaders(scope=message))
             await send(message)
 
+        # The server leaves out the body of an answer to HEAD.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await self._app(scope, receive, noted)
+            await self._app(asked, receive, noted)
         finally:
             self._figures.requests.labels(path, str(status)).inc()
             self._figures.seconds.labels(path).observe(time.monotonic() - started)

@@ -2,14 +2,16 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvicorn
 
 from q2pt_tasks.serving.http.app import create_app
+from q2pt_tasks.serving.http.connection import Crowd, connections_within
 from q2pt_tasks.serving.http.limits import Limits
 from q2pt_tasks.serving.http.loaded import LoadedRelease
 from q2pt_tasks.serving.http.releases import Releases
@@ -24,6 +26,11 @@ _SWITCH_SECONDS = 0.0005
 _ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - what an operator gave is told from others, nothing is bound to it here
 # Connections that wait to be taken while the process is busy.
 _BACKLOG = 2048
+# Longer than the minute after which balancers and pools of clients let go of an idle connection by themselves: whoever
+# closes first can meet a request that is on its way, which is then lost.
+_KEEP_ALIVE_SECONDS = 75
+# For a release's files, and for what Python and torch have open.
+_OTHER_FILES = 256
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +58,24 @@ def serve(releases: Releases, place: Place, limits: Limits) -> str:
     # Scoring has the cores; a request's few texts are not worth threads of their own.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     sys.setswitchinterval(_SWITCH_SECONDS)
+    limits = replace(limits, connections=_room_for(limits.connections))
     service = Service(LoadedRelease.load(releases.current()), limits)
     watcher = Watcher(releases, service, place.poll_seconds)
+    crowd = Crowd(limits, lambda status: service.figures.refused.labels(str(status)).inc())
     config = uvicorn.Config(
-        create_app(service, watcher, lambda: len(server.server_state.tasks)),
+        create_app(service, watcher),
         host=place.host,
         port=place.port,
+        loop="uvloop",
+        http=connections_within(crowd),
+        ws="none",
         log_config=None,
+        # What hostile clients send fills no disk.
+        log_level="error",
         # Queries are nobody's business.
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     server = uvicorn.Server(config)
@@ -71,6 +86,15 @@ def serve(releases: Releases, place: Place, limits: Limits) -> str:
     signal.signal(signal.SIGINT, lambda *_: None)
     server.run(sockets=[listening])
     return "stopped; all requests were answered"
+
+
+def _room_for(connections: int) -> int:
+    """As many connections as this, or as the system allows: each is an open file."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    files = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    return max(files - _OTHER_FILES, 1)
 
 
 def _listen(place: Place) -> socket.socket:

@@ -46,7 +46,7 @@ def service_of(place: Path) -> Service:
 
 
 def client_of(service: Service, place: Path) -> TestClient:
-    app = create_app(service, Watcher(DirectoryReleases(place), service, 3600), lambda: 0)
+    app = create_app(service, Watcher(DirectoryReleases(place), service, 3600))
     return TestClient(app, raise_server_exceptions=False)
 
 

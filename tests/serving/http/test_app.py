@@ -32,7 +32,7 @@ def ask(client: TestClient, **question: object) -> dict[str, object]:
 def serving(place: Path, limits: Limits | None = None) -> TestClient:
     releases = DirectoryReleases(place)
     service = Service(LoadedRelease.load(releases.current()), limits or Limits())
-    return TestClient(create_app(service, Watcher(releases, service, 3600), lambda: 0), raise_server_exceptions=False)
+    return TestClient(create_app(service, Watcher(releases, service, 3600)), raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -212,20 +212,6 @@ def test_a_full_queue_is_told_when_to_come_back_and_takes_questions_again(client
     assert client.get("/healthz").status_code == 200
     service.batcher.admitted = 0
     assert client.post("/predict", json=question).status_code == client.get("/readyz").status_code == 200
-
-
-def test_too_many_requests_are_refused_before_they_are_read(service: Service, models: Path) -> None:
-    under_way = service.limits.requests
-    watcher = Watcher(DirectoryReleases(models), service, 3600)
-    with TestClient(create_app(service, watcher, lambda: under_way)) as client:
-        assert client.post("/predict", json={"query": "hat", "locale": "en-GB"}).status_code == 200
-        under_way += 1
-        for path in ("/predict", "/predict/batch"):
-            refused = client.post(path, content=b"not read")
-            assert refused.status_code == 429
-            assert refused.headers["Retry-After"] == "1"
-            assert "513 requests are under way" in refused.json()["detail"]
-        assert client.get("/healthz").status_code == client.get("/metrics").status_code == 200
 
 
 def test_the_release_is_described(client: TestClient, models: Path) -> None:
