@@ -42,7 +42,7 @@ class Running:
 
 
 @contextmanager
-def serving(model: Path, *options: str) -> Iterator[Running]:
+def serving(model: Path | str, *options: str) -> Iterator[Running]:
     """`q2pt serve` of `model`, ready to answer; ended when this is left."""
     command = [sys.executable, "-m", "q2pt_tasks", "serve", "--model", str(model), "--port", "0", *options]
     with started(command) as running:

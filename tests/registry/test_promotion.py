@@ -1,5 +1,7 @@
 """Promotion and rollback with real git, DVC and checkpoints: what serves is always one whole release."""
 
+import multiprocessing
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +14,17 @@ from release_shop import MONDAY, ReleaseShop, judged_now
 
 from q2pt_tasks.git import GitError, run_git
 from q2pt_tasks.registry import making, promotion
-from q2pt_tasks.registry.candidate import PromotionRefusedError
-from q2pt_tasks.registry.golden import GoldenAnswerError, golden_answers
+from q2pt_tasks.registry.candidate import Candidate, PromotionRefusedError
+from q2pt_tasks.registry.golden import GoldenAnswerError, check_answers, golden_answers
 from q2pt_tasks.registry.history import to_lines
 from q2pt_tasks.registry.objects import StoreError
+from q2pt_tasks.registry.opening import open_release
 from q2pt_tasks.registry.release import Release
 from q2pt_tasks.registry.repository import Registry
 from q2pt_tasks.registry.tags import PROD, RegistryError
+
+# Promotions at the same moment.
+RIVALS = 4
 
 
 def _version(shop: ReleaseShop) -> str | None:
@@ -109,6 +115,39 @@ def test_of_two_that_register_at_once_one_takes_the_number(shop: ReleaseShop, mo
     with pytest.raises(PromotionRefusedError, match="another promotion has registered v2 at this moment"):
         shop.promote(first)
     assert _version(shop) == "v2"
+
+
+@pytest.mark.slow
+@pytest.mark.chaos("two-runs")
+def test_of_promotions_in_processes_at_the_same_moment_one_wins(shop: ReleaseShop, tmp_path: Path) -> None:
+    candidates = [shop.run(f"run-{seed}", seed=seed) for seed in range(2, 2 + RIVALS)]
+    context = multiprocessing.get_context("spawn")
+    moment, said = context.Barrier(RIVALS), context.Queue()
+    rivals = [context.Process(target=_promote_at, args=(moment, said, shop, one)) for one in candidates]
+    for rival in rivals:
+        rival.start()
+    heard = [said.get(timeout=300) for _ in rivals]
+    for rival in rivals:
+        rival.join()
+    won = [run for run, refusal in heard if refusal is None]
+    assert len(won) == 1, heard
+    for _, refusal in heard:
+        assert refusal is None or re.search("another promotion|judged against v1, in production is v", refusal)
+    opened = open_release("prod", shop.url, tmp_path / "consumer")
+    assert opened.manifest is not None
+    assert opened.manifest.run == won[0]
+    check_answers(opened.manifest.golden, opened.checkpoint_of)
+
+
+def _promote_at(moment: Any, said: Any, shop: ReleaseShop, candidate: Candidate) -> None:  # noqa: ANN401 - of a context
+    """A process that promotes when all others do, and says how it went."""
+    moment.wait(300)
+    try:
+        shop.promote(candidate)
+    except PromotionRefusedError as refused:
+        said.put((candidate.run, str(refused)))
+    else:
+        said.put((candidate.run, None))
 
 
 def test_a_registered_release_never_serves_by_itself_and_its_run_finishes_it(shop: ReleaseShop) -> None:
