@@ -5,8 +5,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,16 @@ from tiny import LOCALES
 
 from q2pt_tasks.git import run_git
 from q2pt_tasks.orchestration.local import Place
+from q2pt_tasks.registry.history import Move
+from q2pt_tasks.registry.promotion import retire
+from q2pt_tasks.registry.repository import open_registry
+from q2pt_tasks.registry.tags import PROD
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket, pytest.mark.timeout(2400)]
 
 # Idle, a night with every stage takes one to two minutes.
 NIGHT_SECONDS = 1200.0
-PRUNE = "q2pt_prune"
+PRUNE, ROLLBACK = "q2pt_prune", "q2pt_rollback"
 # Of an object that nothing names; nothing young is removed.
 LONG_AGO = 1_600_000_000
 # Long enough to answer on a busy machine, short enough to wait for.
@@ -48,6 +53,7 @@ JUDGED = {"evaluate", "gate", "report"}
 STAGES = DATA | TRAININGS | JUDGED
 # What a shell, git, a template or a path could take for more than text; `MARKER` is a file that it would make.
 ATTACKS = ("; touch MARKER", "$(touch MARKER)", "`touch MARKER`", "--force", "../../x", "en-US\ntouch MARKER")
+WHY_BACK = "shoppers miss the store"
 WHY = "; touch MARKER\n$(touch MARKER) `touch MARKER`\n--force ../../x {{ 7 * 7 }} %(id)s"
 
 
@@ -129,6 +135,7 @@ class Nights:
         no_form: the server's answer to a form of the DAG that prunes.
         shown: a run of that DAG as the page offers it.
         removed: one whose form says to remove.
+        history: the moves of production after all this, a store's retirement and a rollback by the DAG.
     """
 
     place: Place
@@ -148,6 +155,7 @@ class Nights:
     no_form: Refusal
     shown: Pruned
     removed: Pruned
+    history: Sequence[Move]
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +188,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         stray = make_stray(server)
         no_form = _refusal(api, {"remove": "; touch MARKER"}, PRUNE)
         shown, removed = (prune(server, form) for form in ({}, {"remove": True}))
+        history = roll_back(server)
     return Nights(
         place=server.place,
         marker=marker,
@@ -198,6 +207,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         no_form=no_form,
         shown=shown,
         removed=removed,
+        history=history,
     )
 
 
@@ -261,6 +271,17 @@ def prune(server: LocalAirflow, form: Mapping[str, Any]) -> Pruned:
     run_id = server.api.trigger(form, PRUNE)
     state = server.api.wait_for_run(run_id, NIGHT_SECONDS, PRUNE)
     return Pruned(state, server.api.log(run_id, "prune", PRUNE), before - _objects(cache))
+
+
+def roll_back(server: LocalAirflow) -> Sequence[Move]:
+    """A release that takes a store away, and then the DAG that brings the one before it back, approved by a person."""
+    with open_registry(str(server.remote)) as registry:
+        retire(registry, LOCALES[-1], "ada@desk", "the store has closed", datetime.now(UTC))
+        run_id = server.api.trigger({"why": WHY_BACK}, ROLLBACK)
+        server.api.wait_for_task(run_id, "approval", WAITING, NIGHT_SECONDS, ROLLBACK)
+        server.api.answer(run_id, "approval", "Approve", ROLLBACK)
+        assert server.api.wait_for_run(run_id, NIGHT_SECONDS, ROLLBACK) == "success"
+        return registry.moves(registry.refs(), PROD)
 
 
 def _objects(cache: Path) -> set[Path]:
@@ -414,14 +435,23 @@ def test_what_nothing_needs_is_shown_by_one_run_and_removed_by_the_next(nights: 
     assert "Nothing was removed" in nights.shown.log
     assert nights.shown.lost == set()
     assert nights.stray in nights.removed.lost
-    assert _champion(nights.place.remote) == nights.approved.champion
     assert nights.no_form.status == 422
     assert "remove" in nights.no_form.text
 
 
+def test_what_a_person_approves_is_rolled_back_with_a_reason_in_the_history(nights: Nights) -> None:
+    assert [(move.kind, move.version) for move in nights.history] == [
+        ("promotion", "v1"),
+        ("promotion", "v2"),
+        ("rollback", "v1"),
+    ]
+    assert nights.history[-1].by.startswith("admin in Airflow run manual")
+    assert nights.history[-1].why == WHY_BACK
+
+
 def test_airflow_dags_test_runs_a_night_of_one_variant_without_a_server(nights: Nights, tmp_path: Path) -> None:
     place, form = nights.place, {"variants": ["unified_aware"]}
-    before = _run_branches(place.remote)
+    before, champion = _run_branches(place.remote), _champion(place.remote)
     done = subprocess.run(
         [sys.executable, "-m", "airflow", "dags", "test", "q2pt_retraining", "--conf", json.dumps(form)],
         cwd=place.checkout,
@@ -442,7 +472,7 @@ def test_airflow_dags_test_runs_a_night_of_one_variant_without_a_server(nights: 
     for address in JUDGED:
         assert f"{address}: ran in" in log
     assert "No promotion: the form does not ask to promote, and it leaves out the variants unified_agnostic." in log
-    assert _champion(place.remote) == nights.approved.champion
+    assert _champion(place.remote) == champion
     _check_reproducible(place, branch, tmp_path / "clean")
 
 

@@ -90,6 +90,7 @@ class Connection(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     # Bytes of a request that has not ended.
     _unfinished = 0
+    _begun = False
     _in_head = True
     _ended = False
     _reads_body = False
@@ -122,6 +123,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._begun = True
         self._expect()
 
     def on_headers_complete(self) -> None:
@@ -141,6 +143,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._ended = self._in_head = True
+        self._begun = False
         self._expect_no_more()
         if self._is_refused:
             self._refuse()
@@ -190,8 +193,11 @@ class Connection(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._deadline = None
-        if not self._unfinished:
+        if not self._begun:
             self.transport.abort()
+            return
+        if self._answers() and not self._reads_body:
+            # The answer to the request before comes first; then this one is idle.
             return
         seconds = self.crowd.limits.read_seconds
         self._end(HTTPStatus.REQUEST_TIMEOUT, f"the request did not come as a whole within {seconds:g} s")
