@@ -123,7 +123,7 @@ async def healthz() -> State:
 @router.get("/readyz", responses={503: {"model": State, "description": "It takes no more questions for now."}})
 async def readyz(service: Served) -> Response:
     """Whether a question would be taken."""
-    if service.batcher.is_full:
+    if service.is_full:
         return JSONResponse({"status": "full"}, 503)
     return JSONResponse({"status": "ready"})
 

@@ -7,7 +7,6 @@ here costs a tenth of that: it is answered as soon as it has been read, without 
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -15,9 +14,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from q2pt_tasks.serving.http.crowd import Crowd
 from q2pt_tasks.serving.http.limits import Limits
+from q2pt_tasks.serving.http.service import Service
 
-RETRY_SECONDS = 1
+_RETRY_SECONDS = 1
 # A line of the first and a few of others are what a request has; proxies allow 8 to 64 kilobytes.
 _HEAD_BYTES = 2**16
 # Chunks of one byte have six around them, and a refused body is not worth its reading.
@@ -35,7 +36,7 @@ def _rendered(status: HTTPStatus, sentence: str, *, keep: bool) -> bytes:
         "x-content-type-options: nosniff",
     ]
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        lines.append(f"retry-after: {RETRY_SECONDS}")
+        lines.append(f"retry-after: {_RETRY_SECONDS}")
     if not keep:
         lines.append("connection: close")
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -46,23 +47,8 @@ _REFUSED = {keep: _rendered(HTTPStatus.TOO_MANY_REQUESTS, _TOO_MANY, keep=keep) 
 _LONG_HEAD = f"the head of the request has more than {_HEAD_BYTES} bytes"
 
 
-@dataclass
-class Crowd:
-    """All requests at once.
-
-    Attributes:
-        limits: what is taken.
-        count: is told the status of each answer that is given here.
-        reading: requests whose body has not come as a whole.
-    """
-
-    limits: Limits
-    count: Callable[[int], object]
-    reading: int = 0
-
-
-def connections_within(crowd: Crowd) -> type[HttpToolsProtocol]:
-    """The connections of one server, as uvicorn makes them."""
+def connections_to(service: Service) -> type[HttpToolsProtocol]:
+    """The connections to a service, as uvicorn makes them."""
 
     class Bounded(Connection):
         def __init__(
@@ -73,20 +59,23 @@ def connections_within(crowd: Crowd) -> type[HttpToolsProtocol]:
             _loop: asyncio.AbstractEventLoop | None = None,
         ) -> None:
             super().__init__(config, server_state, app_state, _loop)
-            self.crowd = crowd
+            self.limits, self.crowd, self.count = service.limits, service.crowd, service.figures.count_refused
+            self.crowd.tasks = self.tasks
 
     return Bounded
 
 
 class Connection(HttpToolsProtocol):
-    """Refuses what is more than `crowd` allows, and ends with who takes too long.
+    """Refuses what is more than `crowd` takes, and ends with who takes too long.
 
     A request has `limits.read_seconds` from its first byte to its last, a connection as long until its first request.
     Who does not take an answer away is cut when the connection has been idle. Questions are asked by POST alone: all
     else is answered under load, too.
     """
 
+    limits: Limits
     crowd: Crowd
+    count: Callable[[int], object]
     _deadline: asyncio.TimerHandle | None = None
     # Bytes of a request that has not ended.
     _unfinished = 0
@@ -98,7 +87,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.crowd.limits.connections:
+        if len(self.connections) > self.limits.connections:
             transport.abort()
             return
         self._expect()
@@ -118,7 +107,7 @@ class Connection(HttpToolsProtocol):
             return
         if self._in_head and self._unfinished > _HEAD_BYTES:
             self._end(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _LONG_HEAD)
-        elif self._unfinished > _OVERHEAD * self.crowd.limits.body_bytes:
+        elif self._unfinished > _OVERHEAD * self.limits.body_bytes:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
@@ -128,7 +117,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._is_refused = self._is_crowded() and self.parser.get_method() == b"POST" and not self._answers()
+        self._is_refused = self.crowd.is_full and self.parser.get_method() == b"POST" and not self._answers()
         if not self._is_refused:
             self._reads_body = True
             self.crowd.reading += 1
@@ -156,9 +145,6 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         super().timeout_keep_alive_handler()
 
-    def _is_crowded(self) -> bool:
-        return len(self.tasks) - self.crowd.reading > self.crowd.limits.requests
-
     def _answers(self) -> bool:
         """Whether a request before, on the same connection, has no answer yet, which must come first."""
         return self.cycle is not None and not self.cycle.response_complete
@@ -170,7 +156,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         keep = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
-        self.crowd.count(HTTPStatus.TOO_MANY_REQUESTS)
+        self.count(HTTPStatus.TOO_MANY_REQUESTS)
         self.transport.write(_REFUSED[keep])
         if not keep:
             self.transport.close()
@@ -179,7 +165,7 @@ class Connection(HttpToolsProtocol):
 
     def _expect(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self.crowd.limits.read_seconds, self._give_up)
+            self._deadline = self.loop.call_later(self.limits.read_seconds, self._give_up)
 
     def _expect_no_more(self) -> None:
         if self._deadline is not None:
@@ -199,7 +185,7 @@ class Connection(HttpToolsProtocol):
         if self._answers() and not self._reads_body:
             # The answer to the request before comes first; then this one is idle.
             return
-        seconds = self.crowd.limits.read_seconds
+        seconds = self.limits.read_seconds
         self._end(HTTPStatus.REQUEST_TIMEOUT, f"the request did not come as a whole within {seconds:g} s")
 
     def _end(self, status: HTTPStatus, sentence: str) -> None:
@@ -207,7 +193,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if not self._answers() or not self.cycle.response_started:
-            self.crowd.count(status)
+            self.count(status)
             self.transport.write(_rendered(status, sentence, keep=False))
         if self._answers():
             self.cycle.disconnected = True

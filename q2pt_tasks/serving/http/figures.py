@@ -45,6 +45,9 @@ class Figures:
         self.batch_questions.observe(questions)
         self.batch_seconds.observe(seconds)
 
+    def count_refused(self, status: int) -> None:
+        self.refused.labels(str(int(status))).inc()
+
     def name_release(self, version: str) -> None:
         self._release.clear()
         self._release.labels(version).set(1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import uvicorn
 
 from q2pt_tasks.serving.http.app import create_app
-from q2pt_tasks.serving.http.connection import Crowd, connections_within
+from q2pt_tasks.serving.http.connection import connections_to
 from q2pt_tasks.serving.http.limits import Limits
 from q2pt_tasks.serving.http.loaded import LoadedRelease
 from q2pt_tasks.serving.http.releases import Releases
@@ -61,13 +61,12 @@ def serve(releases: Releases, place: Place, limits: Limits) -> str:
     limits = replace(limits, connections=_room_for(limits.connections))
     service = Service(LoadedRelease.load(releases.current()), limits)
     watcher = Watcher(releases, service, place.poll_seconds)
-    crowd = Crowd(limits, lambda status: service.figures.refused.labels(str(status)).inc())
     config = uvicorn.Config(
         create_app(service, watcher),
         host=place.host,
         port=place.port,
         loop="uvloop",
-        http=connections_within(crowd),
+        http=connections_to(service),
         ws="none",
         log_config=None,
         # What hostile clients send fills no disk.

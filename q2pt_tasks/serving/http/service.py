@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from q2pt_tasks.serving.http.answering import Asked
 from q2pt_tasks.serving.http.batcher import Batcher
+from q2pt_tasks.serving.http.crowd import Crowd
 from q2pt_tasks.serving.http.documents import Answer, Question
 from q2pt_tasks.serving.http.figures import Figures
 from q2pt_tasks.serving.http.limits import Limits
@@ -14,11 +15,16 @@ class Service:
     """A release that serves, until another takes its place."""
 
     def __init__(self, loaded: LoadedRelease, limits: Limits) -> None:
-        self.limits, self.figures = limits, Figures()
+        self.limits, self.figures, self.crowd = limits, Figures(), Crowd(limits.requests)
         self.batcher = Batcher(limits, self.figures.observe_batch)
         self.figures.waiting.set_function(lambda: self.batcher.admitted)
         self.figures.name_release(loaded.release.version)
         self.loaded = loaded
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a question would be refused."""
+        return self.batcher.is_full or self.crowd.is_full
 
     async def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """The answers to the questions of one request, all of one release.

@@ -184,7 +184,7 @@ def test_connections_are_bounded_and_room_comes_back(running: Running) -> None:
 
 def test_a_crowd_is_refused_on_its_own_connections_which_go_on(running: Running) -> None:
     with crowded(running), connected(running) as connection:
-        statuses = []
+        statuses, ready = [], set()
         deadline = time.monotonic() + 60
         while statuses[-2:] != [b"429", b"429"] and time.monotonic() < deadline:
             connection.sendall(asked())
@@ -196,7 +196,9 @@ def test_a_crowd_is_refused_on_its_own_connections_which_go_on(running: Running)
                 assert json.loads(body)["detail"].startswith("too many requests are under way")
                 assert b"content-length: %d" % len(body) in head
                 assert b"connection: close" not in head
+                ready.add(httpx.get(f"{running.url}/readyz").status_code)
         assert statuses[-2:] == [b"429", b"429"]
+        assert 503 in ready
         # How the service is, is said all the same.
         for path in ("/healthz", "/metrics", "/"):
             assert httpx.get(f"{running.url}{path}").status_code == 200
