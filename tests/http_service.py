@@ -97,15 +97,16 @@ def ask(url: str, query: str = "red hat", locale: str = "en-GB") -> httpx.Respon
 def _url(process: subprocess.Popen[str]) -> str:
     """The address that it prints once it listens."""
     assert process.stderr is not None
-    said = ""
+    said = b""
+    # Read without a buffer: what lies in one is not seen by `select`.
     while select.select([process.stderr], [], [], _START_SECONDS)[0]:
-        line = process.stderr.readline()
-        said += line
-        if found := re.search(r"its page: (http://[\d.]+:\d+)/", line):
-            return found[1]
-        if not line:
+        piece = os.read(process.stderr.fileno(), 2**16)
+        said += piece
+        if found := re.search(rb"its page: (http://[\d.]+:\d+)/", said):
+            return found[1].decode()
+        if not piece:
             break
-    raise AssertionError(f"it does not serve: {said}")
+    raise AssertionError(f"it does not serve: {said.decode()}")
 
 
 def turn(place: Path, name: str) -> None:

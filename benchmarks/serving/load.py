@@ -153,7 +153,7 @@ class _Pool:
 
     def __init__(self, url: str, seen: Seen) -> None:
         where = urlsplit(url)
-        self._host, self._port, self._seen = where.hostname, where.port, seen
+        self._host, self._port, self._seen = str(where.hostname), where.port or 80, seen
         self._free: list[_Line] = []
         self._all = set[_Line]()
 

@@ -1,5 +1,6 @@
 """The task of the prune DAG: what nothing needs any more is shown, and removed where the run is to."""
 
+import sys
 from collections.abc import Mapping
 from contextlib import chdir
 from datetime import UTC, datetime
@@ -30,4 +31,7 @@ def run(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
     with private_clone(settings, base) as clone, chdir(clone):
         asked = pruning.Request(registries)
         remove = bool(request["remove"])
-        return {"said": pruning.prune(clone, asked, datetime.now(UTC), yes=remove, dry_run=not remove)}
+        said = pruning.prune(clone, asked, datetime.now(UTC), yes=remove, dry_run=not remove)
+        # Below what it has shown, in the task's log.
+        sys.stdout.write(f"{said}\n")
+        return {"said": said}

@@ -433,6 +433,7 @@ def test_what_nothing_needs_is_shown_by_one_run_and_removed_by_the_next(nights: 
     for run in (nights.shown, nights.removed):
         assert re.search(r"\.dvc/cache: [\d,]+ objects of [\d.]+ MB", run.log), run.log
     assert "Nothing was removed" in nights.shown.log
+    assert "\nRemoved." in nights.removed.log
     assert nights.shown.lost == set()
     assert nights.stray in nights.removed.lost
     assert nights.no_form.status == 422

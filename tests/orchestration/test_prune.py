@@ -25,7 +25,9 @@ def test_what_nothing_needs_is_shown_and_then_removed(
         os.utime(path, (_LONG_AGO, _LONG_AGO))
     before, refs = _objects(settings.dvc_cache), shop.refs()
     assert prune.run(settings, {"remove": False})["said"].startswith("Nothing was removed")
-    assert f"{settings.dvc_cache}: 1 objects of 0.0 MB" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{settings.dvc_cache}: 1 objects of 0.0 MB" in shown
+    assert "\nNothing was removed" in shown
     assert _objects(settings.dvc_cache) == before
     assert prune.run(settings, {"remove": True}) == {"said": "Removed."}
     assert before - _objects(settings.dvc_cache) == {stray}

@@ -6,6 +6,7 @@ here costs a tenth of that: it is answered as soon as it has been read, without 
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,9 @@ from q2pt_tasks.serving.http.service import Service
 _RETRY_SECONDS = 1
 # A line of the first and a few of others are what a request has; proxies allow 8 to 64 kilobytes.
 _HEAD_BYTES = 2**16
+# Java's own client offers HTTP/2 with its first request. Nothing else than HTTP/1 is spoken here, and where the parser
+# sees an offer, it reads no body.
+_OFFER = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 # Chunks of one byte have six around them, and a refused body is not worth its reading.
 _OVERHEAD = 8
 
@@ -101,6 +105,9 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._expect()
         self._ended = False
+        if self._in_head:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = _OFFER.sub(b"\r\nx-upgrade:", head) + end + rest
         super().data_received(data)
         self._unfinished = 0 if self._ended else self._unfinished + len(data)
         if self.transport.is_closing():

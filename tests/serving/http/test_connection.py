@@ -184,7 +184,7 @@ def test_connections_are_bounded_and_room_comes_back(running: Running) -> None:
 
 def test_a_crowd_is_refused_on_its_own_connections_which_go_on(running: Running) -> None:
     with crowded(running), connected(running) as connection:
-        statuses, ready = [], set()
+        statuses, ready = list[bytes](), set[int]()
         deadline = time.monotonic() + 60
         while statuses[-2:] != [b"429", b"429"] and time.monotonic() < deadline:
             connection.sendall(asked())

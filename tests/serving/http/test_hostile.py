@@ -23,7 +23,6 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: here\r\n\r\n"
 MALFORMED = {
     "a greeting of TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
     "a preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "HTTP/0.9": b"GET /\r\n\r\n",
     "HTTP/9.9": b"GET / HTTP/9.9\r\n\r\n",
     "no method": b" / HTTP/1.1\r\n\r\n",
     "an unknown method": b"FETCH / HTTP/1.1\r\nHost: here\r\n\r\n",
