@@ -86,7 +86,7 @@ BODIES = {
 
 @pytest.fixture(scope="module")
 def running(aware: Path) -> Iterator[Running]:
-    with serving_within(aware, read_seconds=3) as running:
+    with serving_within(aware, read_seconds=1) as running:
         yield running
         assert ask(running.url).status_code == 200
         assert running.stop() == 0
