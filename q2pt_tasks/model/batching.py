@@ -24,18 +24,23 @@ class PackedTokens:
         positions: (rows, length) the place of each token in its query, from 0.
         owners: (rows, length) the index of the query that a token belongs to; -1 where no query is.
         first: (n,) where each query's first token stands among all rows * length.
+        is_alone: whether there is one query, which fills its row.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
     owners: torch.Tensor
     first: torch.Tensor
+    is_alone: bool = False
 
     def __len__(self) -> int:
         return len(self.first)
 
     def to(self, device: torch.device) -> "PackedTokens":
-        return PackedTokens(*(part.to(device) for part in (self.ids, self.positions, self.owners, self.first)))
+        ids, positions, owners, first = (
+            part.to(device) for part in (self.ids, self.positions, self.owners, self.first)
+        )
+        return PackedTokens(ids, positions, owners, first, self.is_alone)
 
 
 @dataclass(frozen=True)
@@ -169,4 +174,5 @@ def _lay_out(tokens: Packed, places: Int64Array, shape: tuple[int, int]) -> Pack
     ids[place], positions[place] = tokens.values, within
     owners[place] = np.repeat(np.arange(len(tokens)), tokens.lengths)
     in_rows = [torch.from_numpy(part).view(shape) for part in (ids, positions, owners)]
-    return PackedTokens(in_rows[0], in_rows[1], in_rows[2], torch.from_numpy(places))
+    is_alone = len(tokens) == 1 and len(tokens.values) == len(ids)
+    return PackedTokens(in_rows[0], in_rows[1], in_rows[2], torch.from_numpy(places), is_alone)

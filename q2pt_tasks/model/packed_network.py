@@ -74,8 +74,7 @@ class PackedNetwork(Network):
     def forward(self, tokens: PackedTokens) -> torch.Tensor:
         """Logits of n queries, shape (n, product types)."""
         states = self.embeddings(tokens)
-        # A query alone fills its row.
-        mask = _mask(tokens, self.config.shape.heads, states.dtype) if len(tokens) > 1 else None
+        mask = None if tokens.is_alone else _mask(tokens, self.config.shape.heads, states.dtype)
         *lower, last = (cast(Layer, layer) for layer in self.layers)
         for layer in lower:
             states = layer(states, mask)

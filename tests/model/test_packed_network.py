@@ -21,7 +21,7 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
-from q2pt_tasks.model.batching import PackedTokens, packed_tokens
+from q2pt_tasks.model.batching import PackedTokens, packed_tokens, pieces_of
 from q2pt_tasks.model.build import QueryTooLongError, build_network, load_network
 from q2pt_tasks.model.encoder import EncoderParams, HeadParams, ScratchParams
 from q2pt_tasks.model.examples import Packed
@@ -101,6 +101,18 @@ def test_scores_are_those_of_hugging_face(stored: tuple[PreTrainedModel, Path], 
     assert isinstance(network, PackedNetwork)
     assert network.product_types == TYPES
     torch.testing.assert_close(network(_packed(queries)), _padded(model, queries), rtol=1e-4, atol=1e-5)
+
+
+def test_a_query_alone_in_a_longer_row_sees_itself_alone(stored: tuple[PreTrainedModel, Path]) -> None:
+    model, folder = stored
+    network = load_network(folder).eval()
+    # A piece of one row for each query, of the length of the longest.
+    queries = [[2, *range(20, 48), 3], [2, 7, 3]]
+    pieces = list(pieces_of(Packed.pack(queries), np.arange(2), 1))
+    assert [len(piece.tokens) for piece in pieces] == [1, 1]
+    for piece in pieces:
+        (row,) = piece.rows
+        torch.testing.assert_close(network(piece.tokens), _padded(model, [queries[row]]), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("queries", [QUERIES, QUERIES[:1]], ids=["several", "one"])

@@ -7,21 +7,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from checkpoints import WORDS
 from http_service import ask, serving, started, turn
 
-from benchmarks.serving.load import Load
-
 pytestmark = pytest.mark.enable_socket
-
-# Times what it can do.
-OVERLOAD = 5
 
 
 def test_it_serves_and_ends_when_it_is_told_to(place: Path) -> None:
@@ -95,35 +87,6 @@ def test_far_too_many_requests_are_refused_in_time_and_then_all_is_as_before(pla
         statuses = asyncio.run(story(running.url))
         assert set(statuses) == {200, 429}
         assert statuses.total() == 3000
-        assert running.stop() == 0
-
-
-@pytest.mark.slow
-def test_at_several_times_what_it_can_do_every_request_has_an_answer_and_then_all_is_as_before(
-    place: Path, tmp_path: Path
-) -> None:
-    """The load is another process: it asks when the time has come, whatever became of what it has asked before."""
-    queries = tmp_path / "queries.txt"
-    queries.write_text("\n".join(WORDS) + "\n")
-
-    def load(**options: float) -> dict[str, Any]:
-        document = json.dumps(asdict(Load(running.url, str(queries), "en-GB", **options)))  # type: ignore[arg-type]
-        command = [sys.executable, "-m", "benchmarks.serving.load", document]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
-
-    with serving(place) as running:
-        most = load(clients=64, seconds=3.0)["a_second"]
-        during = load(rate=OVERLOAD * most, seconds=5.0)
-        assert set(during["statuses"]) == {"200", "429"}, during
-        assert during["statuses"]["429"] > during["statuses"]["200"]
-        assert during["retry_after"][0] >= 1
-        # It does not only refuse.
-        assert during["a_second"] > most / 10
-        after = load(rate=most / 10, seconds=3.0)
-        assert set(after["statuses"]) == {"200"}
-        assert after["milliseconds"]["p50"] < 500
         assert running.stop() == 0
 
 
