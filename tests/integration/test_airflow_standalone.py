@@ -436,7 +436,7 @@ def test_what_nothing_needs_is_shown_by_one_run_and_removed_by_the_next(nights: 
     assert "\nRemoved." in nights.removed.log
     assert nights.shown.lost == set()
     assert nights.stray in nights.removed.lost
-    assert nights.no_form.status == 422
+    assert nights.no_form.status == 400
     assert "remove" in nights.no_form.text
 
 

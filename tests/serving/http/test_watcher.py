@@ -84,4 +84,4 @@ def test_a_release_that_cannot_be_loaded_leaves_the_old_one(
     asyncio.run(story())
     assert service.loaded is first
     assert b"q2pt_failed_switches_total 2.0" in service.figures.text()
-    assert len([record for record in caplog.records if "goes on serving" in record.message]) == 1
+    assert len([record for record in caplog.records if "goes on serving" in record.getMessage()]) == 1
