@@ -22,9 +22,9 @@ from airflow.sdk import Param, dag
 from airflow.sdk.execution_time.hitl import HITLUser
 
 from q2pt_tasks.orchestration.alerts import FailureAlert
+from q2pt_tasks.orchestration.form import FILTERS
 from q2pt_tasks.orchestration.operators import RollbackOperator
 from q2pt_tasks.orchestration.settings import read_rendering
-from q2pt_tasks.plain_text import in_markdown
 
 RENDERING = read_rendering(Path(__file__))
 FORM = {
@@ -49,7 +49,7 @@ FORM = {
         "on_failure_callback": [FailureAlert()],
     },
     params=FORM,
-    user_defined_filters={"in_markdown": in_markdown},
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
     tags=["q2pt", "release"],
 )

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from q2pt_tasks.plain_text import moves_cursor
+from q2pt_tasks.plain_text import in_markdown, moves_cursor
 
 # A model of a hub such as owner/name, or an absolute path: no space, leading dash or `..`, nothing that a shell reads.
 _PART = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -22,6 +22,8 @@ ENCODER_PATTERN = rf"^({_PART}(/{_PART})?|(/\.?{_PART})+)$(?!\n)"
 # A locale or a variant. The commit knows which there are; this keeps out what can be none in any commit.
 _NAME = re.compile(r"[a-z0-9_][\w-]*", re.ASCII | re.IGNORECASE)
 _MAX_TEXT = 1000
+# What templates show a person make of a form's text.
+FILTERS = {"in_markdown": in_markdown}
 
 
 class FormError(ValueError):

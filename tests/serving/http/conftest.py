@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from checkpoints import random_checkpoint
+from release_shop import ReleaseShop
 from starlette.testclient import TestClient
 
 from q2pt_tasks.serving.http.app import create_app
@@ -39,6 +40,15 @@ def place(tmp_path: Path) -> Path:
         random_checkpoint(tmp_path / name, seed=seed)
     (tmp_path / "current").symlink_to("first")
     return tmp_path / "current"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> ReleaseShop:
+    """A registry in which v1 serves."""
+    (tmp_path / "shop").mkdir()
+    made = ReleaseShop(tmp_path / "shop").make()
+    made.promote(made.run("monday", seed=1))
+    return made
 
 
 def service_of(place: Path) -> Service:

@@ -21,15 +21,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 CLIENTS = 3
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> ReleaseShop:
-    """A registry in which v1 serves."""
-    (tmp_path / "shop").mkdir()
-    made = ReleaseShop(tmp_path / "shop").make()
-    made.promote(made.run("monday", seed=1))
-    return made
-
-
 @contextmanager
 def following(shop: ReleaseShop, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))

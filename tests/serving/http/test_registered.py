@@ -10,15 +10,6 @@ from q2pt_tasks.registry.tags import RegistryError
 from q2pt_tasks.serving.http.registered import RegisteredReleases
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> ReleaseShop:
-    """A registry in which v1 serves."""
-    (tmp_path / "shop").mkdir()
-    made = ReleaseShop(tmp_path / "shop").make()
-    made.promote(made.run("monday", seed=1))
-    return made
-
-
 def test_a_stage_is_followed_forward_and_back(shop: ReleaseShop, tmp_path: Path) -> None:
     releases = RegisteredReleases("prod", shop.url, tmp_path / "cache")
     first = releases.current()
