@@ -91,6 +91,9 @@ def _fetch(store: Any, key: str, tag: str, folder: Path, name: str) -> Path:  # 
     with tempfile.TemporaryDirectory(dir=folder, prefix=".landing-") as unfinished:
         file = Path(unfinished) / "object"
         store.get_file(key, str(file))
+        # Under the name of the object that was listed, another content would stay.
+        if str(store.info(key, refresh=True)["ETag"]) != tag:
+            raise SourceError(f"{_SCHEME}{key} was replaced while it was fetched: run this again")
         return land_file(file, target)
 
 

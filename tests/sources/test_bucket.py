@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+import s3fs
 from s3_service import s3_bucket
 
 from q2pt_tasks.layout import Layout
@@ -82,6 +83,26 @@ def test_only_new_and_replaced_objects_are_fetched(shop: Layout, bucket: Any) ->
     assert len(second - first) == 1
     assert all((shop.root / "landing" / name).read_bytes() == content for name, content in kept.items())
     assert ingest.main(shop).rows == 2
+
+
+def test_an_object_that_is_replaced_while_it_is_fetched_is_not_taken_for_the_one_before(
+    shop: Layout,
+    bucket: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    get_file = s3fs.S3FileSystem.get_file
+
+    def replaced_meanwhile(store: Any, key: str, path: str) -> None:  # noqa: ANN401
+        if key.endswith("rows.csv"):
+            bucket.put_object(
+                Key=key.removeprefix("shop/"), Body=f"{HEADER}2026-06-30,en-GB,boots,p1,9,4,1,0\n".encode()
+            )
+        get_file(store, key, path)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "get_file", replaced_meanwhile)
+    with pytest.raises(SourceError, match=r"rows\.csv was replaced while it was fetched: run this again"):
+        resolve(shop, TODAY)
+    assert not [name for name in landed(shop) if name.endswith("-rows.csv")]
 
 
 @pytest.mark.parametrize(
