@@ -1,6 +1,7 @@
 """Every path of the pipeline, in one place, relative to the repository's root."""
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 SPLITS = ("train", "validation", "test", "forward")
@@ -194,6 +195,15 @@ def day_files(folder: Path) -> list[Path]:
 def day_file(folder: Path, day: object) -> Path:
     """The file of one event date below `folder`; `unknown` for rows without a date."""
     return folder / "events" / f"event_date={day if day is not None else 'unknown'}.parquet"
+
+
+def day_of_file(file: Path) -> date:
+    """The date of a file of one event date.
+
+    Raises:
+        ValueError: it is that of rows without a date, or of none.
+    """
+    return date.fromisoformat(file.stem.removeprefix("event_date="))
 
 
 def catalog_file(folder: Path) -> Path:

@@ -19,7 +19,8 @@ ALLOWED = {
     "model": {"model", "data", "metrics", "registry/release.py"},
     "serving": {"serving", "model", "data", "registry"},
     "validation": {"validation", "data"},
-    "stages": {"stages", "sources", "data", "validation", "model", "metrics", "registry", "report"},
+    "labelling": {"labelling", "data", "validation/products.py"},
+    "stages": {"stages", "sources", "data", "validation", "labelling", "model", "metrics", "registry", "report"},
     "studies": {"studies", "stages", "sources", "data", "model", "metrics", "report"},
     # It knows a stage by its name only: it renders, clones and runs what dvc.yaml says.
     "orchestration": {

@@ -55,15 +55,14 @@ def clicks_by_type(
     return add_clicks(clicked.join(catalog, on=["product_id", "locale"], how="inner"), largest)
 
 
-def add_clicks(clicks: nw.LazyFrame[Any], largest: Sequence[str] = (), apart: Sequence[str] = ()) -> nw.LazyFrame[Any]:
+def add_clicks(clicks: nw.LazyFrame[Any], largest: Sequence[str] = ()) -> nw.LazyFrame[Any]:
     """The sum of the clicks of each locale, query and product type.
 
     Args:
         clicks: of one or more rows for each of them.
         largest: columns of which the largest value is kept.
-        apart: columns whose values are not added up together.
     """
-    return clicks.group_by(*apart, "locale", "query", "product_type").agg(
+    return clicks.group_by("locale", "query", "product_type").agg(
         nw.col("clicks").sum().cast(nw.Int64), *(nw.col(name).max() for name in largest)
     )
 
@@ -72,16 +71,6 @@ def types_of_products(events: nw.LazyFrame[Any], catalog: nw.LazyFrame[Any]) -> 
     """The rows of `catalog` whose products the `events` have: all of it that their clicks by type depend on."""
     key = ["locale", "product_id"]
     return events.select(*key).unique().join(catalog, on=key, how="inner").select(*key, "product_type")
-
-
-def with_normal_forms(clicks: nw.LazyFrame[Any], normal_forms: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """`clicks` with the normal form of each query in its place.
-
-    Args:
-        clicks: of queries as they were typed.
-        normal_forms: `raw_query` and its normal form `query`, one row per query of the clicks.
-    """
-    return clicks.rename({"query": "raw_query"}).join(normal_forms, on="raw_query", how="inner").drop("raw_query")
 
 
 def label_pairs(clicks: nw.LazyFrame[Any], rules: LabelRules) -> nw.LazyFrame[Any]:

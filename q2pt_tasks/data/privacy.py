@@ -39,8 +39,8 @@ class PrivacyParams(Section):
 DEFAULT = PrivacyParams()
 
 
-def common_queries(clicks: Frame, floor: PrivacyParams) -> Frame:
-    """`locale` and `query` of those that reach the floor.
+def figures_of_queries(clicks: Frame, floor: PrivacyParams) -> Frame:
+    """What each `locale` and `query` has of that which `floor` asks for.
 
     Rows cannot tell whether two of them are of one person. Of a query's numbers of users the largest counts therefore,
     which is at most that of all together: right where each row says the query's users, strict where each says its own.
@@ -49,9 +49,13 @@ def common_queries(clicks: Frame, floor: PrivacyParams) -> Frame:
         clicks: rows with `locale`, `query`, `clicks`, and `users` where the floor asks for them, of the whole window.
         floor: what a query needs.
     """
+    users = [] if floor.min_query_users is None else [nw.col(USERS).max()]
+    return clicks.group_by("locale", "query").agg(nw.col("clicks").sum(), *users)
+
+
+def common_queries(asked: Frame, floor: PrivacyParams) -> Frame:
+    """`locale` and `query` of those that reach the floor, of what `figures_of_queries` found."""
     enough = [nw.col("clicks") >= floor.min_query_clicks]
-    figures = [nw.col("clicks").sum()]
     if floor.min_query_users is not None:
         enough.append(nw.col(USERS) >= floor.min_query_users)
-        figures.append(nw.col(USERS).max())
-    return clicks.group_by("locale", "query").agg(*figures).filter(*enough).select("locale", "query")
+    return asked.filter(*enough).select("locale", "query")

@@ -6,7 +6,7 @@ from typing import Any
 import narwhals as nw
 import narwhals.selectors as ncs
 
-from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams, common_queries
+from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams, common_queries, figures_of_queries
 from q2pt_tasks.data.row_rules import LOCALE_MALFORMED, LOCALE_UNLISTED, REASON, Frame
 from q2pt_tasks.engine.interface import Engine
 from q2pt_tasks.layout import Layout, catalog_file
@@ -34,7 +34,8 @@ def event_rule_rows(
     asked = {(row["locale"], row["query"]) for rows in examples.values() for row in rows if row["query"] is not None}
     # Of all valid events only those of a few queries are looked at.
     queries = sorted({query for _, query in asked})
-    common = _rows(common_queries(valid.filter(nw.col("query").is_in(queries)), floor)) if queries else []
+    shown = figures_of_queries(valid.filter(nw.col("query").is_in(queries)), floor)
+    common = _rows(common_queries(shown, floor)) if queries else []
     hidden = asked - {(row["locale"], row["query"]) for row in common}
     for row in (row for rows in examples.values() for row in rows):
         if (row["locale"], row["query"]) in hidden:

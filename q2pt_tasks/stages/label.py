@@ -13,28 +13,18 @@ import narwhals as nw
 import pyarrow as pa
 from pydantic import Field
 
-from q2pt_tasks.data.labels import (
-    LabelRules,
-    add_clicks,
-    clicks_by_type,
-    label_pairs,
-    nest_labels,
-    types_of_products,
-    with_normal_forms,
-)
-from q2pt_tasks.data.privacy import PrivacyParams, common_queries
-from q2pt_tasks.data.queries import MAY_DIFFER, normalise_query
-from q2pt_tasks.data.schema import CATALOG, USERS, Locales
+from q2pt_tasks.data.labels import LabelRules, label_pairs, nest_labels
+from q2pt_tasks.data.privacy import PrivacyParams, common_queries, figures_of_queries
+from q2pt_tasks.data.schema import USERS, Locales
 from q2pt_tasks.engine.interface import Engine
 from q2pt_tasks.engine.opening import open_engine
 from q2pt_tasks.engine.params import DEFAULT, EngineParams
-from q2pt_tasks.engine.tables import collect, hash_rows, write_table
+from q2pt_tasks.engine.tables import collect, write_table
+from q2pt_tasks.labelling.clicks import Counting, count_clicks
 from q2pt_tasks.layout import Layout, catalog_file, day_file, day_files
-from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of, memo_of
+from q2pt_tasks.memo import NOTHING, Memo, memo_of
 from q2pt_tasks.params import Section, read_section
-from q2pt_tasks.validation.products import products_of
 
-_CLICKS = "clicks.parquet"
 _IS_FORWARD = "is_forward"
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -117,13 +107,10 @@ def run(
     shutil.rmtree(layout.labeled, ignore_errors=True)
     layout.labeled.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=layout.labeled, prefix=".clicks-") as folder:
-
-        def count_day(engine: Engine, day: Path) -> tuple[str, Path]:
-            return _count_day(engine, day, engine.kept(catalog), _largest(privacy), Path(folder), memo)
-
-        days = list(engine.map(count_day, day_files(layout.valid)))
-        clicks = _add_up(engine, days, _first_forward_day(layout, params), _largest(privacy))
-    common = engine.keep(common_queries(clicks, privacy))
+        counting = Counting(catalog, _largest(privacy), Path(folder), memo)
+        clicks = _count_periods(engine, counting, day_files(layout.valid), _first_forward_day(layout, params))
+    asked = engine.keep(figures_of_queries(clicks, privacy))
+    common = engine.keep(common_queries(asked, privacy))
     shown = clicks.join(common, on=["locale", "query"], how="inner")
 
     def write(rules: LabelRules, name: str, *, is_forward: bool) -> tuple[int, int]:
@@ -133,8 +120,7 @@ def run(
 
     history = write(params.rules(), "history", is_forward=False)
     forward = write(params.forward_rules(), "forward", is_forward=True)
-    rare = _count(clicks.select("locale", "query").unique()) - _count(common)
-    report = LabelReport(history[0], forward[0], history[1], rare)
+    report = LabelReport(history[0], forward[0], history[1], _count(asked) - _count(common))
     _check_floors(report, params)
     _write_assortment(
         layout, collect(catalog.select("locale", "product_type").unique(), ("locale", "product_type")), locales
@@ -150,26 +136,6 @@ def _count(frame: nw.LazyFrame[Any]) -> int:
     return int(collect(frame.select(rows=nw.len()), ["rows"])["rows"][0].as_py())
 
 
-def _count_day(
-    engine: Engine, day: Path, catalog: nw.LazyFrame[Any], largest: Sequence[str], folder: Path, memo: Memo
-) -> tuple[str, Path]:
-    """The name of a day's file, and the file with its clicks by query as it was typed and product type."""
-    events = engine.scan([day])
-
-    def make(folder: Path) -> None:
-        engine.set_aside(clicks_by_type(events, catalog, largest), folder / _CLICKS)
-
-    def key() -> Key:
-        # All that the day has of the catalog: types of products that it does not have change nothing here.
-        md5 = md5_of(day)
-        products = engine.frame(products_of(engine, day, md5, memo))
-        types = hash_rows(types_of_products(products, catalog), CATALOG.names)
-        return {"clicks of": md5, "largest": largest, "types": types}
-
-    memo.fill(key, folder / day.stem, make)
-    return day.name, folder / day.stem / _CLICKS
-
-
 def _first_forward_day(layout: Layout, params: LabelParams) -> str:
     """The name of its file."""
     window = json.loads((layout.raw / "window.json").read_text())
@@ -177,28 +143,15 @@ def _first_forward_day(layout: Layout, params: LabelParams) -> str:
     return day_file(Path(), last - datetime.timedelta(days=params.forward_days - 1)).name
 
 
-def _add_up(
-    engine: Engine, days: Sequence[tuple[str, Path]], first_forward: str, largest: Sequence[str]
-) -> nw.LazyFrame[Any]:
-    """The clicks of the history and, apart from them, of the forward days, per query in its normal form."""
-    texts = [(name, pa.string()) for name in ("locale", "query", "product_type")]
-    schema = pa.schema([*texts, *((name, pa.int64()) for name in ("clicks", *largest))])
+def _count_periods(engine: Engine, counting: Counting, days: Sequence[Path], first_forward: str) -> nw.LazyFrame[Any]:
+    """The clicks of the history and, apart from them, of the forward days."""
     periods = [
-        engine.scan_any([file for name, file in days if (name >= first_forward) == is_forward], schema).with_columns(
+        count_clicks(engine, [day for day in days if (day.name >= first_forward) == is_forward], counting).with_columns(
             nw.lit(is_forward).alias(_IS_FORWARD)
         )
         for is_forward in (False, True)
     ]
-    # Before queries are looked at one by one: a query of every day is there once then.
-    typed = engine.keep(add_clicks(nw.concat(periods), largest, [_IS_FORWARD]))
-    distinct = engine.keep(typed.select(raw_query=nw.col("query")).unique())
-    may_differ = nw.col("raw_query").str.contains(MAY_DIFFER)
-    asked = engine.map_text(distinct.filter(may_differ), "raw_query", "query", normalise_query)
-    forms = nw.concat([asked, distinct.filter(~may_differ).with_columns(query=nw.col("raw_query"))])
-    added = engine.keep(add_clicks(with_normal_forms(typed, forms), largest, [_IS_FORWARD]))
-    engine.drop(typed)
-    engine.drop(distinct)
-    return added
+    return engine.keep(nw.concat(periods))
 
 
 def _write_locale(folder: Path, pairs: nw.LazyFrame[Any], locale: str) -> int:

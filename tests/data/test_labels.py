@@ -2,7 +2,7 @@ import narwhals as nw
 import pyarrow as pa
 import pytest
 
-from q2pt_tasks.data.labels import LabelRules, clicks_by_type, label_pairs, nest_labels, with_normal_forms
+from q2pt_tasks.data.labels import LabelRules, label_pairs, nest_labels
 from q2pt_tasks.engine.opening import open_engine
 from q2pt_tasks.engine.tables import collect
 
@@ -55,17 +55,6 @@ def test_clicks_of_one_locale_do_not_count_in_another() -> None:
 def test_the_clicks_of_a_query_are_all_its_clicks_not_only_the_labelled_ones() -> None:
     assert _labels([("en-US", "pants", "TROUSERS", 19), ("en-US", "pants", "SKIRT", 1)]) == [
         ("pants", ["TROUSERS"], 20)
-    ]
-
-
-def test_spellings_of_one_query_are_counted_together() -> None:
-    engine = open_engine()
-    events = pa.table({"locale": ["de-DE"] * 2, "query": ["Hose", "HOSE"], "product_id": ["1", "1"], "clicks": [2, 3]})
-    catalog = pa.table({"product_id": ["1", "2"], "locale": ["de-DE"] * 2, "product_type": ["TROUSERS", "SKIRT"]})
-    forms = pa.table({"raw_query": ["Hose", "HOSE"], "query": ["hose", "hose"]})
-    clicks = clicks_by_type(with_normal_forms(engine.frame(events), engine.frame(forms)), engine.frame(catalog))
-    assert clicks.select(nw.all()).collect(backend="pyarrow").to_native().to_pylist() == [
-        {"locale": "de-DE", "query": "hose", "product_type": "TROUSERS", "clicks": 5}
     ]
 
 

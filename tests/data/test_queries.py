@@ -1,4 +1,5 @@
 import hashlib
+import sys
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -6,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from q2pt_tasks.data import queries
 from q2pt_tasks.data.queries import MAY_DIFFER, normalise_query, query_hash, query_position, query_positions
 
 
@@ -52,19 +54,32 @@ def test_a_position_is_between_zero_and_one(query: str, salt: str) -> None:
 
 
 @given(st.lists(st.text()), st.text(min_size=1))
-def test_many_positions_are_those_of_each(queries: list[str], salt: str) -> None:
-    assert query_positions(queries, salt).tolist() == [query_position(query, salt) for query in queries]
+def test_many_positions_are_those_of_each(asked: list[str], salt: str) -> None:
+    assert query_positions(asked, salt).tolist() == [query_position(query, salt) for query in asked]
 
 
 def test_positions_of_another_salt_are_independent() -> None:
-    queries = [f"query {number}" for number in range(2000)]
-    both = sum(query_position(query, "a") < 0.5 and query_position(query, "b") < 0.5 for query in queries)
+    asked = [f"query {number}" for number in range(2000)]
+    both = sum(query_position(query, "a") < 0.5 and query_position(query, "b") < 0.5 for query in asked)
     assert 400 < both < 600
 
 
 @given(st.text(st.characters(codec="ascii")))
 def test_a_plain_query_is_folded_like_the_same_one_beside_an_accent(text: str) -> None:
     assert f"{normalise_query(text)} é".strip() == normalise_query(f"{text} é")
+
+
+def test_a_text_that_needs_no_folding_is_told_by_its_characters() -> None:
+    """Each character that Unicode has, by itself."""
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    folded = [character for character in characters if queries._is_folded(character)]
+    assert len(folded) > 100_000
+    assert [text for text in folded if queries._fold(text) != " ".join(text.split())] == []
+
+
+@given(st.text(st.characters() | st.sampled_from("áŠ\u200f\u200b\u00ad\ufe0f\u0301\u0327\u0345\u00a0İßﬁ가각 ")))
+def test_a_text_that_needs_no_folding_is_the_same_folded(text: str) -> None:
+    assert not queries._is_folded(text) or queries._fold(text) == " ".join(text.split())
 
 
 @given(st.text() | st.text("aZ 0-\t~\x7f", max_size=9))
