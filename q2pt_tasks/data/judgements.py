@@ -74,7 +74,7 @@ def _problems(rows: Sequence[_Row]) -> Iterator[str]:
             continue
         before = first.setdefault((row.locale, row.query), row.number)
         if before != row.number:
-            yield f"row {row.number} judges a query of {row.locale} again, after row {before}: keep one of them"
+            yield f"row {row.number} judges a query again, after row {before}: keep one of them"
 
 
 # They end in a log, so the number of the row stands for its query.

@@ -6,6 +6,8 @@ from typing import Annotated
 import pyarrow as pa
 from pydantic import AfterValidator, Field
 
+from q2pt_tasks.data.text_shape import show_locale
+
 # One row per day, locale, query and product.
 EVENTS = pa.schema(
     [
@@ -49,7 +51,7 @@ def check_locale(locale: str) -> str:
         LocaleError: it is anything else.
     """
     if not re.fullmatch(LOCALE_PATTERN, locale):
-        raise LocaleError(f"a locale is a language and a region such as en-GB, found {locale!r}")
+        raise LocaleError(f"a locale is a language and a region such as en-GB, found {show_locale(locale)}")
     return locale
 
 

@@ -1,24 +1,26 @@
 """What a person is shown of quarantined rows: how many each rule took, a few of them, locales that nobody listed."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
 import narwhals.selectors as ncs
 
 from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams, common_queries, figures_of_queries
-from q2pt_tasks.data.row_rules import LOCALE_MALFORMED, LOCALE_UNLISTED, REASON, Frame
+from q2pt_tasks.data.row_rules import LOCALE_MALFORMED, LOCALE_UNLISTED, MAX_COUNT, REASON, Frame
+from q2pt_tasks.data.text_shape import LOCALE_LIKE, is_like_locale
 from q2pt_tasks.engine.interface import Engine
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.report.validation_page import MAX_TEXT_CHARS, RuleRows, show_value
 
 MAX_EXAMPLES = 5
 MAX_LOCALES = 5
-MAX_LOCALE_CHARS = 40
 
 
 # What the rows with a reason are shown by: column to value.
 Example = dict[str, Any]
+# A locale, which may be missing, and a text of one of its rows.
+Cell = tuple[str | None, str]
 
 
 def rule_rows(table: str, quarantined: Frame, reasons: Mapping[str, str]) -> tuple[RuleRows, ...]:
@@ -27,26 +29,59 @@ def rule_rows(table: str, quarantined: Frame, reasons: Mapping[str, str]) -> tup
 
 
 def event_rule_rows(
-    quarantined: Frame, valid: Frame, floor: PrivacyParams, reasons: Mapping[str, str]
+    quarantined: Frame, valid: Frame, catalog: Frame, floor: PrivacyParams, reasons: Mapping[str, str]
 ) -> tuple[RuleRows, ...]:
-    """The same for events, with the queries that may be seen: those of which enough `valid` events are left."""
+    """The same for events, without a query that few have typed, in whatever column it stands.
+
+    Args:
+        quarantined: all of them.
+        valid: events; a query is shown where enough of them are left.
+        catalog: valid products.
+        floor: what a query needs.
+        reasons: a sentence for each rule by its name.
+    """
     examples = _examples(quarantined, reasons)
-    asked = {(row["locale"], row["query"]) for rows in examples.values() for row in rows if row["query"] is not None}
-    # Of all valid events only those of a few queries are looked at.
-    queries = sorted({query for _, query in asked})
-    shown = figures_of_queries(valid.filter(nw.col("query").is_in(queries)), floor)
-    common = _rows(common_queries(shown, floor)) if queries else []
-    hidden = asked - {(row["locale"], row["query"]) for row in common}
-    for row in (row for rows in examples.values() for row in rows):
-        if (row["locale"], row["query"]) in hidden:
-            row["query"] = HIDDEN
+    rows = [row for found in examples.values() for row in found]
+    _hide(rows, "query", _common(valid, "query", rows, floor))
+    # Where a log's columns are confused, queries stand in the place of products or locales.
+    clicked = quarantined.drop(REASON).filter(nw.col("clicks").is_between(0, MAX_COUNT)).unique()
+    _hide(rows, "product_id", _common(clicked, "product_id", rows, floor) | _products_among(rows, catalog))
+    for row in rows:
+        if row["locale"] is not None and not is_like_locale(row["locale"]):
+            row["locale"] = HIDDEN
     return _shown("events", reasons, _count_reasons(quarantined), examples)
+
+
+def _common(events: Frame, column: str, rows: Sequence[Example], floor: PrivacyParams) -> set[Cell]:
+    """The cells of `column` in `rows` that reach the floor in `events`, as queries do."""
+    texts = _texts(rows, column)
+    if not texts:
+        return set()
+    # Of all events only those of a few texts are looked at.
+    asked = events.filter(nw.col(column).is_in(texts)).with_columns(query=nw.col(column))
+    return {(row["locale"], row["query"]) for row in _rows(common_queries(figures_of_queries(asked, floor), floor))}
+
+
+def _products_among(rows: Sequence[Example], catalog: Frame) -> set[Cell]:
+    """The cells of `rows` that name a product of some store."""
+    texts = _texts(rows, "product_id")
+    known = {row["product_id"] for row in _rows(catalog.filter(nw.col("product_id").is_in(texts)))} if texts else set()
+    return {(row["locale"], row["product_id"]) for row in rows if row["product_id"] in known}
+
+
+def _texts(rows: Sequence[Example], column: str) -> list[str]:
+    return sorted({row[column] for row in rows if row[column] is not None})
+
+
+def _hide(rows: Sequence[Example], column: str, seen: Container[Cell]) -> None:
+    for row in rows:
+        if row[column] is not None and (row["locale"], row[column]) not in seen:
+            row[column] = HIDDEN
 
 
 def unlisted_locales(engine: Engine, layout: Layout, floor: PrivacyParams) -> list[str]:
     """A line for each table with rows of locales that are not the shop's: misspelt, or forgotten in the params."""
     lines = []
-    # Where a log's columns are confused, queries stand in the place of locales.
     for table, file, min_rows in (
         ("events", layout.quarantined_events, floor.min_query_clicks),
         ("catalog", catalog_file(layout.quarantine), 1),
@@ -59,14 +94,17 @@ def unlisted_locales(engine: Engine, layout: Layout, floor: PrivacyParams) -> li
 
 
 def _commonest_unlisted(quarantined: Frame, min_rows: int) -> list[str]:
-    unlisted = quarantined.filter(nw.col(REASON).is_in([LOCALE_MALFORMED, LOCALE_UNLISTED]))
+    # Where a log's columns are confused, queries stand in the place of locales.
+    unlisted = quarantined.filter(
+        nw.col(REASON).is_in([LOCALE_MALFORMED, LOCALE_UNLISTED]), nw.col("locale").str.contains(LOCALE_LIKE)
+    )
     counts = unlisted.group_by("locale").agg(rows=nw.len())
     commonest = (
         counts.filter(nw.col("rows") >= min_rows).sort("rows", "locale", descending=[True, False]).head(MAX_LOCALES)
     )
     # `head` of an ordered lazy table keeps its rows, not always their order.
     rows = sorted(_rows(commonest), key=lambda row: (-row["rows"], row["locale"]))
-    return [f"{_escape(row['locale'])} ({row['rows']:,})" for row in rows]
+    return [f"{row['locale']!r} ({row['rows']:,})" for row in rows]
 
 
 def _count_reasons(quarantined: Frame) -> dict[str, int]:
@@ -100,8 +138,3 @@ def _shown(
 def _rows(frame: Frame) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = frame.collect(backend="pyarrow").to_native().to_pylist()
     return rows
-
-
-def _escape(locale: str) -> str:
-    text = repr(locale)
-    return text if len(text) <= MAX_LOCALE_CHARS else text[: MAX_LOCALE_CHARS - 1] + "…"

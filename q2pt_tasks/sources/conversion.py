@@ -6,9 +6,9 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from q2pt_tasks.data.text_shape import shape_of
 from q2pt_tasks.sources.manifest import SourceError
 
-QUERY = "query"
 # Names in one cell of a CSV file.
 SEPARATOR = "|"
 NAMES = pa.list_(pa.string())
@@ -22,39 +22,55 @@ _KINDS = {
 }
 
 
-def converted(column: pa.Array, field: pa.Field, place: object, convert: Conversion) -> pa.Array:
+def converted(
+    column: pa.Array, field: pa.Field, place: object, convert: Conversion, rows_before: int | None = None
+) -> pa.Array:
     """`column` of the file or table `place` as the type of `field`.
 
+    Args:
+        column: some rows of it.
+        field: what it should be.
+        place: for people.
+        convert: one of those below.
+        rows_before: rows of `place` before those of `column`; None where its rows have no order.
+
     Raises:
-        SourceError: a value cannot be converted; the message names place, column and value.
+        SourceError: a value cannot be converted; the message names place, row and column, and how the value looks.
     """
     try:
         return convert(column, field.type)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError):
         kind = _KINDS.get(field.type, "text in UTF-8")
-        # The error ends in a log, where a query must not stand.
-        value = "a value" if field.name == QUERY else _first_refused(column, field.type, convert)
+        position = _first_refused(column, field.type, convert)
+        row = "" if rows_before is None else f", row {rows_before + position + 1:,}"
+        # Arrow's own error repeats the value.
         raise SourceError(
-            f"{place}: the column '{field.name}' ({column.type}) holds {value}, which is not {kind}: "
-            "correct the value, or write the column with the right type"
-        ) from error
+            f"{place}{row}: the column '{field.name}' ({column.type}) holds {_looks(column[position])}, which is not "
+            f"{kind}: correct the value, or write the column with the right type"
+        ) from None
 
 
-def _first_refused(column: pa.Array, kind: pa.DataType, convert: Conversion) -> str:
-    """The first value that `convert` refuses, found by halving."""
-    while len(column) > 1:
-        half = column.slice(0, len(column) // 2)
+def _first_refused(column: pa.Array, kind: pa.DataType, convert: Conversion) -> int:
+    """The position of the first value that `convert` refuses, found by halving."""
+    start, rows = 0, len(column)
+    while rows > 1:
+        half = rows // 2
         try:
-            convert(half, kind)
-            column = column.slice(len(half))
+            convert(column.slice(start, half), kind)
+            start, rows = start + half, rows - half
         except (pa.ArrowException, UnicodeDecodeError):
-            column = half
+            rows = half
+    return start
+
+
+def _looks(value: pa.Scalar) -> str:
     try:
-        return repr(column[0].as_py())[:80]
-    except UnicodeDecodeError as error:
-        return repr(error.object)[:80]
+        shown = value.as_py()
+    except UnicodeDecodeError:
+        return "other bytes"
     except OverflowError:  # a date that Python's calendar does not have
-        return str(column.cast(pa.string())[0])[:80]
+        shown = value.cast(pa.string())
+    return f"something like {shape_of(shown)} (9 for each digit, a for each letter)"
 
 
 def from_typed(column: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -1,7 +1,7 @@
 """A user's own log: Parquet or CSV files with the columns of `EVENTS`, and a catalog with those of `CATALOG`.
 
 Files are read in batches. What can be converted without loss is converted, what cannot is refused with the file, the
-column and the value. The meaning of a row is judged later, by the stage `validate`: nothing is dropped here.
+row and the column. The meaning of a row is judged later, by the stage `validate`: nothing is dropped here.
 """
 
 import difflib
@@ -134,8 +134,10 @@ def read_batches(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
         _check_header(file, csv_columns(file), schema)
     check_columns(file, _column_names(file), schema)
     read, convert = (_read_parquet, from_typed) if _is_parquet(file) else (read_csv, from_text)
+    rows = 0
     for batch in read(file, schema.names):
-        columns = [converted(batch.column(field.name), field, file, convert) for field in schema]
+        columns = [converted(batch.column(field.name), field, file, convert, rows) for field in schema]
+        rows += len(batch)
         yield pa.Table.from_arrays(columns, schema=schema)
 
 

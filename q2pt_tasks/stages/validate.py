@@ -185,10 +185,11 @@ def _rule_rows(
     engine: Engine, layout: Layout, privacy: PrivacyParams, by: EventRules, exclusions: Mapping[str, str]
 ) -> tuple[RuleRows, ...]:
     valid = engine.scan_any(day_files(layout.valid), privacy.events)
+    catalog = engine.scan([catalog_file(layout.valid)])
     events = engine.keep(engine.scan([layout.quarantined_events]))
     excluded = {f"excluded_{locale}": reason for locale, reason in exclusions.items()}
     catalog_reasons = rules.reasons_by_name(rules.catalog_rules(by.locales), rules.DUPLICATE_PRODUCT)
     return (
-        *event_rule_rows(events, valid, privacy, by.reasons | dict([FLOOD]) | excluded),
+        *event_rule_rows(events, valid, catalog, privacy, by.reasons | dict([FLOOD]) | excluded),
         *rule_rows("catalog", engine.scan([catalog_file(layout.quarantine)]), catalog_reasons),
     )

@@ -41,7 +41,7 @@ def test_the_same_words_may_be_judged_in_two_stores() -> None:
         (("en-US", "boots", []), "row 2 has an empty product type, or none"),
         (("en-US", "boots", ["boots", " "]), "row 2 has an empty product type, or none"),
         (("en-US", "boots", ["boots", "boots"]), "row 2 names a product type twice"),
-        (("en-US", "KETTLE", ["boots"]), "row 2 judges a query of en-US again, after row 1"),
+        (("en-US", "KETTLE", ["boots"]), "row 2 judges a query again, after row 1"),
     ],
 )
 def test_a_bad_row_is_refused_by_its_number(row: tuple[Any, Any, Any], message: str) -> None:

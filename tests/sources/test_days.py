@@ -94,7 +94,7 @@ def not_text() -> pa.Table:
 def test_bytes_that_are_no_text_are_named_by_file_and_column(tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
     pq.write_table(not_text(), file)
-    with pytest.raises(SourceError, match=r"rows\.parquet: the column 'query' .*which is not text in UTF-8"):
+    with pytest.raises(SourceError, match=r"rows\.parquet, row 1: the column 'query' .*which is not text in UTF-8"):
         days_of([part(file, by_engine=True)], tmp_path / "raw")
 
 

@@ -1,5 +1,6 @@
 import gzip
 import os
+import re
 import traceback
 import tracemalloc
 from collections.abc import Callable
@@ -59,6 +60,11 @@ def read(file: Path) -> pa.Table:
 def write_parquet(folder: Path, table: pa.Table) -> Path:
     pq.write_table(table, folder / "a.parquet")
     return folder / "a.parquet"
+
+
+def write_csv(folder: Path, table: pa.Table) -> Path:
+    pyarrow.csv.write_csv(table, folder / "a.csv")
+    return folder / "a.csv"
 
 
 def write_text(folder: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -141,26 +147,34 @@ INVALID_TEXT = pa.StringArray.from_buffers(2, pa.array([0, 2, 3], pa.int32()).bu
 @pytest.mark.parametrize(
     ("name", "values", "said"),
     [
-        ("clicks", pa.array(["3", "4"]), "'clicks' (string) holds '3', which is not a whole number"),
-        ("clicks", pa.array([3.0, 2.5]), "'clicks' (double) holds 2.5, which is not a whole number"),
-        ("clicks", pa.array([1, 2**63], pa.uint64()), f"'clicks' (uint64) holds {2**63}, which is not a whole number"),
-        ("clicks", pa.array([True, False]), "'clicks' (bool) holds True"),
-        ("event_date", pa.array(["2026-06-30", "30/06/2026"]), "holds '30/06/2026', which is not a date such as 2026"),
-        ("event_date", pa.array([datetime(2026, 6, 30, 14)]), "holds datetime.datetime(2026, 6, 30, 14, 0)"),  # noqa: DTZ001
-        ("event_date", pa.array([20260630]), "'event_date' (int64) holds 20260630, which is not a date"),
-        ("query", pa.array([["red", "shoes"]]), "holds a value, which is not text"),
-        ("product_id", pa.array([17.0]), "'product_id' (double) holds 17.0, which is not text"),
-        ("query", INVALID_TEXT, r"'query' (string) holds a value, which is not text in UTF-8"),
-        ("product_id", INVALID_TEXT, r"'product_id' (string) holds b'\xff', which is not text in UTF-8"),
+        (
+            "clicks",
+            pa.array(["3", "4"]),
+            "row 1: the column 'clicks' (string) holds something like 9 (9 for each digit,",
+        ),
+        ("clicks", pa.array([3.0, 2.5]), "row 2: the column 'clicks' (double) holds something like 9.9"),
+        ("clicks", pa.array([1, 2**63], pa.uint64()), "row 2: the column 'clicks' (uint64) holds something like 9999"),
+        ("clicks", pa.array([True, False]), "'clicks' (bool) holds something like aaaa"),
+        (
+            "event_date",
+            pa.array(["2026-06-30", "30/06/2026"]),
+            "row 2: the column 'event_date' (string) holds something like 99/99",
+        ),
+        ("event_date", pa.array([datetime(2026, 6, 30, 14)]), "holds something like 9999-99-99 99:99:99"),  # noqa: DTZ001
+        ("event_date", pa.array([20260630]), "'event_date' (int64) holds something like 99999999"),
+        ("query", pa.array([["red", "shoes"]]), "holds something like ['aaa', 'aaaaa'] (9"),
+        ("product_id", pa.array([17.0]), "'product_id' (double) holds something like 99.9"),
+        ("query", INVALID_TEXT, "row 2: the column 'query' (string) holds other bytes, which is not text in UTF-8"),
+        ("product_id", INVALID_TEXT, "'product_id' (string) holds other bytes, which is not text in UTF-8"),
     ],
 )
-def test_a_parquet_column_of_the_wrong_type_is_named_with_its_value(
+def test_a_parquet_column_of_the_wrong_type_is_named_with_its_row(
     tmp_path: Path, name: str, values: pa.Array, said: str
 ) -> None:
     file = write_parquet(tmp_path, with_column(name, values))
     with pytest.raises(SourceError) as error:
         read(file)
-    assert str(error.value).startswith(f"{file}: the column '{name}'")
+    assert re.match(rf"{re.escape(str(file))}, row \d: the column '{name}'", str(error.value))
     assert said in str(error.value)
     assert "correct the value, or write the column with the right type" in str(error.value)
 
@@ -175,13 +189,16 @@ def csv_row(**cells: str) -> str:
         ("", "has no header: write the names of the columns into its first line"),
         (
             HEADER + csv_row() + csv_row(clicks="many"),
-            "the column 'clicks' (string) holds 'many', which is not a",
+            "row 2: the column 'clicks' (string) holds something like aaaa",
         ),
-        (HEADER + csv_row(clicks="2.5"), "the column 'clicks' (string) holds '2.5'"),
-        (HEADER + csv_row(clicks="0x10"), "the column 'clicks' (string) holds '0x10', which is not a whole number"),
-        (HEADER + csv_row(event_date="0000-01-01"), "holds '0000-01-01', which is not a date"),
-        (HEADER + csv_row(event_date="30.06.2026"), "the column 'event_date' (string) holds '30.06.2026'"),
-        (HEADER + csv_row(event_date="2026-06-30 14:00:00"), "holds '2026-06-30 14:00:00', which is not a date"),
+        (HEADER + csv_row(clicks="2.5"), "the column 'clicks' (string) holds something like 9.9"),
+        (HEADER + csv_row(clicks="0x10"), "the column 'clicks' (string) holds something like 9a99"),
+        (
+            HEADER + csv_row(event_date="0000-01-01"),
+            "9999-99-99 (9 for each digit, a for each letter), which is not a date",
+        ),
+        (HEADER + csv_row(event_date="30.06.2026"), "the column 'event_date' (string) holds something like 99.99.9999"),
+        (HEADER + csv_row(event_date="2026-06-30 14:00:00"), "holds something like 9999-99-99 99:99:99"),
         (HEADER + "2026-06-30,en-GB\n", "Expected 8 columns, got 2"),
         (HEADER.replace("clicks,", ""), "the column 'clicks' is missing; expected event_date, locale, query, product_"),
         (HEADER.replace("clicks", "Clicks"), "'Clicks' looks like it: rename it to 'clicks'"),
@@ -206,6 +223,21 @@ def test_an_error_does_not_repeat_a_query(tmp_path: Path, cell: str) -> None:
     with pytest.raises(SourceError) as error:
         read(write_text(tmp_path, HEADER + csv_row() + csv_row(query=cell)))
     assert "is not readable CSV" in str(error.value)
+    assert "meier" not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("event_date", write_parquet), ("event_date", write_csv), ("clicks", write_csv)]
+)
+def test_an_error_does_not_repeat_a_query_that_stands_in_another_column(
+    tmp_path: Path, name: str, write: Callable[[Path, pa.Table], Path]
+) -> None:
+    rows = pa.concat_tables([events(*[{}] * 200_000).drop_columns([name]), events({}).drop_columns([name])])
+    texts = [str(ROW[name])] * 200_000 + ["ann meier 1970"]
+    confused = rows.append_column(name, pa.array(texts))
+    file = write(tmp_path, confused.select(EVENTS.names))
+    with pytest.raises(SourceError, match=r"row 200,001: .* holds something like aaa aaaaa 9999 ") as error:
+        read(file)
     assert "meier" not in "".join(traceback.format_exception(error.value))
 
 
@@ -283,7 +315,7 @@ def test_counts_may_have_a_sign(tmp_path: Path) -> None:
 def test_a_date_outside_the_calendar_is_refused(tmp_path: Path, kind: pa.DataType, days: int) -> None:
     seconds = pa.array([days * 86_400]).cast(pa.timestamp("s"))
     file = write_parquet(tmp_path, with_column("event_date", seconds.cast(kind)))
-    with pytest.raises(SourceError, match=r"a\.parquet: the column 'event_date' .*which is not a date"):
+    with pytest.raises(SourceError, match=r"a\.parquet, row 1: the column 'event_date' .*which is not a date"):
         newest_day([file], before=DAY)
 
 
