@@ -5,6 +5,7 @@ row and the column. The meaning of a row is judged later, by the stage `validate
 """
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -57,11 +58,8 @@ def list_event_files(params: EventsParams, root: Path) -> list[Path]:
     path = locate(root, params.path)
     if not path.exists():
         raise SourceError(f"{path} does not exist: correct ingest.events.path")
-    files = [path] if path.is_file() else _files_below(path)
     catalog = catalog_path(params, root)
-    files = [file for file in files if not file.samefile(catalog)]
-    for file in files:
-        check_ending(file)
+    files = sorted(file for file in _files_at(path) if _is_log(file, catalog))
     if not files:
         raise SourceError(f"{path} holds no event files ({', '.join(ENDINGS)}): correct ingest.events.path")
     return files
@@ -151,12 +149,32 @@ def is_as_events(file: Path, schema: pa.Schema) -> bool:
     return all(found.field(field.name).type in _SAME_TYPES.get(field.type, [field.type]) for field in schema)
 
 
-def _files_below(folder: Path) -> list[Path]:
-    below = [path.relative_to(folder) for path in folder.rglob("*")]
-    shown = [folder / path for path in sorted(below) if not any(part.startswith((".", "_")) for part in path.parts)]
-    if found := first_unread(folder, shown):
-        raise SourceError(f"{found}: put the files themselves there")
-    return [path for path in shown if not path.is_dir()]
+def _is_log(file: Path, catalog: Path) -> bool:
+    if file.samefile(catalog):
+        return False
+    check_ending(file)
+    return True
+
+
+def _files_at(path: Path) -> Iterator[Path]:
+    """One by one: a folder named by mistake, such as /, is refused by its first file and not searched to its end."""
+    if path.is_file():
+        yield path
+        return
+    for parent, folders, names in os.walk(path, onerror=_refuse_unreadable):
+        folders[:] = _shown(folders)
+        files = [Path(parent) / name for name in _shown(names)]
+        if found := first_unread(path, [*(Path(parent) / name for name in folders), *files]):
+            raise SourceError(f"{found}: put the files themselves there")
+        yield from files
+
+
+def _shown(names: list[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith((".", "_")))
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise SourceError(f"{error.filename} cannot be read ({error.strerror}): correct its rights, or ingest.events.path")
 
 
 def _is_parquet(file: Path) -> bool:

@@ -1,6 +1,7 @@
 import gzip
 import os
 import re
+import tempfile
 import traceback
 import tracemalloc
 from collections.abc import Callable
@@ -444,6 +445,29 @@ def test_nobody_waits_for_a_pipe_in_the_log(log: Path) -> None:
     os.mkfifo(log / "log/a.csv")
     with pytest.raises(SourceError, match=r"log/a\.csv is neither a file nor a folder"):
         list_event_files(PARAMS, log)
+
+
+@pytest.mark.timeout(20)
+def test_a_folder_named_by_mistake_is_refused_before_it_is_searched_to_its_end(log: Path) -> None:
+    with pytest.raises(SourceError, match="is a symbolic link|has an unknown file ending"):
+        list_event_files(EventsParams(path="/", catalog="catalog.csv"), log)
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over() -> None:
+    # Not below pytest's folder, where root alone may look.
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        (root / "catalog.csv").touch()
+        (root / "log/2026").mkdir(parents=True)
+        (root / "log/2026").chmod(0)
+        try:
+            os.seteuid(65534 if os.geteuid() == 0 else os.geteuid())
+            with pytest.raises(SourceError, match=r"log/2026 cannot be read \(Permission denied\): correct its rights"):
+                list_event_files(PARAMS, root)
+        finally:
+            os.seteuid(os.getuid())
+            (root / "log/2026").chmod(0o755)
 
 
 def leave_empty(root: Path) -> None:
