@@ -16,6 +16,8 @@ from q2pt_tasks.sources.landing import CATALOG_NAME, land_file, landing_folder, 
 from q2pt_tasks.sources.manifest import SourceError
 
 _SCHEME = "s3://"
+# A key may have a name of 1,024 bytes, a file mostly of 255.
+_NAME_CHARS = 200
 # Without these an address where nothing answers would hold `resolve` up for minutes.
 _PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 3}}
 
@@ -45,16 +47,16 @@ def land_objects(params: EventsParams, root: Path) -> list[Path]:
     """
     folder = landing_folder(root, params.landing)
     with _s3(params.path) as store:
-        log, catalog = _list_log(store, params.path), _list(store, params.catalog)
+        log, catalog = list_log(store, params.path), _list(store, params.catalog)
         if len(catalog) != 1:
             raise SourceError(f"{params.catalog} is not one object: correct ingest.events.catalog")
-        files = [_fetch(store, key, tag, folder, PurePosixPath(key).name) for key, tag in log.items()]
-        files += [_fetch(store, key, tag, folder, f"{CATALOG_NAME}{_ending(key)}") for key, tag in catalog.items()]
+        files = [fetch(store, key, tag, folder, PurePosixPath(key).name) for key, tag in log.items()]
+        files += [fetch(store, key, tag, folder, f"{CATALOG_NAME}{_ending(key)}") for key, tag in catalog.items()]
     sweep(folder)
     return files
 
 
-def _list_log(store: Any, url: str) -> dict[str, str]:  # noqa: ANN401 - of s3fs, which has no types
+def list_log(store: Any, url: str) -> dict[str, str]:  # noqa: ANN401 - of s3fs, which has no types
     """Objects with their tags; hidden ones and markers such as `_SUCCESS` are not part of a log."""
     prefix = _key(url)
     objects = {}
@@ -82,9 +84,10 @@ def _ending(key: str) -> str:
     return next(ending for ending in ENDINGS if key.lower().endswith(ending))
 
 
-def _fetch(store: Any, key: str, tag: str, folder: Path, name: str) -> Path:  # noqa: ANN401
+def fetch(store: Any, key: str, tag: str, folder: Path, name: str) -> Path:  # noqa: ANN401
+    """The object `key` as a file below `folder` whose name ends as `name` does."""
     identity = hashlib.sha256(f"{key}\n{tag}".encode()).hexdigest()[:32]
-    target = folder / f"{identity}-{re.sub(r'[^A-Za-z0-9._=-]', '_', name)}"
+    target = folder / f"{identity}-{re.sub(r'[^A-Za-z0-9._=-]', '_', name)[-_NAME_CHARS:]}"
     if target.exists():
         target.touch()
         return target

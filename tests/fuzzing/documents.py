@@ -24,6 +24,7 @@ from q2pt_tasks.orchestration.results import outs_of
 from q2pt_tasks.registry.named import outputs_of
 from q2pt_tasks.serving.manifest import InputFile, from_json, plan, to_json
 from q2pt_tasks.sources.encoder_files import read_encoder_manifest
+from q2pt_tasks.sources.judgements import read_judged_rows
 from q2pt_tasks.sources.manifest import read_manifest
 
 _HASH = f"{'0' * 32}.dir"
@@ -54,6 +55,7 @@ _RELEASE = {
 }
 _SOURCE = {"source": "events", "last_day": "2026-06-30", "files": [{"path": "a", "size": 1, "md5": "0" * 32}]}
 _ENCODER = {"name": "a/b", "revision": "main", "commit": None, "files": _SOURCE["files"]}
+_JUDGEMENTS = {"file": {"path": "a", "size": 1, "md5": "0" * 32}}
 _LOCK: Mapping[str, Any] = {
     "schema": "2.0",
     "stages": {"a": {"cmd": "a", "outs": [{"path": "a", "md5": "0" * 32, "size": 1}]}},
@@ -128,6 +130,7 @@ TARGETS = (
     Target("checkpoint", st.deferred(_one_bad_file), _checkpoint_files),
     _document("release.json", _text(parse_champion), _RELEASE),
     _document("source.json", read_manifest, _SOURCE),
+    _document("judgements.json", lambda file: read_judged_rows("a", file.parent, file), _JUDGEMENTS),
     _document("encoder.json", read_encoder_manifest, _ENCODER),
     _document("dvc.lock", read_lock, _LOCK),
     _document("dvc.lock of a commit", _text(lambda text: outputs_of(text, "dvc.lock")), _LOCK),

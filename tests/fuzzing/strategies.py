@@ -156,6 +156,11 @@ EVENT_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "carts": COUNT,
     "purchases": COUNT,
 }
+CATALOG_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
+    "product_id": st.just("1") | ENCODABLE,
+    "locale": st.just("en-GB") | ENCODABLE,
+    "product_type": st.just("HAT") | ENCODABLE,
+}
 JUDGEMENT_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "locale": st.just("en-GB") | ENCODABLE,
     "query": ENCODABLE,

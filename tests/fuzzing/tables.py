@@ -5,12 +5,14 @@ import gzip
 import io
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fuzzing.strategies import (
+    CATALOG_VALUES,
     CSV_PIECES,
     DAY,
     ENCODABLE,
@@ -28,7 +30,15 @@ from q2pt_tasks.data.schema import CATALOG, EVENTS
 from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.serving.input_files import check_rows, describe, list_input
-from q2pt_tasks.sources.events import EventsParams, list_event_files, newest_day, read_batches
+from q2pt_tasks.sources.bucket import fetch, list_log
+from q2pt_tasks.sources.events import (
+    EventsParams,
+    list_event_files,
+    newest_day,
+    read_batches,
+    read_brands,
+    read_catalog,
+)
 from q2pt_tasks.sources.judgements import read_judged_rows, write_judgements_manifest
 from q2pt_tasks.sources.manifest import SourceError
 from q2pt_tasks.stages import label, validate
@@ -95,6 +105,55 @@ def _judgements_of_csv(content: bytes) -> None:
         _judged(root, "a.csv")
 
 
+def _catalog_of_parquet(table: pa.Table) -> None:
+    with folder() as root, own_errors():
+        pq.write_table(table, root / "catalog.parquet")
+        _read_catalog(root / "catalog.parquet")
+
+
+def _catalog_of_csv(content: bytes) -> None:
+    with folder() as root, own_errors():
+        (root / "catalog.csv").write_bytes(b"product_id,locale,product_type,brand\n" + content)
+        _read_catalog(root / "catalog.csv")
+
+
+def _read_catalog(file: Path) -> None:
+    found = read_catalog(file)
+    assert found.schema.equals(CATALOG)
+    found.validate(full=True)
+    read_brands(file)
+
+
+def _objects(names: list[str]) -> None:
+    """Objects on S3 of any names: what is landed lies in the folder, each object in a file of its own."""
+    with folder() as root, own_errors():
+        (root / "landing").mkdir()
+        bucket = _Bucket({f"bucket/log/{name}": {"ETag": f"tag of {name}"} for name in names})
+        log = list_log(bucket, "s3://bucket/log")
+        landed = {fetch(bucket, key, tag, root / "landing", PurePosixPath(key).name) for key, tag in log.items()}
+        assert landed == set((root / "landing").iterdir())
+        assert len(landed) == len(log)
+        assert sorted(file.read_bytes() for file in landed) == sorted(key.encode() for key in log)
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """What s3fs is asked of a bucket."""
+
+    objects: Mapping[str, Mapping[str, str]]
+
+    def find(self, _: str, *, detail: bool) -> Mapping[str, Mapping[str, str]]:
+        assert detail
+        return self.objects
+
+    def info(self, key: str, *, refresh: bool) -> Mapping[str, str]:
+        assert refresh
+        return self.objects[key]
+
+    def get_file(self, key: str, file: str) -> None:
+        Path(file).write_bytes(key.encode())
+
+
 def _data_stages(rows: list[Mapping[str, Any]]) -> None:
     """No row is lost, whatever it holds, and what is labelled was typed."""
     with folder() as root, own_errors():
@@ -154,6 +213,11 @@ def _parquet_bytes() -> bytes:
 _HEADER = ",".join(EVENTS.names).encode() + b"\n"
 _CSV_ROW = b"2026-06-30,en-GB,hat,1,1,1,0,0\n"
 CSV = st.lists(CSV_PIECES, max_size=30).map(b"".join)
+OBJECTS = st.lists(
+    st.builds(str.__add__, ENCODABLE, st.sampled_from([".csv", ".parquet", ".CSV.gz", "", "/"])),
+    max_size=4,
+    unique=True,
+)
 ROWS = st.lists(st.fixed_dictionaries({name: st.none() | EVENT_VALUES[name] for name in EVENTS.names}), max_size=6)
 
 TARGETS = (
@@ -162,6 +226,9 @@ TARGETS = (
     Target("events: CSV", st.one_of(CSV, CSV.map(lambda text: _HEADER + _CSV_ROW + text)), _events_of_csv),
     Target("events: damaged gzip", damaged(gzip.compress(_HEADER + _CSV_ROW * 9)), _gzip_of_bytes),
     Target("events: names of files", st.lists(ENCODABLE, min_size=1, max_size=3), _names_of_files),
+    Target("log on S3: names of objects", OBJECTS, _objects),
+    Target("catalog: Parquet of any columns", tables(CATALOG, CATALOG_VALUES), _catalog_of_parquet),
+    Target("catalog: CSV", CSV, _catalog_of_csv),
     Target("judgements: Parquet of any columns", tables(JUDGEMENTS, JUDGEMENT_VALUES), _judgements_of_parquet),
     Target("judgements: CSV", CSV, _judgements_of_csv),
     Target("validate and label: rows of any content", ROWS, _data_stages, examples=5),

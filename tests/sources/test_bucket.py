@@ -125,3 +125,9 @@ def test_an_object_of_another_kind_is_named(shop: Layout, bucket: Any) -> None: 
     bucket.put_object(Key="log/rows.xlsx", Body=b"")
     with pytest.raises(SourceError, match=r"rows\.xlsx has an unknown file ending"):
         resolve(shop, TODAY)
+
+
+def test_an_object_with_a_name_that_no_file_can_have_is_fetched_all_the_same(shop: Layout, bucket: Any) -> None:  # noqa: ANN401
+    bucket.put_object(Key=f"log/{'a' * 300}.csv", Body=f"{HEADER}2026-06-30,en-GB,hats,p1,9,3,1,0\n".encode())
+    resolve(shop, TODAY)
+    assert ingest.main(shop).rows == 3

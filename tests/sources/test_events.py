@@ -449,7 +449,7 @@ def test_nobody_waits_for_a_pipe_in_the_log(log: Path) -> None:
 
 @pytest.mark.timeout(20)
 def test_a_folder_named_by_mistake_is_refused_before_it_is_searched_to_its_end(log: Path) -> None:
-    with pytest.raises(SourceError, match="is a symbolic link|has an unknown file ending"):
+    with pytest.raises(SourceError, match=r"is a symbolic link|has an unknown file ending"):
         list_event_files(EventsParams(path="/", catalog="catalog.csv"), log)
 
 
