@@ -24,6 +24,8 @@ LICENCES := pip-licenses==5.5.5
 AUDIT := pip-audit==2.10.1
 # Spark is an extra of hundreds of megabytes that most do without.
 SPARK := $(VENV)/spark-installed
+# So are the readers of tables of Delta Lake and Iceberg.
+LAKES := $(VENV)/lakes-installed
 # The torch wheels that pip's find-links offers.
 TORCH_WHEELS = $$(find $$($(BIN)/python -m pip config list | sed -nE "s/^[^.]*\.find-links='(.*)'$$/\1/p") \
 	-maxdepth 1 -name "torch-$$(sed -nE 's/^torch==//p' constraints.txt)*.whl" 2> /dev/null | sort -u)
@@ -42,7 +44,7 @@ BENCH ?=
 QUALITY_PEERS := build/quality-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install spark demo airflow serve secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality \
+.PHONY: help install spark lakes demo airflow serve secrets taxonomy seeds screenshots pictures overhead bench bench-metrics bench-quality \
 	bench-serving bench-scale bench-engines test test-all chaos fuzz lint format clean constraints hashes licences audit
 
 help: ## list the targets
@@ -63,6 +65,12 @@ spark: $(SPARK) ## Spark beside DuckDB, for engine.name: spark; 450 MB, and it w
 
 $(SPARK): $(INSTALLED)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(PIP_SOURCES) --constraint $(CONSTRAINTS) --editable ".[spark]"
+	touch $@
+
+lakes: $(LAKES) ## the readers of Delta Lake and Iceberg, for ingest.source: lake; 190 MB
+
+$(LAKES): $(INSTALLED)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(PIP_SOURCES) --constraint $(CONSTRAINTS) --editable ".[delta,iceberg]"
 	touch $@
 
 demo: install ## synthetic log -> trained, evaluated and judged models: the whole pipeline
@@ -131,7 +139,7 @@ bench-engines: install $(SPARK) ## ingest to split on 1 million events by DuckDB
 test: install ## the fast tests: under five minutes, no network
 	pytest -n 2 --dist loadfile -m "not slow" --disable-socket --allow-unix-socket
 
-test-all: install $(SPARK) ## the slow and the integration tests too; of the crashes of services, only `make chaos` runs the long ones
+test-all: install $(SPARK) $(LAKES) ## the slow and the integration tests too; of the crashes of services, only `make chaos` runs the long ones
 	pytest -n 2 --dist loadfile -m "not long" --disable-socket --allow-unix-socket
 
 chaos: install ## the tests that break something on purpose, slow ones too: docs/reliability.md lists the faults
@@ -149,7 +157,7 @@ format: install ## mend what ruff can mend
 	ruff check --fix .
 	ruff format .
 
-constraints: install $(SPARK) ## write the installed versions to constraints.txt; take a pin out first to renew it
+constraints: install $(SPARK) $(LAKES) ## write the installed versions to constraints.txt; take a pin out first to renew it
 	mkdir -p build
 	(grep '^#' constraints.txt; python -m pip freeze --exclude-editable \
 		| grep -viE '^(nvidia|cuda|triton|pip|setuptools)' | sed -E 's/^(torch==[^+]*)\+.*/\1/') > build/constraints.txt

@@ -33,7 +33,7 @@ def test_ci_installs_by_hash() -> None:
 
 def test_every_dependency_is_pinned() -> None:
     project = Path("pyproject.toml").read_text(encoding="utf-8")
-    lists = re.findall(r"(?ms)^(?:dependencies|onnx|spark|postgresql|dev) = \[(.*?)\]\n", project)
+    lists = re.findall(r"(?ms)^(?:dependencies|delta|iceberg|onnx|spark|postgresql|dev) = \[(.*?)\]\n", project)
     names = {re.sub(r"[-_.]+", "-", name).lower() for part in lists for name in re.findall(r'"([A-Za-z0-9._-]+)', part)}
     assert len(names) > 30
     assert names <= _pins("constraints.txt").keys()

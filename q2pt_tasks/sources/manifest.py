@@ -7,8 +7,8 @@ the manifest, and nothing else makes `ingest` run again.
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -36,11 +36,19 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class SourceManifest:
-    """Which source, the window's last day, and the source's files ordered by path."""
+    """What lies outside.
+
+    Attributes:
+        source: its name in the params.
+        last_day: of the window.
+        files: ordered by path.
+        versions: of the tables of a lake house, as they were read.
+    """
 
     source: str
     last_day: date
     files: tuple[SourceFile, ...]
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

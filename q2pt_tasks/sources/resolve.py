@@ -14,12 +14,13 @@ from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.params import read_section
+from q2pt_tasks.sources import database, lake
 from q2pt_tasks.sources.bucket import is_on_s3, land_objects
-from q2pt_tasks.sources.database import Asked, land
 from q2pt_tasks.sources.encoder_files import write_encoder_manifest
 from q2pt_tasks.sources.events import catalog_path, list_event_files, newest_day
 from q2pt_tasks.sources.google_taxonomy import LAST_DAY, taxonomy_files, taxonomy_folder
 from q2pt_tasks.sources.judgements import write_judgements_manifest
+from q2pt_tasks.sources.landed_tables import Asked
 from q2pt_tasks.sources.landing import is_catalog
 from q2pt_tasks.sources.manifest import SourceError, SourceManifest, describe_files, write_manifest
 from q2pt_tasks.stages.evaluate import EvaluateParams
@@ -61,8 +62,8 @@ def _manifest(
         taxonomies = taxonomy_files(params.google_taxonomy, locales, root).values()
         files = describe_files(root, taxonomy_folder(params.google_taxonomy), taxonomies)
         return SourceManifest("google_taxonomy", params.last_day or LAST_DAY, files)
-    if params.source == "database":
-        return _database_manifest(params, columns, root, today)
+    if params.source in ("database", "lake"):
+        return _tables_manifest(params, columns, root, today)
     return _events_manifest(params, root, today)
 
 
@@ -83,16 +84,15 @@ def _events_manifest(params: IngestParams, root: Path, today: date) -> SourceMan
     return SourceManifest("events", last_day, tuple(sorted(files, key=lambda file: file.path)))
 
 
-def _database_manifest(params: IngestParams, columns: pa.Schema, root: Path, today: date) -> SourceManifest:
+def _tables_manifest(params: IngestParams, columns: pa.Schema, root: Path, today: date) -> SourceManifest:
     if params.last_day:
         _check_over(params.last_day, today)
     asked = Asked(columns, params.last_day, today, params.window_days)
-    landed = land(params.database, root, asked)
-    place = f"the table {params.database.events}"
-    last_day = params.last_day or _check_age(
-        landed.last_day, place, "ingest.database.max_age_days", params.database.max_age_days, today
-    )
-    return SourceManifest("database", last_day, describe_files(root, params.database.landing, landed.files))
+    own = params.database if params.source == "database" else params.lake
+    landed = lake.land(own, root, asked) if isinstance(own, lake.LakeParams) else database.land(own, root, asked)
+    key = f"ingest.{params.source}.max_age_days"
+    last_day = params.last_day or _check_age(landed.last_day, f"the table {own.events}", key, own.max_age_days, today)
+    return SourceManifest(params.source, last_day, describe_files(root, own.landing, landed.files), landed.versions)
 
 
 def _check_over(last_day: date, today: date) -> None:
@@ -118,11 +118,11 @@ def _check_age(newest: date | None, place: str, key: str, most: int | None, toda
 def _sentence(manifest: SourceManifest, today: date) -> str:
     size = sum(file.size for file in manifest.files)
     # The other sources have a last day of their own, which says nothing about deliveries.
-    age = (
-        f", {_days((today - manifest.last_day).days)} before today" if manifest.source in ("events", "database") else ""
-    )
+    is_own = manifest.source in ("events", "database", "lake")
+    age = f", {_days((today - manifest.last_day).days)} before today" if is_own else ""
+    versions = "".join(f", {table} as of version {version}" for table, version in sorted(manifest.versions.items()))
     return (
-        f"Source {manifest.source}, {len(manifest.files)} files of {size / 2**20:.1f} MiB; "
+        f"Source {manifest.source}, {len(manifest.files)} files of {size / 2**20:.1f} MiB{versions}; "
         f"the window's last day is {manifest.last_day}{age}."
     )
 

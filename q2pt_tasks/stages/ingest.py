@@ -20,7 +20,7 @@ from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout, catalog_file
 from q2pt_tasks.memo import NOTHING, Memo, memo_of
 from q2pt_tasks.params import Section, read_section
-from q2pt_tasks.sources import database, events, google_taxonomy
+from q2pt_tasks.sources import database, events, google_taxonomy, lake
 from q2pt_tasks.sources.bucket import is_on_s3
 from q2pt_tasks.sources.days import write_days
 from q2pt_tasks.sources.landing import is_catalog
@@ -45,13 +45,14 @@ from q2pt_tasks.sources.unsorted import Census
 class IngestParams(Section):
     """The section `ingest`."""
 
-    source: Literal["synthetic", "google_taxonomy", "events", "database"]
+    source: Literal["synthetic", "google_taxonomy", "events", "database", "lake"]
     window_days: Annotated[int, Field(ge=1, le=366)]
     last_day: date | None
     synthetic: synthetic.SyntheticParams
     google_taxonomy: google_taxonomy.TaxonomyParams
     events: events.EventsParams
     database: database.DatabaseParams
+    lake: lake.LakeParams
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _check_manifest(manifest: SourceManifest, params: IngestParams) -> None:
 def _open_source(
     root: Path, manifest: SourceManifest, params: IngestParams, locales: Sequence[str], schema: pa.Schema
 ) -> _Source:
-    if params.source not in ("events", "database") and USERS in schema.names:
+    if params.source in ("synthetic", "google_taxonomy") and USERS in schema.names:
         raise SourceError(
             f"the source {params.source} does not tell how many users typed a query: set privacy.min_query_users to "
             "null"
@@ -164,7 +165,7 @@ def _open_source(
         return _open_synthetic(params.synthetic, locales)
     if params.source == "google_taxonomy":
         return _open_google_taxonomy(root, manifest, params.google_taxonomy, locales)
-    if params.source == "database" or is_on_s3(params.events):
+    if params.source in ("database", "lake") or is_on_s3(params.events):
         return _open_landed(root, manifest, schema)
     return _open_events(root, manifest, params.events, schema)
 

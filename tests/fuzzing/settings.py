@@ -27,6 +27,7 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.orchestration.form import read_form
 from q2pt_tasks.orchestration.settings import read_rendering, read_settings
 from q2pt_tasks.params import read_section
+from q2pt_tasks.sources.database import check_address
 
 
 @cache
@@ -87,6 +88,8 @@ _SETTINGS = (
     "Q2PT_SCHEDULE",
     "Q2PT_APPROVERS",
     "Q2PT_APPROVAL_HOURS",
+    "Q2PT_PRUNE_SCHEDULE",
+    "Q2PT_PRUNE_REGISTRIES",
 )
 
 
@@ -94,6 +97,11 @@ def _settings(environ: Mapping[str, str]) -> None:
     for read in (lambda: read_settings(environ), lambda: read_rendering(Path("dags/a.py").resolve(), environ)):
         with own_errors():
             read()
+
+
+def _address(address: str) -> None:
+    with own_errors():
+        check_address(address)
 
 
 # Without what would train or listen.
@@ -137,9 +145,12 @@ def _command(arguments: list[str]) -> None:
             os.chdir(before)
 
 
+_ADDRESSES = st.from_regex(r"(postgres(ql)?:)?/{0,2}[a-z:@/?&=%\\[\\]._,0-9-]{0,20}", fullmatch=True)
+
 TARGETS = (
     Target("params.yaml: other values", st.deferred(_one_section), _params_section),
     Target("params.yaml: damaged text", st.deferred(lambda: damaged(_params_text())), _params_of_bytes, examples=5),
+    Target("address of a database", _ADDRESSES | TEXTS, _address),
     Target("form", st.dictionaries(st.sampled_from(_FIELDS) | ENCODABLE, JSON, max_size=4), _form),
     Target(
         "settings",

@@ -155,6 +155,7 @@ def test_a_column_that_is_missing_or_cannot_be_converted_is_named_with_its_table
         ({"events": "log.nothing"}, r"cannot be read .*nothing.* check ingest\.database"),
         ({"address": "postgresql://shop:secret@/postgres"}, "holds a password: take it out and set PGPASSWORD"),
         ({"address": "postgresql://shop@/postgres?password=secret"}, "holds a password"),
+        ({"address": "postgresql://[shop/shop"}, "is no URL .*: correct it"),
         ({"address": "mysql://shop@localhost/shop"}, "begins with 'mysql': postgresql:// is what can be read"),
     ],
 )

@@ -1,0 +1,94 @@
+"""A table of Delta Lake, read with delta-rs: its own reader knows deletion vectors and renamed columns."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from q2pt_tasks.sources.manifest import SourceError, Window
+
+_DAY = "event_date"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m|↳")
+
+
+@dataclass(frozen=True)
+class DeltaTable:
+    """One version of a table."""
+
+    name: str
+    table: Any  # of deltalake, an extra that may be missing where types are checked
+
+    @property
+    def version(self) -> int:
+        return int(self.table.version())
+
+    def columns(self) -> list[str]:
+        return list(self._schema().names)
+
+    def newest_day(self, before: date) -> date | None:
+        self._check_day()
+        newest = None
+        for batch in self._scan([_DAY], f"{_DAY} < DATE '{before}'"):
+            newest = max(filter(None, [newest, pc.max(batch.column(_DAY)).as_py()]), default=None)
+        return newest
+
+    def read(self, columns: Sequence[str], days: Window | None) -> Iterator[pa.RecordBatch]:
+        if days is None:
+            return self._scan(columns, None)
+        self._check_day()
+        inside = f"{_DAY} BETWEEN DATE '{days.first_day}' AND DATE '{days.last_day}' OR {_DAY} IS NULL"
+        return self._scan(columns, inside)
+
+    def _scan(self, columns: Sequence[str], predicate: str | None) -> Iterator[pa.RecordBatch]:
+        with _readable(self.name):
+            scan = self.table.scan(columns=list(columns), predicate=predicate)
+            yield from pa.RecordBatchReader.from_stream(scan)
+
+    def _schema(self) -> pa.Schema:
+        with _readable(self.name):
+            return pa.schema(self.table.schema().to_arrow())
+
+    def _check_day(self) -> None:
+        found = self._schema().field(_DAY).type
+        if not pa.types.is_date(found):
+            raise SourceError(f"{self.name}: the column '{_DAY}' is {found}: write it as date")
+
+
+def open_delta(name: str, location: str, version: int | None) -> DeltaTable:
+    """The table at `location`, a folder or a URL, as of `version`, by default the newest.
+
+    Raises:
+        SourceError: there is none, or no such version.
+    """
+    try:
+        import deltalake
+    except ImportError as error:
+        raise SourceError(f"a Delta table is read with delta-rs ({error}): pip install 'q2pt[delta]'") from None
+    with _readable(name):
+        return DeltaTable(name, deltalake.DeltaTable(location, version=version, storage_options=_storage()))
+
+
+def _storage() -> dict[str, str]:
+    """What delta-rs asks for beside the environment before it talks to a store of one's own without TLS."""
+    return {"AWS_ALLOW_HTTP": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://") else {}
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (DeltaError, OSError, pa.ArrowException) as error:
+        # Several lines in colours, of which the last ones say most.
+        said = " ".join(_COLOUR.sub("", str(error)).split())[:400]
+        raise SourceError(
+            f"the Delta table {name} cannot be read ({type(error).__name__}: {said}): check ingest.lake, and the "
+            "credentials where it is on S3"
+        ) from None
