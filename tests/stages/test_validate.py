@@ -1,64 +1,24 @@
-import json
-import logging
 import os
-import re
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
-from raw_tables import DAYS, FIRST_DAY, LOCALES, Row, event, good_catalog, good_events, write_raw
+from raw_tables import DAYS, FIRST_DAY, LOCALES, event, good_catalog, good_events, write_raw
+from validate_stage import ANYTHING, LENIENT, page_of, quarantined, result_of, run, valid_rows
 
-from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams
+from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.schema import EVENTS
 from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout, day_file
 from q2pt_tasks.params import ParamsError
 from q2pt_tasks.stages import validate
-from q2pt_tasks.stages.validate import (
-    RawDataError,
-    ValidateParams,
-    ValidateReport,
-    ValidationFailed,
-    main,
-)
-
-LENIENT = ValidateParams(min_locale_rows=10)
-ANYTHING = ValidateParams(
-    min_locale_rows=1, max_dirty_share=1, min_known_product_share=0, max_low_volume_share=1, max_missing_days=9
-)
-
-# What is typed once may be seen, if it is valid.
-OPEN = PrivacyParams(min_query_clicks=1)
-
-
-def run(layout: Layout, params: ValidateParams, locales: Sequence[str]) -> ValidateReport:
-    return validate.run(layout, params, locales, OPEN)
-
-
-def quarantined(layout: Layout) -> Counter[str]:
-    return Counter(pq.read_table(layout.quarantine / "events.parquet")["reason"].to_pylist())
-
-
-def valid_rows(layout: Layout) -> list[Row]:
-    files = sorted((layout.valid / "events").iterdir())
-    return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
-
-
-def result_of(layout: Layout) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads((layout.validation_report / "result.json").read_text(encoding="utf-8"))
-    return result
-
-
-def page_of(layout: Layout) -> str:
-    return (layout.validation_report / "index.html").read_text(encoding="utf-8")
+from q2pt_tasks.stages.validate import RawDataError, ValidateParams, ValidationFailed, main
 
 
 def all_outputs(layout: Layout) -> Mapping[str, bytes]:
@@ -110,63 +70,6 @@ def test_few_bad_rows_go_to_quarantine_with_their_reasons_and_none_is_lost(tmp_p
     assert rules["catalog", "duplicate"] == 1
 
 
-def test_page_shows_hostile_text_as_text(tmp_path: Path) -> None:
-    typed = "<script>alert(1)</script>"
-    rows = [
-        event(query=typed),
-        event(query=typed, event_date=DAYS[1], clicks=-1),
-        event(product_id="a\x00b\x9bc\u202ed"),
-        event(query="q" * 1_000_000),
-    ]
-    catalog = [*good_catalog(), {"product_id": "q" * 1_000_000, "locale": "en_GB", "product_type": "shoe"}]
-    layout = write_raw(tmp_path, good_events() + rows, catalog)
-    run(layout, ValidateParams(min_locale_rows=10, max_dirty_share=0.2), LOCALES)
-    page = page_of(layout)
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "<script" not in page
-    assert "a␀b⟨U+009B⟩c⟨U+202E⟩d" in page
-    assert "q" * 80 + "…" in page
-    assert "q" * 81 not in page
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", page)
-    assert "http" not in page
-
-
-def test_examples_are_few(tmp_path: Path) -> None:
-    bad = [event(product_id=f"bad {number}", clicks=-1) for number in range(9)]
-    catalog = [{"product_id": row["product_id"], "locale": "en-GB", "product_type": "shoe"} for row in bad]
-    layout = write_raw(tmp_path, good_events() + bad, good_catalog() + catalog)
-    run(layout, ANYTHING, LOCALES)
-    assert len(re.findall(r"<bdi>bad \d</bdi>", page_of(layout))) == 5
-
-
-def test_the_page_and_the_message_show_no_query_that_few_typed(tmp_path: Path) -> None:
-    often, seldom = "ring for nan", "ann meier berlin"
-    rows = [
-        *(event(event_date=day, query=often, clicks=2) for day in DAYS),
-        *(event(event_date=day, query=seldom, clicks=1) for day in DAYS[:2]),
-        # Enough clicks, but not in this store, and not in valid rows.
-        event(query=seldom, locale="de-DE", clicks=9),
-        event(query=seldom, clicks=9, impressions=1, product_id="P2"),
-        *(event(query=query, clicks=-1, product_id="P3") for query in (often, seldom)),
-        # A log whose columns are confused has queries where locales or products should be.
-        *[event(locale=seldom)] * 4,
-        event(product_id=seldom, clicks=1),
-    ]
-    layout = write_raw(tmp_path, good_events() + rows, [*good_catalog(), {**good_catalog()[0], "product_id": "P3"}])
-    with pytest.raises(ValidationFailed) as failure:
-        validate.run(
-            layout,
-            ValidateParams(min_locale_rows=10, max_dirty_share=0.01),
-            LOCALES,
-            PrivacyParams(min_query_clicks=3),
-        )
-    page = page_of(layout)
-    assert f"<bdi>{often}</bdi>" in page
-    assert f"<bdi>{HIDDEN}</bdi>" in page
-    assert seldom not in str(failure.value) + json.dumps(result_of(layout))
-    assert seldom not in page
-
-
 def test_the_column_of_users_is_judged_and_handed_on_where_a_floor_asks_for_it(tmp_path: Path) -> None:
     floor = PrivacyParams(min_query_clicks=1, min_query_users=5)
     layout = write_raw(tmp_path, good_events())
@@ -195,15 +98,6 @@ def test_log_with_only_dirty_rows_is_refused_and_leaves_no_valid_data(tmp_path: 
     assert result_of(layout)["accepted"] is False
 
 
-def test_missing_days_are_named_and_limited(tmp_path: Path) -> None:
-    layout = write_raw(tmp_path, [row for row in good_events() if row["event_date"] == DAYS[1]])
-    run(layout, LENIENT, LOCALES)
-    remarks = {day["name"]: day["remark"] for day in result_of(layout)["days"]}
-    assert [day for day, remark in remarks.items() if remark] == ["2026-05-01", "2026-05-03"]
-    with pytest.raises(ValidationFailed, match="days without valid rows: found 2, needed at most 1"):
-        run(layout, LENIENT.model_copy(update={"max_missing_days": 1}), LOCALES)
-
-
 def test_catalog_that_lost_a_locale_is_refused(tmp_path: Path) -> None:
     layout = write_raw(tmp_path, good_events(), good_catalog()[1:])
     with pytest.raises(ValidationFailed, match="product is in the catalog: found 75 %, needed at least 95 %"):
@@ -215,79 +109,6 @@ def test_product_whose_catalog_row_is_quarantined_is_unknown(tmp_path: Path) -> 
     layout = write_raw(tmp_path, good_events(), catalog)
     run(layout, ANYTHING, LOCALES)
     assert quarantined(layout) == {"the product is not in the catalog of its locale": 30}
-
-
-ONE_SMALL = [*good_events(LOCALES[:3]), event(locale="tr-TR", query="ayakkabı")]
-
-
-def test_small_locale_is_said_in_report_and_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    layout = write_raw(tmp_path, ONE_SMALL)
-    with caplog.at_level(logging.WARNING, logger="q2pt_tasks"):
-        report = run(layout, LENIENT, LOCALES)
-    assert report.warnings == ("valid rows of tr-TR: found 1, needed at least 10",)
-    assert report.warnings[0] in caplog.text
-    assert report.warnings[0] in page_of(layout)
-    assert report.events.valid == 91
-
-
-def test_small_locale_is_excluded(tmp_path: Path) -> None:
-    layout = write_raw(tmp_path, ONE_SMALL)
-    report = run(layout, LENIENT.model_copy(update={"on_low_volume": "exclude"}), LOCALES)
-    assert quarantined(layout) == {"locale excluded: 1 rows, at least 10 needed": 1}
-    assert report.events.valid == 90
-    assert {row["locale"] for row in valid_rows(layout)} == set(LOCALES[:3])
-    assert "excluded_tr-TR" in {rule["name"] for rule in result_of(layout)["rules"] if rule["rows"] == 1}
-
-
-def test_day_that_only_an_excluded_locale_had_has_no_file(tmp_path: Path) -> None:
-    rows = [row for row in good_events(LOCALES[:3]) if row["event_date"] != DAYS[2]]
-    layout = write_raw(tmp_path, [*rows, event(locale="tr-TR", event_date=DAYS[2])])
-    params = LENIENT.model_copy(update={"on_low_volume": "exclude", "min_newest_day_share": 0})
-    report = run(layout, params, LOCALES)
-    assert (report.events.valid, report.events.quarantined) == (60, 1)
-    assert not day_file(layout.valid, DAYS[2]).exists()
-
-
-def test_small_locale_fails_where_params_say_so(tmp_path: Path) -> None:
-    with pytest.raises(ValidationFailed, match="valid rows of tr-TR: found 1, needed at least 10"):
-        run(write_raw(tmp_path, ONE_SMALL), LENIENT.model_copy(update={"on_low_volume": "fail"}), LOCALES)
-
-
-def test_locale_without_any_row_counts_as_small(tmp_path: Path) -> None:
-    report = run(write_raw(tmp_path, good_events(LOCALES[:3])), LENIENT, LOCALES)
-    assert report.warnings == ("valid rows of tr-TR: found 0, needed at least 10",)
-
-
-@pytest.mark.parametrize("setting", ["warn", "exclude"])
-def test_most_locales_small_fail_whatever_the_setting(tmp_path: Path, setting: str) -> None:
-    layout = write_raw(tmp_path, good_events(LOCALES[:1]))
-    with pytest.raises(ValidationFailed, match="locales with too few rows: found 75 %, needed at most 50 %"):
-        run(layout, LENIENT.model_copy(update={"on_low_volume": setting}), LOCALES)
-
-
-def test_failure_names_the_commonest_unlisted_locales(tmp_path: Path) -> None:
-    unlisted = Counter({"en-gb": 9, "xx-XX": 7, "a\x1b\u202e": 6, "q" * 1_000_000: 5, "nl-NL": 4, "aa-AA": 4, "zz": 1})
-    rows = [event(locale=locale, query=f"{number}") for locale in unlisted for number in range(unlisted[locale])]
-    catalog = [*good_catalog(), {"product_id": "P1", "locale": "en_GB", "product_type": "shoe"}]
-    layout = write_raw(tmp_path, good_events() + rows, catalog)
-    with pytest.raises(ValidationFailed) as failure:
-        run(layout, LENIENT, LOCALES)
-    shown = "'en-gb' (9), 'xx-XX' (7), 'aa-AA' (4), 'nl-NL' (4), 'zz' (1)"
-    assert f"\n- commonest unlisted locales of events, with their rows: {shown}\n" in str(failure.value)
-    assert "\n- commonest unlisted locales of catalog, with their rows: 'en_GB' (1)\n" in str(failure.value)
-
-
-def test_failure_without_unlisted_locales_names_none(tmp_path: Path) -> None:
-    with pytest.raises(ValidationFailed) as failure:
-        run(write_raw(tmp_path, good_events(LOCALES[:1])), LENIENT, LOCALES)
-    assert "unlisted locales" not in str(failure.value)
-
-
-def test_small_locale_with_many_clicks_fails_though_its_rows_were_quarantined(tmp_path: Path) -> None:
-    large = [event(locale="tr-TR", query=f"x {number}\x00", impressions=900, clicks=900) for number in range(2)]
-    layout = write_raw(tmp_path, good_events(LOCALES[:3]) + large)
-    with pytest.raises(ValidationFailed, match=r"clicks in locales with too few rows: found 90\.9091 %"):
-        run(layout, LENIENT.model_copy(update={"on_low_volume": "exclude"}), LOCALES)
 
 
 @pytest.mark.parametrize(
