@@ -4,6 +4,7 @@ An object is fetched once, and again only when it has been replaced: a night fet
 """
 
 import hashlib
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -35,6 +36,11 @@ def is_on_s3(params: EventsParams) -> bool:
             "give both on S3, or both on disk"
         )
     return places.pop()
+
+
+def endpoint() -> str | None:
+    """The URL of a store of one's own, as AWS's programs take it from the environment."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
 def land_objects(params: EventsParams, root: Path) -> list[Path]:

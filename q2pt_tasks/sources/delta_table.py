@@ -1,6 +1,5 @@
 """A table of Delta Lake, read with delta-rs: its own reader knows deletion vectors and renamed columns."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from q2pt_tasks.sources.bucket import endpoint
 from q2pt_tasks.sources.manifest import SourceError, Window
 
 _DAY = "event_date"
@@ -75,8 +75,9 @@ def open_delta(name: str, location: str, version: int | None) -> DeltaTable:
 
 
 def _storage() -> dict[str, str]:
-    """What delta-rs asks for beside the environment before it talks to a store of one's own without TLS."""
-    return {"AWS_ALLOW_HTTP": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://") else {}
+    """A store of one's own; delta-rs wants to be told where it has no TLS."""
+    own = endpoint()
+    return {"AWS_ENDPOINT_URL": own, "AWS_ALLOW_HTTP": str(own.startswith("http://")).lower()} if own else {}
 
 
 @contextmanager

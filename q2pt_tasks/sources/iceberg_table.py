@@ -1,6 +1,5 @@
 """A table of Apache Iceberg, read with PyIceberg."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from q2pt_tasks.sources.bucket import endpoint
 from q2pt_tasks.sources.csv_file import first_line
 from q2pt_tasks.sources.manifest import SourceError, Window
 
@@ -28,7 +28,8 @@ class IcebergTable:
 
     @property
     def version(self) -> int:
-        return self.snapshot or int(self.table.current_snapshot().snapshot_id)
+        snapshot = self.table.current_snapshot().snapshot_id if self.snapshot is None else self.snapshot
+        return int(snapshot)
 
     def columns(self) -> list[str]:
         return [field.name for field in self._fields()]
@@ -105,8 +106,8 @@ def open_iceberg(name: str, location: str, version: int | None) -> IcebergTable:
 
 def _storage() -> dict[str, str]:
     """A store of one's own, which PyIceberg does not take from the environment as others do."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL")
-    return {"s3.endpoint": endpoint} if endpoint else {}
+    own = endpoint()
+    return {"s3.endpoint": own} if own else {}
 
 
 @contextmanager

@@ -275,9 +275,10 @@ def test_a_metadata_file_or_a_folder_with_a_hint_is_an_iceberg_table(
 
 @pytest.mark.slow
 @pytest.mark.enable_socket
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
 @pytest.mark.parametrize("name", ["delta", "iceberg"])
 def test_tables_on_s3_are_read_with_the_environments_credentials(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, variable: str
 ) -> None:
     with s3_bucket("lake") as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
@@ -287,6 +288,8 @@ def test_tables_on_s3_are_read_with_the_environments_credentials(
                 monkeypatch.setenv(key, value)
             deltalake.write_deltalake("s3://lake/events", rows_of(NEWEST))
             monkeypatch.delenv("AWS_ALLOW_HTTP")
+            monkeypatch.delenv("AWS_ENDPOINT_URL")
+            monkeypatch.setenv(variable, url)
             table: Table = open_delta("s3://lake/events", "s3://lake/events", None)
         else:
             pytest.importorskip("pyiceberg", reason="make lakes")
@@ -294,6 +297,8 @@ def test_tables_on_s3_are_read_with_the_environments_credentials(
             lake = Iceberg(tmp_path / "lake", monkeypatch, "s3://lake")
             lake.write(lake.events, rows_of(NEWEST))
             location = lake.house.load_table(lake.events).metadata_location
+            monkeypatch.delenv("AWS_ENDPOINT_URL")
+            monkeypatch.setenv(variable, url)
             table = open_iceberg(location, location, None)
         assert table.newest_day(TODAY) == NEWEST
         assert sum(len(batch) for batch in table.read(EVENTS.names, Window(NEWEST, NEWEST))) == 20
