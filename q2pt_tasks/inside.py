@@ -1,7 +1,7 @@
 """Names of files that come from elsewhere, joined to a folder that they cannot leave."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -11,6 +11,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 class OutsideError(ValueError):
     """A name would lead out of the folder that it belongs to."""
+
+
+class StrangeFileError(ValueError):
+    """A folder holds what is not read."""
 
 
 class ListingError(ValueError):
@@ -38,22 +42,46 @@ def inside(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def first_unread(folder: Path, below: Iterable[Path]) -> str:
-    """What is wrong with the first of the paths `below` a folder that is not read, in words; empty where all are.
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files below `folder`, without hidden ones and markers such as `_SUCCESS`.
 
-    Who may put files into the folder must not have others read in their place, nor anybody wait for a pipe.
+    They come one by one: a folder named by mistake, such as /, is not searched to its end before somebody looks at the
+    first file. Who may put files into the folder must not have others read in their place, nor anybody wait for a pipe.
+
+    Raises:
+        StrangeFileError: a folder may not be read, or a path is a link to elsewhere or neither a file nor a folder.
     """
+    for parent, folders, names in os.walk(folder, onerror=_refuse_unreadable):
+        folders[:] = _shown(folders)
+        files = [Path(parent) / name for name in _shown(names)]
+        _check_real(folder, [*(Path(parent) / name for name in folders), *files])
+        yield from files
+
+
+def _shown(names: list[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith((".", "_")))
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise StrangeFileError(f"{error.filename} cannot be read ({error.strerror}): correct its rights, or name another")
+
+
+def _check_real(folder: Path, below: Iterable[Path]) -> None:
     top = os.path.realpath(folder)
     for path in below:
-        if path.is_symlink() and path.is_dir():
-            return f"{path} is a symbolic link to a folder, which is not followed"
-        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
-            return f"{path} is a symbolic link to a file elsewhere, which is not followed"
-        if not path.exists():
-            return f"{path} is a symbolic link to nothing"
-        if not path.is_dir() and not path.is_file():
-            return f"{path} is neither a file nor a folder"
-    return ""
+        if strange := _strangeness(top, path):
+            raise StrangeFileError(f"{path} is {strange}: put the files themselves there")
+
+
+def _strangeness(top: str, path: Path) -> str:
+    """Why a path below `top` is not read; empty where it is."""
+    if path.is_symlink() and path.is_dir():
+        return "a symbolic link to a folder, which is not followed"
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
+        return "a symbolic link to a file elsewhere, which is not followed"
+    if not path.exists():
+        return "a symbolic link to nothing"
+    return "" if path.is_dir() or path.is_file() else "neither a file nor a folder"
 
 
 def read_listing(text: str) -> Mapping[str, str]:

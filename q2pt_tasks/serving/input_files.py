@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from q2pt_tasks.data.schema import LocaleError
-from q2pt_tasks.inside import first_unread
+from q2pt_tasks.inside import StrangeFileError, files_below
 from q2pt_tasks.model.prediction import LocaleNotServedError
 from q2pt_tasks.serving.answered_table import PRODUCT_TYPES, USED_UNKNOWN_LOCALE
 from q2pt_tasks.serving.manifest import InputFile, Part
@@ -35,10 +35,7 @@ def list_input(place: Path) -> list[Path]:
     """
     if not place.exists():
         raise InputError(f"{place} does not exist: give a Parquet file, or a folder of Parquet files")
-    files = [place] if place.is_file() else _files_below(place)
-    for file in files:
-        if not file.name.lower().endswith(_ENDING):
-            raise InputError(f"{file} is no {_ENDING} file: convert it, or move it elsewhere")
+    files = sorted(_input_files(place))
     if not files:
         raise InputError(f"{place} holds no {_ENDING} files: give the folder that does")
     return files
@@ -112,12 +109,15 @@ def _batches(parquet: pq.ParquetFile, is_wanted: Callable[[int, int], bool]) -> 
                 first_row += len(batch)
 
 
-def _files_below(place: Path) -> list[Path]:
-    below = [path.relative_to(place) for path in place.rglob("*")]
-    shown = [place / path for path in sorted(below) if not any(part.startswith((".", "_")) for part in path.parts)]
-    if found := first_unread(place, shown):
-        raise InputError(f"{found}: put the files themselves there")
-    return [path for path in shown if not path.is_dir()]
+def _input_files(place: Path) -> Iterator[Path]:
+    """Each is looked at before the next one is looked for."""
+    try:
+        for file in [place] if place.is_file() else files_below(place):
+            if not file.name.lower().endswith(_ENDING):
+                raise InputError(f"{file} is no {_ENDING} file: convert it, or move it elsewhere")
+            yield file
+    except StrangeFileError as error:
+        raise InputError(str(error)) from None
 
 
 def _size_and_md5(file: Path) -> tuple[int, str]:

@@ -5,7 +5,6 @@ row and the column. The meaning of a row is judged later, by the stage `validate
 """
 
 import difflib
-import os
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from q2pt_tasks.data.schema import CATALOG, EVENTS
-from q2pt_tasks.inside import first_unread
+from q2pt_tasks.inside import StrangeFileError, files_below
 from q2pt_tasks.params import Section
 from q2pt_tasks.sources.conversion import converted, from_text, from_typed
 from q2pt_tasks.sources.csv_file import check_encoding, csv_columns, first_line, read_csv
@@ -58,8 +57,7 @@ def list_event_files(params: EventsParams, root: Path) -> list[Path]:
     path = locate(root, params.path)
     if not path.exists():
         raise SourceError(f"{path} does not exist: correct ingest.events.path")
-    catalog = catalog_path(params, root)
-    files = sorted(file for file in _files_at(path) if _is_log(file, catalog))
+    files = sorted(_log_files(path, catalog_path(params, root)))
     if not files:
         raise SourceError(f"{path} holds no event files ({', '.join(ENDINGS)}): correct ingest.events.path")
     return files
@@ -149,32 +147,15 @@ def is_as_events(file: Path, schema: pa.Schema) -> bool:
     return all(found.field(field.name).type in _SAME_TYPES.get(field.type, [field.type]) for field in schema)
 
 
-def _is_log(file: Path, catalog: Path) -> bool:
-    if file.samefile(catalog):
-        return False
-    check_ending(file)
-    return True
-
-
-def _files_at(path: Path) -> Iterator[Path]:
-    """One by one: a folder named by mistake, such as /, is refused by its first file and not searched to its end."""
-    if path.is_file():
-        yield path
-        return
-    for parent, folders, names in os.walk(path, onerror=_refuse_unreadable):
-        folders[:] = _shown(folders)
-        files = [Path(parent) / name for name in _shown(names)]
-        if found := first_unread(path, [*(Path(parent) / name for name in folders), *files]):
-            raise SourceError(f"{found}: put the files themselves there")
-        yield from files
-
-
-def _shown(names: list[str]) -> list[str]:
-    return sorted(name for name in names if not name.startswith((".", "_")))
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise SourceError(f"{error.filename} cannot be read ({error.strerror}): correct its rights, or ingest.events.path")
+def _log_files(path: Path, catalog: Path) -> Iterator[Path]:
+    """Each is looked at before the next one is looked for."""
+    try:
+        for file in [path] if path.is_file() else files_below(path):
+            if not file.samefile(catalog):
+                check_ending(file)
+                yield file
+    except StrangeFileError as error:
+        raise SourceError(str(error)) from None
 
 
 def _is_parquet(file: Path) -> bool:

@@ -67,6 +67,12 @@ def test_a_link_to_a_folder_is_refused_and_not_left_out(tmp_path: Path) -> None:
         list_input(tmp_path / "input")
 
 
+@pytest.mark.timeout(20)
+def test_a_folder_named_by_mistake_is_refused_before_it_is_searched_to_its_end() -> None:
+    with pytest.raises(InputError, match=r"is a symbolic link|is no \.parquet file"):
+        list_input(Path("/"))
+
+
 def test_a_link_to_a_file_elsewhere_is_refused(tmp_path: Path) -> None:
     _write(tmp_path / "elsewhere/a.parquet")
     _write(tmp_path / "input/b.parquet")
