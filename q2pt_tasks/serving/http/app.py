@@ -86,7 +86,8 @@ def create_app(service: Service, watcher: Watcher) -> FastAPI:
     return app
 
 
-def _service(request: Request) -> Service:
+# Not a plain function: FastAPI gives each call of one to a thread, which under load is most of what a request costs.
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 

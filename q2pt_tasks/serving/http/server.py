@@ -74,6 +74,8 @@ def serve(releases: Releases, place: Place, limits: Limits) -> str:
         # Queries are nobody's business.
         access_log=False,
         server_header=False,
+        # Who asks is of no interest.
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
