@@ -25,6 +25,8 @@ import numpy as np
 import uvloop
 
 _TIMEOUT_SECONDS = 60
+# The smallest time that the loop sleeps for, and how many requests leave at once when it is late.
+_STEP_SECONDS, _TOGETHER = 0.001, 32
 # A client of HTTP that does more than this for a request cannot ask thousands of times a second.
 _HEAD = "POST /predict HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
 
@@ -93,13 +95,12 @@ class Seen:
 
 
 class _Line(asyncio.Protocol):
-    """A connection that asks one request at a time; `free` is called when it can ask the next."""
+    """A connection that asks one request at a time; `end` is called when that has its answer, or will have none."""
 
-    def __init__(self, seen: Seen, free: Callable[["_Line"], object]) -> None:
-        self._seen, self._free = seen, free
-        self.is_open = True
-        self.answered: asyncio.Future[None] | None = None
-        self.due = 0.0
+    def __init__(self, seen: Seen, end: Callable[["_Line"], object]) -> None:
+        self._seen, self._end = seen, end
+        self._parser = httptools.HttpResponseParser(self)
+        self.is_open, self.is_asked, self.due = True, False, 0.0
         self._given_up = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -108,9 +109,7 @@ class _Line(asyncio.Protocol):
 
     def ask(self, request: bytes, due: float) -> None:
         """Sends it; an answer's time counts from `due`."""
-        self.due, self._body, self._retry_after = due, b"", ""
-        self._parser = httptools.HttpResponseParser(self)
-        self.answered = asyncio.get_running_loop().create_future()
+        self.is_asked, self.due, self._body, self._retry_after = True, due, b"", ""
         self._transport.write(request)
 
     def give_up(self, reason: str = "") -> None:
@@ -130,43 +129,41 @@ class _Line(asyncio.Protocol):
     def on_message_complete(self) -> None:
         milliseconds = 1000 * (time.perf_counter() - self.due)
         self._seen.note(self._parser.get_status_code(), milliseconds, self._body, self._retry_after)
-        self._end()
-        if self._parser.should_keep_alive():
-            self._free(self)
-        else:
+        self.is_asked, self.is_open = False, self._parser.should_keep_alive()
+        if not self.is_open:
             self._transport.close()
+        self._end(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
-        if self.answered:
+        if self.is_asked:
+            self.is_asked = False
             self._seen.lose(self._given_up or (_reason(error) if error else "connection closed"))
-            self._end()
-
-    def _end(self) -> None:
-        assert self.answered  # noqa: S101 - a request was asked
-        self.answered.set_result(None)
-        self.answered = None
+            self._end(self)
 
 
 class _Pool:
-    """Connections to one service."""
+    """Connections to one service.
 
-    def __init__(self, url: str, seen: Seen) -> None:
+    A task of its own for each request would cost more than all the rest that is done for it here: only those that need
+    a new connection have one.
+    """
+
+    def __init__(self, url: str, seen: Seen, end: Callable[[], object]) -> None:
+        """`end` is called at the end of each request."""
         where = urlsplit(url)
-        self._host, self._port, self._seen = str(where.hostname), where.port or 80, seen
+        self._host, self._port, self._seen, self._end = str(where.hostname), where.port or 80, seen, end
         self._free: list[_Line] = []
         self._all = set[_Line]()
+        self._connecting = set[asyncio.Task[None]]()
 
-    async def ask(self, request: bytes, due: float) -> None:
-        """Asks, and returns when there is an answer or will be none."""
-        try:
-            line = self._idle() or await self._connect()
-        except (OSError, TimeoutError) as error:
-            self._seen.lose(f"no connection: {_reason(error)}")
+    def ask(self, request: bytes, due: float) -> None:
+        if line := self._idle():
+            line.ask(request, due)
             return
-        line.ask(request, due)
-        assert line.answered  # noqa: S101 - it was asked this moment
-        await line.answered
+        task = asyncio.create_task(self._ask_on_another(request, due))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     def close(self) -> None:
         for line in self._all:
@@ -178,7 +175,7 @@ class _Pool:
         for line in list(self._all):
             if not line.is_open:
                 self._all.discard(line)
-            elif line.answered and line.due < late:
+            elif line.is_asked and line.due < late:
                 line.give_up(f"nothing in {_TIMEOUT_SECONDS} s")
 
     def _idle(self) -> _Line | None:
@@ -187,12 +184,26 @@ class _Pool:
                 return line
         return None
 
+    async def _ask_on_another(self, request: bytes, due: float) -> None:
+        try:
+            line = await self._connect()
+        except (OSError, TimeoutError) as error:
+            self._seen.lose(f"no connection: {_reason(error)}")
+            self._end()
+            return
+        line.ask(request, due)
+
     async def _connect(self) -> _Line:
         loop = asyncio.get_running_loop()
-        made = loop.create_connection(lambda: _Line(self._seen, self._free.append), self._host, self._port)
+        made = loop.create_connection(lambda: _Line(self._seen, self._ended), self._host, self._port)
         _, line = await asyncio.wait_for(made, _TIMEOUT_SECONDS)
         self._all.add(line)
         return line
+
+    def _ended(self, line: _Line) -> None:
+        if line.is_open:
+            self._free.append(line)
+        self._end()
 
 
 def _reason(error: Exception) -> str:
@@ -201,11 +212,11 @@ def _reason(error: Exception) -> str:
 
 async def run(load: Load) -> Seen:
     seen = Seen()
-    pool = _Pool(load.url, seen)
-    watching = asyncio.create_task(_watch(pool))
-    await (_open(load, pool, seen) if load.rate else _closed(load, pool))
+    asking = _Open(load, seen) if load.rate else _Closed(load, seen)
+    watching = asyncio.create_task(_watch(asking.pool))
+    await asking.run()
     watching.cancel()
-    pool.close()
+    asking.pool.close()
     return seen
 
 
@@ -215,31 +226,68 @@ async def _watch(pool: _Pool) -> None:
         pool.give_up_late()
 
 
-async def _open(load: Load, pool: _Pool, seen: Seen) -> None:
-    moments, requests = random.Random(load.seed), _requests(load)  # noqa: S311 - no secret
-    tasks = set[asyncio.Task[None]]()
-    start = due = time.perf_counter()
-    while (due := due + moments.expovariate(load.rate)) < start + load.seconds:
-        # Also when it is late: answers must be read.
-        await asyncio.sleep(max(due - time.perf_counter(), 0))
-        seen.late = max(seen.late, time.perf_counter() - due)
-        task = asyncio.create_task(pool.ask(next(requests), due))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    await asyncio.gather(*tasks)
+class _Open:
+    """Asks whenever a moment has come."""
+
+    def __init__(self, load: Load, seen: Seen) -> None:
+        self._load, self._seen, self.pool = load, seen, _Pool(load.url, seen, self._note)
+        self._waiting, self._all_ended = 0, asyncio.Event()
+
+    async def run(self) -> None:
+        """Returns when the last request has ended."""
+        requests, start = _requests(self._load), time.perf_counter()
+        for number, moment in enumerate(_moments(self._load)):
+            due = start + moment
+            # In steps: who sleeps for less than the loop can measure takes a core away from the service. When it is
+            # late it does not sleep, but answers must be read.
+            if (early := due - time.perf_counter()) > 0:
+                await asyncio.sleep(max(early, _STEP_SECONDS))
+            elif number % _TOGETHER == 0:
+                await asyncio.sleep(0)
+            self._seen.late = max(self._seen.late, time.perf_counter() - due)
+            self._waiting += 1
+            self.pool.ask(next(requests), due)
+        while self._waiting:
+            self._all_ended.clear()
+            await self._all_ended.wait()
+
+    def _note(self) -> None:
+        self._waiting -= 1
+        if not self._waiting:
+            self._all_ended.set()
 
 
-async def _closed(load: Load, pool: _Pool) -> None:
-    requests, left = _requests(load), load.requests or math.inf
-    end = time.perf_counter() + load.seconds
+class _Closed:
+    """Asks when one of the clients has had its answer."""
 
-    async def client() -> None:
-        nonlocal left
-        while left > 0 and time.perf_counter() < end:
-            left -= 1
-            await pool.ask(next(requests), time.perf_counter())
+    def __init__(self, load: Load, seen: Seen) -> None:
+        self._load, self.pool = load, _Pool(load.url, seen, self._next)
+        self._requests, self._left = _requests(load), load.requests or math.inf
+        self._end = time.perf_counter() + load.seconds
+        self._clients, self._all_ended = load.clients, asyncio.Event()
 
-    await asyncio.gather(*(client() for _ in range(load.clients)))
+    async def run(self) -> None:
+        """Returns when the last client has its last answer."""
+        for _ in range(self._load.clients):
+            self._next()
+        await self._all_ended.wait()
+
+    def _next(self) -> None:
+        now = time.perf_counter()
+        if self._left > 0 and now < self._end:
+            self._left -= 1
+            self.pool.ask(next(self._requests), now)
+            return
+        self._clients -= 1
+        if not self._clients:
+            self._all_ended.set()
+
+
+def _moments(load: Load) -> Iterator[float]:
+    """The seconds after the start at which requests leave."""
+    moments, moment = random.Random(load.seed), 0.0  # noqa: S311 - no secret
+    while (moment := moment + moments.expovariate(load.rate)) < load.seconds:
+        yield moment
 
 
 def _requests(load: Load) -> Iterator[bytes]:

@@ -103,7 +103,6 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._expect()
         self._ended = False
         if self._in_head:
             head, end, rest = data.partition(b"\r\n\r\n")
@@ -112,6 +111,9 @@ class Connection(HttpToolsProtocol):
         self._unfinished = 0 if self._ended else self._unfinished + len(data)
         if self.transport.is_closing():
             return
+        # Most requests come in one piece, and need no timer.
+        if self._begun or not self._ended:
+            self._expect()
         if self._in_head and self._unfinished > _HEAD_BYTES:
             self._end(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _LONG_HEAD)
         elif self._unfinished > _OVERHEAD * self.limits.body_bytes:
@@ -120,7 +122,6 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._begun = True
-        self._expect()
 
     def on_headers_complete(self) -> None:
         self._in_head = False

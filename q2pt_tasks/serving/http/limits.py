@@ -16,8 +16,8 @@ class Limits:
 
     Attributes:
         body_bytes: of a request; the largest that is allowed otherwise fits.
-        requests: that are under way. With a small network, reading one takes as long as scoring it, and more would wait
-            before anybody has counted their questions.
+        requests: that are under way: eight full batches. With a small network, reading one takes as long as scoring it,
+            and what is taken in one turn of the loop is what others wait for until they are refused.
         connections: that are open.
         read_seconds: that a request may take from its first byte to its last.
         waiting: questions that are waiting or being answered, of all requests together.
@@ -25,7 +25,7 @@ class Limits:
     """
 
     body_bytes: int = 4 * 2**20
-    requests: int = 512
+    requests: int = 256
     connections: int = 10_000
     read_seconds: float = 30.0
     waiting: int = 2048

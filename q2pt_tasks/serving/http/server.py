@@ -1,5 +1,6 @@
 """`q2pt serve`: loads the release, then listens until it is told to stop."""
 
+import gc
 import logging
 import os
 import resource
@@ -13,6 +14,7 @@ import uvicorn
 from q2pt_tasks.serving.http.app import create_app
 from q2pt_tasks.serving.http.connection import connections_to
 from q2pt_tasks.serving.http.limits import Limits
+from q2pt_tasks.serving.http.listening import Server
 from q2pt_tasks.serving.http.loaded import LoadedRelease
 from q2pt_tasks.serving.http.releases import Releases
 from q2pt_tasks.serving.http.service import Service
@@ -25,7 +27,7 @@ _GRACE_SECONDS = 30
 _SWITCH_SECONDS = 0.0005
 _ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - what an operator gave is told from others, nothing is bound to it here
 # Connections that wait to be taken while the process is busy.
-_BACKLOG = 2048
+_BACKLOG = 4096
 # Longer than the minute after which balancers and pools of clients let go of an idle connection by themselves: whoever
 # closes first can meet a request that is on its way, which is then lost.
 _KEEP_ALIVE_SECONDS = 75
@@ -79,13 +81,15 @@ def serve(releases: Releases, place: Place, limits: Limits) -> str:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    server = uvicorn.Server(config)
     listening = _listen(place)
+    server = Server(config, listening)
     log.info("release %s serves; its page: %s", service.loaded.release.version, _page(listening))
     # uvicorn sends itself the signal again when it is done: being stopped is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    server.run(sockets=[listening])
+    # What is loaded stays: collections while requests come need not look through it.
+    gc.freeze()
+    server.run()
     return "stopped; all requests were answered"
 
 
