@@ -69,21 +69,35 @@ def _switch(parts: Mapping[str, Figures]) -> Iterator[str]:
 
 
 def _overload(parts: Mapping[str, Figures]) -> Iterator[str]:
-    during, after = parts["overload"]["during"], parts["overload"]["after"]
-    refused = during["refused_milliseconds"]
+    found = parts["overload"]
+    after = found["after"]
+    yield (
+        f"**Overload**: 64 clients that never pause have {found['most']['a_second']:.0f} answers a second, "
+        f"p99 {found['most']['milliseconds']['p99']:.0f} ms."
+    )
+    yield ""
+    yield from (f"- {_crowd(one)}" for one in found["during"])
+    yield ""
+    yield (
+        f"Right after it, at a quarter of the plain loop's rate: {_counts(after['statuses'])}, "
+        f"p50 {after['milliseconds']['p50']:.1f} ms, longest {after['milliseconds']['max']:.0f} ms."
+    )
+    yield ""
+
+
+def _crowd(one: Mapping[str, Any]) -> str:
+    refused = one["refused_milliseconds"]
     told = (
-        f"refused within {refused['p99']:.0f} ms (p99), told to come back in {_span(during['retry_after'])} s"
+        f"refused within {refused['p50']:.0f} ms (p50) and {refused['p99']:.0f} ms (p99), "
+        f"told to come back in {_span(one['retry_after'])} s"
         if refused
         else "none refused"
     )
-    yield (
-        f"**Overload**: 64 clients that never pause have {parts['overload']['most']['a_second']:.0f} answers a second; "
-        f"{parts['overload']['rate']:.0f} requests a second, three times that: {_counts(during['statuses'])}; {told}. "
-        f"{during['a_second']:.0f} answers a second, p99 {during['milliseconds']['p99']:.0f} ms. Right after it, at a "
-        f"quarter of the plain loop's rate: {_counts(after['statuses'])}, p50 {after['milliseconds']['p50']:.1f} ms, "
-        f"longest {after['milliseconds']['max']:.0f} ms."
+    return (
+        f"{one['times']:.0f} times as many requests, {one['rate']:.0f} a second: {_counts(one['statuses'])}. "
+        f"{one['a_second']:.0f} answers a second, p99 {one['milliseconds']['p99']:.0f} ms; {told}. "
+        f"Sent late by {one['sent_late_milliseconds']:.0f} ms at most."
     )
-    yield ""
 
 
 def _batches(parts: Mapping[str, Figures]) -> Iterator[str]:

@@ -29,6 +29,7 @@ def seen(**changes: object) -> dict[str, Any]:
 def test_the_page_says_what_was_measured() -> None:
     way = {"milliseconds": {"1": 5.0, "8": 20.0}, "other_answers": {"1": 0.0, "8": 0.0, "32": 0.0031}}
     crowded = seen(statuses={"200": 60, "429": 30, "lost": 10})
+    refused: dict[str, object] = {"refused_milliseconds": MILLISECONDS, "retry_after": [3, 7]}
     parts: dict[str, dict[str, Any]] = {
         "plain": {"a_second": 40.0, "milliseconds": MILLISECONDS},
         "batches": {"bf16": way, "int8": way},
@@ -38,9 +39,11 @@ def test_the_page_says_what_was_measured() -> None:
         },
         "switch": {"rate": 20.0, "turned": 8, "switches": 8.0, "steady": seen(), **seen()},
         "overload": {
-            "rate": 320.0,
             "most": seen(),
-            "during": seen(statuses={"200": 60, "429": 40}, refused_milliseconds=MILLISECONDS, retry_after=[3, 7]),
+            "during": [
+                {"times": 3.0, "rate": 135.0, **seen(statuses={"200": 60, "429": 40}, **refused)},
+                {"times": 5.0, "rate": 225.0, **seen(statuses={"200": 60, "lost": 1})},
+            ],
             "after": seen(),
         },
     }
@@ -49,7 +52,9 @@ def test_the_page_says_what_was_measured() -> None:
     assert "| 160 requests a second | 45 | 1.2 | 2.5 | 4.0 | 9.0 | 30 % | 10 % | 20.0 | 4 |" in page
     assert "| 40 requests a second | 45 | 1.2 | 2.5 | 4.0 | 9.0 | none | none | 1.5 | 4 |" in page
     assert "8 switches of the release while 20 requests a second came in: 90 x 200" in page
-    assert "60 x 200, 40 x 429; refused within 4 ms (p99), told to come back in 3 to 7 s" in page
+    assert "- 3 times as many requests, 135 a second: 60 x 200, 40 x 429. 45 answers a second, p99 4 ms; refused" in page
+    assert "refused within 1 ms (p50) and 4 ms (p99), told to come back in 3 to 7 s. Sent late by 4 ms at most." in page
+    assert "- 5 times as many requests, 225 a second: 60 x 200, 1 x lost. 45 answers a second, p99 4 ms; none" in page
     assert "0.31 %" in page
     assert "(200,000 x 200, 2000 a second): 300 MB before the first, then, after each twentieth, 301, 301 MB" in page
 

@@ -7,7 +7,6 @@ So one question alone waits for nobody, and under load a network reads its weigh
 import asyncio
 import contextlib
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -49,7 +48,7 @@ class Batcher:
         """Of a service within `limits`; `observe` is told of each batch how many questions and seconds it took."""
         self._limits, self._observe = limits, observe
         self._waiting: dict[Predictor, deque[_Waiting]] = {}
-        self._lock, self._arrived = threading.Lock(), asyncio.Event()
+        self._arrived = asyncio.Event()
         self._rate = 0.0
         self.admitted = 0
 
@@ -97,8 +96,7 @@ class Batcher:
 
     def _enqueue(self, asked: Asked) -> asyncio.Future[Answer]:
         waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
-        with self._lock:
-            self._waiting.setdefault(asked.predictor, deque()).append(waiting)
+        self._waiting.setdefault(asked.predictor, deque()).append(waiting)
         self._arrived.set()
         return waiting.answer
 
@@ -106,47 +104,29 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
-            self._arrived.clear()
-            while self._waiting:
-                await loop.run_in_executor(thread, self._score, loop)
-
-    def _score(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In the thread: scores what waits, and goes on as long as that fills a batch.
-
-        A loop that refuses thousands comes back after a tenth of a second; it must not be waited for after each batch.
-        """
-        batch = self._take(1)
-        while batch:
+            batch = self._take()
             started = time.monotonic()
             try:
-                answers = answer([one.asked for one in batch])
+                answers = await loop.run_in_executor(thread, answer, [one.asked for one in batch])
             except Exception as error:  # these requests fail with it; the next ones must not
-                loop.call_soon_threadsafe(_fail, batch, error)
-            else:
-                loop.call_soon_threadsafe(self._give, batch, answers, time.monotonic() - started)
-            batch = self._take(self._limits.together)
+                _fail(batch, error)
+                continue
+            self._note(len(batch), time.monotonic() - started)
+            for one, found in zip(batch, answers, strict=True):
+                # Who asked may be gone.
+                if not one.answer.done():
+                    one.answer.set_result(found)
 
-    def _take(self, least: int) -> list[_Waiting]:
-        """The questions that are scored next, none where fewer than `least` wait.
-
-        Of the predictors that are asked, each has its turn.
-        """
-        with self._lock:
-            if sum(map(len, self._waiting.values())) < least:
-                return []
-            predictor = next(iter(self._waiting))
-            queue = self._waiting.pop(predictor)
-            batch = [queue.popleft() for _ in range(min(len(queue), self._limits.together))]
-            if queue:
-                self._waiting[predictor] = queue
-            return batch
-
-    def _give(self, batch: Sequence[_Waiting], answers: Sequence[Answer], seconds: float) -> None:
-        self._note(len(batch), seconds)
-        for one, found in zip(batch, answers, strict=True):
-            # Who asked may be gone.
-            if not one.answer.done():
-                one.answer.set_result(found)
+    def _take(self) -> list[_Waiting]:
+        """The questions that are scored next: of the predictors that are asked, each has its turn."""
+        predictor = next(iter(self._waiting))
+        queue = self._waiting.pop(predictor)
+        batch = [queue.popleft() for _ in range(min(len(queue), self._limits.together))]
+        if queue:
+            self._waiting[predictor] = queue
+        if not self._waiting:
+            self._arrived.clear()
+        return batch
 
     def _note(self, count: int, seconds: float) -> None:
         rate = count / max(seconds, 1e-6)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,26 +63,6 @@ def test_one_alone_does_not_wait_and_those_that_wait_go_together(held: Held) -> 
 
     asyncio.run(story())
     assert held.asked == [["first0"], [f"other{number}-0" for number in range(5)]]
-
-
-def test_full_batches_are_scored_though_the_loop_is_held_up(held: Held) -> None:
-    """As it is while it refuses thousands."""
-
-    async def story() -> None:
-        batcher = Batcher(LIMITS, lambda *_: None)
-        async with batcher.running():
-            first = asyncio.create_task(batcher.ask(questions(held, 1, "first")))
-            await begun(held)
-            others = [asyncio.create_task(batcher.ask(questions(held, 32, f"other{number}-"))) for number in range(3)]
-            await asyncio.sleep(0.05)
-            held.gate.set()
-            deadline = time.monotonic() + 60
-            while len(held.asked) < 4 and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert [len(batch) for batch in held.asked] == [1, 32, 32, 32]
-            await asyncio.gather(first, *others)
-
-    asyncio.run(story())
 
 
 def test_a_single_question_comes_in_between_a_long_list(held: Held) -> None:
