@@ -119,7 +119,12 @@ def resolve(refs: Refs, reference: str) -> str:
         )
     if serving := refs.serving(reference):
         return serving
-    raise RegistryError(f"nothing is in {reference} yet: `q2pt promote` brings a first release there")
+    if reference == PROD:
+        raise RegistryError(f"nothing is in {PROD} yet: `q2pt promote` brings a first release there")
+    raise RegistryError(
+        f"{reference} is no directory here, and no stage of that name has a release: give a directory that a run has "
+        f"made, such as models, or {PROD}"
+    )
 
 
 def is_path(reference: str) -> bool:

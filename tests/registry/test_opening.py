@@ -100,6 +100,7 @@ def test_a_store_that_has_moved_can_be_named(shop: ReleaseShop, tmp_path: Path) 
 def test_without_a_release_or_a_registry_the_error_says_so(empty_shop: ReleaseShop, tmp_path: Path) -> None:
     for reference, message in (
         ("prod", "nothing is in prod yet: `q2pt promote`"),
+        ("models", "models is no directory here, and no stage of that name has a release"),
         ("v1", "no release v1 is registered, but none"),
         ("no such thing", "neither a stage such as prod"),
     ):
