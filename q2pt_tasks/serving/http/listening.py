@@ -25,6 +25,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._listening = listening
         self._opening = set[asyncio.Task[object]]()
+        self._pause: asyncio.TimerHandle | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets or [])
@@ -32,6 +33,8 @@ class Server(uvicorn.Server):
         self._listen()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._pause:
+            self._pause.cancel()
         asyncio.get_running_loop().remove_reader(self._listening)
         self._listening.close()
         if self._opening:
@@ -48,10 +51,10 @@ class Server(uvicorn.Server):
                 taken, _ = self._listening.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            except OSError:
-                log.exception("no connection can be taken; the next look is in %g s", _PAUSE_SECONDS)
+            except OSError as error:
+                log.error("no connection can be taken (%s): the next look is in %g s", error, _PAUSE_SECONDS)
                 loop.remove_reader(self._listening)
-                loop.call_later(_PAUSE_SECONDS, self._listen)
+                self._pause = loop.call_later(_PAUSE_SECONDS, self._listen)
                 return
             task = loop.create_task(loop.connect_accepted_socket(self._connection, taken))
             self._opening.add(task)

@@ -31,8 +31,8 @@ _BACKLOG = 4096
 # Longer than the minute after which balancers and pools of clients let go of an idle connection by themselves: whoever
 # closes first can meet a request that is on its way, which is then lost.
 _KEEP_ALIVE_SECONDS = 75
-# For a release's files, and for what Python and torch have open.
-_OTHER_FILES = 256
+# For a release's files, for what Python and torch have open, and for connections that are cut as they are too many.
+_OTHER_FILES = 512
 
 log = logging.getLogger(__name__)
 

@@ -72,6 +72,17 @@ def test_who_finds_no_file_left_is_taken_when_there_are_some_again() -> None:
         assert httpx.get(running.url, timeout=60).status_code == 204
 
 
+def test_it_ends_when_it_is_told_to_though_there_is_no_file_left() -> None:
+    with server("poor") as running, ExitStack() as open_:
+        for _ in range(2 * FILES):
+            open_.enter_context(connected(running))
+        with pytest.raises(httpx.TimeoutException):
+            httpx.get(running.url, timeout=0.5)
+        assert running.stop() == -15
+        assert running.process.stderr is not None
+        assert "Traceback" not in running.process.stderr.read()
+
+
 def test_it_ends_when_it_is_told_to_with_clients_that_ask_nothing() -> None:
     with server("idle") as running, connected(running), connected(running):
         assert running.stop() == -15
