@@ -63,28 +63,31 @@ class Memo:
 
     def recall(self, key: Key, folder: Path) -> bool:
         """Brings the files of `key` to `folder`, which is made; False where they are not known."""
-        if self._files is None:
+        # Days are worked on side by side: another one may find the place gone meanwhile.
+        files = self._files
+        if files is None:
             return False
         folder.mkdir(parents=True, exist_ok=True)
         entry = self._entry(key)
         try:
-            return _bring(self._files, entry, folder)
+            return _bring(files, entry, folder)
         except FileNotFoundError:
             return False
         except _unreachable() as error:
             self._give_up(error)
             return False
 
-    def keep(self, key: Key, files: Sequence[Path]) -> None:
-        """Remembers `files`, of different names, under `key`."""
-        if self._files is None:
+    def keep(self, key: Key, made: Sequence[Path]) -> None:
+        """Remembers the files `made`, of different names, under `key`."""
+        files = self._files
+        if files is None:
             return
         entry = self._entry(key)
         try:
-            for file in files:
-                self._files.put_file(str(file), f"{entry}/{file.name}")
-            listing = {file.name: md5_of(file) for file in files}
-            self._files.pipe_file(f"{entry}/{_LISTING}", json.dumps(listing, sort_keys=True).encode())
+            for file in made:
+                files.put_file(str(file), f"{entry}/{file.name}")
+            listing = {file.name: md5_of(file) for file in made}
+            files.pipe_file(f"{entry}/{_LISTING}", json.dumps(listing, sort_keys=True).encode())
         except _unreachable() as error:
             self._give_up(error)
 
@@ -92,7 +95,7 @@ class Memo:
         """Fills the new `folder` with what `make` puts there, or with what it put there when the same was asked before.
 
         Args:
-            key: says what the result depends on; not asked where nothing is remembered.
+            key: says what the result depends on; not asked where nothing is remembered. It may ask for other results.
             folder: must not be there yet.
             make: writes files to the folder that it is given.
         """
@@ -101,21 +104,22 @@ class Memo:
             make(folder)
         elif not self.recall(found := key(), folder):
             # What a damaged entry has left there.
-            shutil.rmtree(folder)
-            folder.mkdir()
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
             make(folder)
             self.keep(found, sorted(folder.iterdir()))
 
     def sweep(self, seconds: float = FORGOTTEN_SECONDS) -> None:
         """Removes what no run has asked for in so many seconds, and nothing else."""
-        if self._files is None:
+        files = self._files
+        if files is None:
             return
         try:
-            for path, about in self._files.find(self._root, detail=True).items():
+            for path, about in files.find(self._root, detail=True).items():
                 entry, _, name = path.rpartition("/")
                 ours = name == _LISTING and _ENTRY.fullmatch(entry.rpartition("/")[2])
                 if ours and time.time() - _used(about) > seconds:
-                    self._files.rm(entry, recursive=True)
+                    files.rm(entry, recursive=True)
         except _unreachable() as error:
             self._give_up(error)
 

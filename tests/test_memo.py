@@ -9,7 +9,7 @@ import pytest
 from s3_service import CREDENTIALS, s3_service
 
 from q2pt_tasks import memo as module
-from q2pt_tasks.memo import NOTHING, Memo, MemoPlaceError, memo_of
+from q2pt_tasks.memo import NOTHING, Key, Memo, MemoPlaceError, memo_of
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -143,6 +143,19 @@ def test_a_place_that_cannot_be_reached_is_told_of_once_and_costs_the_time_alone
     memo.sweep()
     assert make.made == 3
     assert len([record for record in caplog.records if "all is computed again" in record.message]) == 1
+
+
+@pytest.mark.chaos("memo-damaged")
+def test_a_place_that_is_gone_while_a_key_asks_for_another_result_costs_the_time_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    make, memo = Maker(), Memo(str(tmp_path / "file"))
+
+    def key() -> Key:
+        return {"of": sorted(fill(memo, "another", tmp_path / "other", make))}
+
+    memo.fill(key, tmp_path / "own", make)
+    assert make.made == 2
+    assert {file.name: file.stat().st_size for file in (tmp_path / "own").iterdir()} == FILES
 
 
 def test_without_a_place_nothing_is_remembered_and_no_key_is_asked_for(tmp_path: Path) -> None:

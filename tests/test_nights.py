@@ -20,8 +20,9 @@ from q2pt_tasks.sources.synthetic.source import SyntheticParams, make_catalog, m
 from q2pt_tasks.stages import ingest, label, validate
 
 LOCALES = ("en-US", "fr-BE")
-FIRST, DAYS = datetime.date(2026, 6, 1), 6
-WINDOW = 4
+# From a Monday on. The first night's history is a whole week, that of the others is not.
+FIRST, DAYS = datetime.date(2026, 6, 1), 10
+WINDOW = 8
 STAGES: Iterable[Any] = (ingest, validate, label)
 OUTPUTS = ("data/raw", "data/valid", "data/quarantine", "data/labeled", "reports/validation")
 
@@ -31,7 +32,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The days of a log, a file each, and its catalog."""
     folder = tmp_path_factory.mktemp("log")
     last = FIRST + datetime.timedelta(days=DAYS - 1)
-    params = SyntheticParams(seed=1, last_day=last, days=DAYS, searches_per_size_unit=20, query_draws=1_000)
+    params = SyntheticParams(seed=1, last_day=last, days=DAYS, searches_per_size_unit=10, query_draws=1_000)
     for day, events in make_days(params, LOCALES):
         pq.write_table(events, folder / f"{day}.parquet")
     pq.write_table(make_catalog(params, LOCALES), folder / "catalog.parquet")
@@ -88,8 +89,8 @@ def test_a_night_computes_one_day_alone_and_the_bytes_are_those_of_a_first_night
 ) -> None:
     place = tmp_path / "place"
     # Per file the days that it has; per day and for the dateless rows what is raw; per day what is valid, its clicks,
-    # and twice its products.
-    assert night(shop, place, monkeypatch) == (WINDOW + 1) + (WINDOW + 1) + 4 * WINDOW
+    # and twice its products; the clicks of the week.
+    assert night(shop, place, monkeypatch) == (WINDOW + 1) + (WINDOW + 1) + 4 * WINDOW + 1
     assert night(shop, place, monkeypatch) == 0
     for days in (WINDOW + 1, WINDOW + 2):
         land(shop, log, days)
@@ -160,14 +161,14 @@ def add_a_product(layout: Layout) -> None:
 @pytest.mark.parametrize(
     ("change", "computed"),
     [
-        # The file's days, the day's raw, valid and counted rows, and twice its products.
-        (correct_a_day, range(6, 7)),
+        # The file's days, the day's raw, valid and counted rows, twice its products, and the clicks of its week.
+        (correct_a_day, range(7, 8)),
         # As above; the file of the day that was there is read again, and has the same days.
-        (bring_late_rows, range(6, 7)),
-        # The valid rows and the clicks of the days that have it, and not of those that do not.
-        (forget_a_product, range(2, 2 * WINDOW)),
-        # The clicks of every day.
-        (retype_all, range(WINDOW, WINDOW + 1)),
+        (bring_late_rows, range(7, 8)),
+        # The valid rows and the clicks of the days that have it, and not of those that do not; those of the week.
+        (forget_a_product, range(2, 2 * WINDOW + 1)),
+        # The clicks of every day and of the week.
+        (retype_all, range(WINDOW + 1, WINDOW + 2)),
         (add_a_product, range(1)),
     ],
 )

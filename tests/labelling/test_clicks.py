@@ -84,3 +84,9 @@ def test_a_product_of_another_type_is_counted_as_that(days: list[Path], tmp_path
     counted(engine, days, tmp_path / "first", memo)
     changed = counted(engine, days, tmp_path / "again", memo, product_type="BOOTS")
     assert changed == [(locale, query, "BOOTS", clicks) for locale, query, _, clicks in EXPECTED]
+
+
+@pytest.mark.chaos("memo-damaged")
+def test_a_place_that_cannot_be_reached_costs_the_time_alone(days: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "place").write_text("no folder")
+    assert counted(open_engine(), days, tmp_path / "run", Memo(str(tmp_path / "place"))) == EXPECTED
