@@ -157,6 +157,10 @@ class Connection(HttpToolsProtocol):
         """Whether a request before, on the same connection, has no answer yet, which must come first."""
         return self.cycle is not None and not self.cycle.response_complete
 
+    def _is_answered_early(self) -> bool:
+        """Whether the request whose body is being read has its whole answer, such as 404."""
+        return self._reads_body and self.cycle is not None and self.cycle.response_complete
+
     def _refuse(self) -> None:
         if self.flow.write_paused:
             self.transport.abort()
@@ -169,6 +173,8 @@ class Connection(HttpToolsProtocol):
         if not keep:
             self.transport.close()
             return
+        # Of the refusal before, where both came in one piece.
+        self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _expect(self) -> None:
@@ -187,6 +193,10 @@ class Connection(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._deadline = None
+        if self.pipeline:
+            # It is not read on before those that came with it are answered, and so cannot be late.
+            self._expect()
+            return
         if not self._begun:
             self.transport.abort()
             return
@@ -200,7 +210,8 @@ class Connection(HttpToolsProtocol):
         """Says why, where nothing has been said, and closes."""
         if self.transport.is_closing():
             return
-        if not self._answers() or not self.cycle.response_started:
+        is_said = self._answers() and self.cycle.response_started
+        if not is_said and not self._is_answered_early():
             self.count(status)
             self.transport.write(_rendered(status, sentence, keep=False))
         if self._answers():

@@ -1,15 +1,17 @@
 """Taking connections, all that wait at once."""
 
 import asyncio
+import errno
 import logging
 import socket
 
 import uvicorn
 
-# In one turn of the loop: between them requests are read and answered.
+# In one turn of the loop, and until they are open: between them requests are read and answered.
 _TOGETHER = 256
 # When the system has no more files or memory for connections, those that wait are asked for again after this.
 _PAUSE_SECONDS = 1.0
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +48,26 @@ class Server(uvicorn.Server):
 
     def _take(self) -> None:
         loop = asyncio.get_running_loop()
-        for _ in range(_TOGETHER):
+        # Opening one takes some turns, as does cutting one of too many: taken without end they would need all files.
+        for _ in range(_TOGETHER - len(self._opening)):
             try:
                 taken, _ = self._listening.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
             except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    # There is none, or what is wrong is that client's alone.
+                    return
                 log.error("no connection can be taken (%s): the next look is in %g s", error, _PAUSE_SECONDS)
                 loop.remove_reader(self._listening)
                 self._pause = loop.call_later(_PAUSE_SECONDS, self._listen)
                 return
             task = loop.create_task(loop.connect_accepted_socket(self._connection, taken))
             self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            task.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[object]) -> None:
+        self._opening.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a connection was taken and could not be opened: %s", error)
 
     def _connection(self) -> asyncio.Protocol:
         made = self.config.http_protocol_class

@@ -31,7 +31,7 @@ _BACKLOG = 4096
 # Longer than the minute after which balancers and pools of clients let go of an idle connection by themselves: whoever
 # closes first can meet a request that is on its way, which is then lost.
 _KEEP_ALIVE_SECONDS = 75
-# For a release's files, for what Python and torch have open, and for connections that are cut as they are too many.
+# For a release's files, for what Python and torch have open, and for connections that are being opened or cut.
 _OTHER_FILES = 512
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,10 @@ def _room_for(connections: int) -> int:
     wanted = connections + _OTHER_FILES
     files = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
-    return max(files - _OTHER_FILES, 1)
+    room = max(files - _OTHER_FILES, 1)
+    if room < connections:
+        log.warning("%d connections at most: the system allows this process %d files (ulimit -n)", room, files)
+    return room
 
 
 def _listen(place: Place) -> socket.socket:
