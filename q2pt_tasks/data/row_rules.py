@@ -37,6 +37,7 @@ MAX_COUNT = 10**12
 LOCALE_MALFORMED = "the locale is not a language and a region such as en-GB"
 # Nothing is wrong with such a row, it was only not asked for: it is kept apart, and does not count as dirty.
 LOCALE_UNLISTED = "the locale is not among the locales of the params"
+PRODUCT_UNKNOWN = "the product is not in the catalog of its locale"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def event_rules(
         Rule("count_negative", "a count is negative", _any(count < 0 for count in counts)),
         Rule("count_too_large", f"a count is above {MAX_COUNT:,}", _any(count > MAX_COUNT for count in counts)),
         Rule("clicks_exceed", "there are more clicks than impressions", nw.col("clicks") > nw.col("impressions")),
-        Rule("product_unknown", "the product is not in the catalog of its locale", nw.col("in_catalog").is_null()),
+        Rule("product_unknown", PRODUCT_UNKNOWN, nw.col("in_catalog").is_null()),
     )
 
 

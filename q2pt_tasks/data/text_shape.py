@@ -3,8 +3,8 @@
 import re
 
 _LIMIT = 80
-# The form of a locale, well written or not. Nothing so short tells who typed it.
-LOCALE_LIKE = r"^(?:[A-Za-z]{2}|[A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?[-_][A-Za-z0-9]{2,3})\z"
+# The form of a locale, well written or not. Hardly anything so short tells who typed it.
+LOCALE_LIKE = r"^(?:[A-Za-z]{2}|[A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?[-_](?:[A-Za-z]{2}|[0-9]{3}))\z"
 
 
 def shape_of(value: object) -> str:

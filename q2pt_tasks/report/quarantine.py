@@ -7,7 +7,7 @@ import narwhals as nw
 import narwhals.selectors as ncs
 
 from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams, common_queries, figures_of_queries
-from q2pt_tasks.data.row_rules import LOCALE_MALFORMED, LOCALE_UNLISTED, MAX_COUNT, REASON, Frame
+from q2pt_tasks.data.row_rules import LOCALE_MALFORMED, LOCALE_UNLISTED, PRODUCT_UNKNOWN, REASON, Frame
 from q2pt_tasks.data.text_shape import LOCALE_LIKE, is_like_locale
 from q2pt_tasks.engine.interface import Engine
 from q2pt_tasks.layout import Layout, catalog_file
@@ -43,8 +43,9 @@ def event_rule_rows(
     examples = _examples(quarantined, reasons)
     rows = [row for found in examples.values() for row in found]
     _hide(rows, "query", _common(valid, "query", rows, floor))
-    # Where a log's columns are confused, queries stand in the place of products or locales.
-    clicked = quarantined.drop(REASON).filter(nw.col("clicks").is_between(0, MAX_COUNT)).unique()
+    # Where a log's columns are confused, queries stand in the place of products or locales. An impossible row may claim
+    # any clicks, so only rows count of which nothing but the product is wrong.
+    clicked = quarantined.filter(nw.col(REASON) == PRODUCT_UNKNOWN).drop(REASON).unique()
     _hide(rows, "product_id", _common(clicked, "product_id", rows, floor) | _products_among(rows, catalog))
     for row in rows:
         if row["locale"] is not None and not is_like_locale(row["locale"]):

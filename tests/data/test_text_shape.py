@@ -25,7 +25,9 @@ def test_a_misspelt_locale_is_shown(text: str) -> None:
     assert show_locale(text) == repr(text)
 
 
-@pytest.mark.parametrize("text", ["ann meier", "ann", "en-GB\n", "boots", "en-GB-private"])
+@pytest.mark.parametrize(
+    "text", ["ann meier", "ann", "en-GB\n", "boots", "en-GB-private", "Ann-Lee", "abc-12", "en-a1b"]
+)
 def test_another_text_in_its_place_is_not(text: str) -> None:
     assert not is_like_locale(text)
     assert show_locale(text) == f"something like {shape_of(text)!r}"

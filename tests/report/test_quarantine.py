@@ -5,7 +5,7 @@ import pyarrow as pa
 from raw_tables import FIRST_DAY, Row, event
 
 from q2pt_tasks.data.privacy import HIDDEN, PrivacyParams
-from q2pt_tasks.data.row_rules import LOCALE_UNLISTED
+from q2pt_tasks.data.row_rules import LOCALE_UNLISTED, PRODUCT_UNKNOWN
 from q2pt_tasks.data.schema import CATALOG, EVENTS
 from q2pt_tasks.engine.opening import open_engine
 from q2pt_tasks.engine.tables import write_table
@@ -14,7 +14,12 @@ from q2pt_tasks.report.quarantine import event_rule_rows, rule_rows, unlisted_lo
 from q2pt_tasks.validation.tables import with_reason
 
 NEGATIVE = "a count is negative"
-REASONS = {"count_negative": NEGATIVE, "locale_unlisted": LOCALE_UNLISTED, "duplicate": "it repeats"}
+REASONS = {
+    "count_negative": NEGATIVE,
+    "locale_unlisted": LOCALE_UNLISTED,
+    "product": PRODUCT_UNKNOWN,
+    "duplicate": "it repeats",
+}
 
 
 NO_CATALOG = CATALOG.empty_table()
@@ -31,7 +36,7 @@ def test_each_rule_shows_its_first_rows_and_counts_all() -> None:
     assert [example["query"] for example in negative.examples] == ["q1", "q2", "q3", "q4", "q5"]
     assert negative.examples[0]["event_date"] == str(FIRST_DAY)
     assert negative.examples[0]["product_id"] == "(missing)"
-    assert [(rule.rows, rule.examples) for rule in others] == [(0, ()), (0, ())]
+    assert [(rule.rows, rule.examples) for rule in others] == [(0, ())] * 3
 
 
 def test_a_query_is_shown_where_enough_valid_clicks_are_left() -> None:
@@ -54,12 +59,21 @@ def test_a_query_in_the_place_of_a_product_is_shown_where_as_a_query_it_would_be
     rare = [event(query="P7", product_id="ann meier", clicks=1)] * 3
     often = [event(query=f"P{number}", product_id="boots", clicks=1) for number in range(3)]
     known = event(query="P8", product_id="P1", clicks=0)
-    impossible = event(query="P9", product_id="tax office", clicks=2 * 10**12)
     catalog = engine.frame(pa.table({"product_id": ["P1"], "locale": ["de-DE"], "product_type": ["SHOES"]}, CATALOG))
     nothing = engine.frame(EVENTS.empty_table())
-    for rows, shown in ((rare, HIDDEN), (often, "boots"), ([known], "P1"), ([impossible], HIDDEN)):
-        rule = event_rule_rows(engine.frame(quarantined(rows)), nothing, catalog, floor, REASONS)[0]
+    for rows, shown in ((rare, HIDDEN), (often, "boots"), ([known], "P1")):
+        judged = engine.frame(quarantined(rows, PRODUCT_UNKNOWN))
+        rule = event_rule_rows(judged, nothing, catalog, floor, REASONS)[2]
         assert {example["product_id"] for example in rule.examples} == {shown}
+
+
+def test_impossible_rows_make_no_product_of_a_query() -> None:
+    engine = open_engine()
+    # All that stands in such a row may be made up, the clicks first.
+    rows = quarantined([event(query=f"P{number}", product_id="ann meier", clicks=50) for number in range(9)])
+    nothing = engine.frame(EVENTS.empty_table())
+    rule = event_rule_rows(engine.frame(rows), nothing, engine.frame(NO_CATALOG), PrivacyParams(), REASONS)[0]
+    assert {example["product_id"] for example in rule.examples} == {HIDDEN}
 
 
 def test_a_query_in_the_place_of_a_locale_is_hidden() -> None:
@@ -75,7 +89,7 @@ def test_without_examples_no_query_is_looked_up() -> None:
     nothing = engine.frame(EVENTS.empty_table())
     catalog = engine.frame(NO_CATALOG)
     rules = event_rule_rows(engine.frame(quarantined([])), nothing, catalog, PrivacyParams(), REASONS)
-    assert [rule.rows for rule in rules] == [0, 0, 0]
+    assert [rule.rows for rule in rules] == [0, 0, 0, 0]
 
 
 def test_unlisted_locales_of_few_rows_are_not_named(tmp_path: Path) -> None:
