@@ -1,12 +1,15 @@
 """Names of files that come from elsewhere, joined to a folder that they cannot leave."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from pydantic import Field, TypeAdapter, ValidationError
+
+from q2pt_tasks.plain_text import show_text
 
 
 class OutsideError(ValueError):
@@ -49,7 +52,8 @@ def files_below(folder: Path) -> Iterator[Path]:
     first file. Who may put files into the folder must not have others read in their place, nor anybody wait for a pipe.
 
     Raises:
-        StrangeFileError: a folder may not be read, or a path is a link to elsewhere or neither a file nor a folder.
+        StrangeFileError: a folder may not be read, or a path is a link to elsewhere or neither a file nor a folder, or
+            vanishes meanwhile.
     """
     for parent, folders, names in os.walk(folder, onerror=_refuse_unreadable):
         folders[:] = _shown(folders)
@@ -62,26 +66,36 @@ def _shown(names: list[str]) -> list[str]:
     return sorted(name for name in names if not name.startswith((".", "_")))
 
 
-def _refuse_unreadable(error: OSError) -> None:
-    raise StrangeFileError(f"{error.filename} cannot be read ({error.strerror}): correct its rights, or name another")
+def _refuse_unreadable(error: OSError) -> NoReturn:
+    shown = show_text(str(error.filename))
+    raise StrangeFileError(f"{shown} cannot be read ({error.strerror}): correct its rights, or name another")
 
 
 def _check_real(folder: Path, below: Iterable[Path]) -> None:
     top = os.path.realpath(folder)
     for path in below:
-        if strange := _strangeness(top, path):
-            raise StrangeFileError(f"{path} is {strange}: put the files themselves there")
+        try:
+            strange = _strangeness(top, path)
+        except FileNotFoundError:
+            raise StrangeFileError(f"{show_text(str(path))} vanished while it was looked for: run this again") from None
+        except OSError as error:  # a folder may be listed, but not entered
+            _refuse_unreadable(error)
+        if strange:
+            raise StrangeFileError(f"{show_text(str(path))} is {strange}: put the files themselves there")
 
 
 def _strangeness(top: str, path: Path) -> str:
     """Why a path below `top` is not read; empty where it is."""
-    if path.is_symlink() and path.is_dir():
+    mode = path.lstat().st_mode
+    if not stat.S_ISLNK(mode):
+        return "" if stat.S_ISDIR(mode) or stat.S_ISREG(mode) else "neither a file nor a folder"
+    if path.is_dir():
         return "a symbolic link to a folder, which is not followed"
-    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
+    if not Path(os.path.realpath(path)).is_relative_to(top):
         return "a symbolic link to a file elsewhere, which is not followed"
     if not path.exists():
         return "a symbolic link to nothing"
-    return "" if path.is_dir() or path.is_file() else "neither a file nor a folder"
+    return "" if path.is_file() else "neither a file nor a folder"
 
 
 def read_listing(text: str) -> Mapping[str, str]:

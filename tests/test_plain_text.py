@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from q2pt_tasks.plain_text import in_markdown, moves_cursor
+from q2pt_tasks.plain_text import in_markdown, moves_cursor, show_text
 
 # What Airflow's page and GitHub read, without links of bare addresses, which show where they lead.
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
@@ -56,3 +56,8 @@ def test_what_moves_a_cursor_is_noticed(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "Größe, 日本 👖", "two\nlines\tof text", "; rm -rf / $(id)"])
 def test_text_of_any_script_and_of_many_lines_does_not(text: str) -> None:
     assert not moves_cursor(text)
+
+
+def test_shown_text_does_nothing_and_says_that_it_is_cut() -> None:
+    assert show_text("a\x1b\x7f\u202e\udcff") == "a␛⟨U+007F⟩⟨U+202E⟩⟨U+DCFF⟩"
+    assert (show_text("abc", 3), show_text("abcd", 3)) == ("abc", "abc…")

@@ -1,7 +1,6 @@
 """The page on which a person reads why a night's log was accepted or refused: one file, offline, without scripts."""
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from q2pt_tasks.data.expectations import Outcome, say
 from q2pt_tasks.data.tallies import TableRows, Tally
 from q2pt_tasks.data.volume import Volume
+from q2pt_tasks.plain_text import show_text
 
 MAX_TEXT_CHARS = 80
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -148,22 +148,4 @@ def _group(name: str, tallies: Sequence[Tally], remark: str = "") -> GroupRows:
 
 def show_value(value: object) -> str:
     """A cell of the log as it stands on the page."""
-    return "(missing)" if value is None else show_text(str(value))
-
-
-def show_text(text: str, limit: int = MAX_TEXT_CHARS) -> str:
-    """The beginning of `text`, its control characters and direction overrides replaced by signs that can be seen."""
-    shown = "".join(_show_character(character) for character in text[:limit])
-    return f"{shown}…" if len(text) > limit else shown
-
-
-def _show_character(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    is_hidden = unicodedata.category(character) == "Cc" or unicodedata.bidirectional(character) in _DIRECTION_OVERRIDES
-    return f"⟨U+{code:04X}⟩" if is_hidden else character
-
-
-# They would rearrange the text around them. Plain right-to-left marks are ordinary in Arabic and Hebrew queries.
-_DIRECTION_OVERRIDES = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
+    return "(missing)" if value is None else show_text(str(value), MAX_TEXT_CHARS)
