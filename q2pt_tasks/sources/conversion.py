@@ -35,12 +35,18 @@ def converted(
         rows_before: rows of `place` before those of `column`; None where its rows have no order.
 
     Raises:
-        SourceError: a value cannot be converted; the message names place, row and column, and how the value looks.
+        SourceError: the column's type or a value cannot be converted; the message names place and column, and the type
+            or the row and how its value looks.
     """
     try:
         return convert(column, field.type)
     except (pa.ArrowException, UnicodeDecodeError):
         kind = _KINDS.get(field.type, "text in UTF-8")
+        if not _is_convertible(column, field.type, convert):
+            raise SourceError(
+                f"{place}: the column '{field.name}' is {column.type}, which is not {kind}: write the column with "
+                "the right type"
+            ) from None
         position = _first_refused(column, field.type, convert)
         row = "" if rows_before is None else f", row {rows_before + position + 1:,}"
         # Arrow's own error repeats the value.
@@ -48,6 +54,15 @@ def converted(
             f"{place}{row}: the column '{field.name}' ({column.type}) holds {_looks(column[position])}, which is not "
             f"{kind}: correct the value, or write the column with the right type"
         ) from None
+
+
+def _is_convertible(column: pa.Array, kind: pa.DataType, convert: Conversion) -> bool:
+    """Whether there could be a value of the column's type that `convert` takes."""
+    try:
+        convert(column.slice(0, 0), kind)
+    except pa.ArrowException:
+        return False
+    return True
 
 
 def _first_refused(column: pa.Array, kind: pa.DataType, convert: Conversion) -> int:
@@ -68,6 +83,8 @@ def _looks(value: pa.Scalar) -> str:
         shown = value.as_py()
     except UnicodeDecodeError:
         return "other bytes"
+    except KeyError:
+        return "a time in an unknown zone"
     except OverflowError:  # a date that Python's calendar does not have
         shown = value.cast(pa.string())
     return f"something like {shape_of(shown)} (9 for each digit, a for each letter)"
