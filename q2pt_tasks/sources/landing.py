@@ -4,7 +4,9 @@ A file's name begins with what identifies its content and is never written again
 used for a week is removed: these files hold shoppers' queries.
 """
 
+import contextlib
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from q2pt_tasks.sources.manifest import SourceError, locate
 # What the catalog's name is after its identity.
 CATALOG_NAME = "catalog"
 _LANDED = re.compile(r"[0-9a-f]{32}-.+")
+# Folders of what is not finished: who is killed leaves them.
+UNFINISHED = ".landing-"
 
 
 def landing_folder(root: Path, place: str) -> Path:
@@ -42,7 +46,16 @@ def is_catalog(file: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Removes landed files that no night has used for a week, and nothing else."""
-    for file in folder.iterdir():
-        if _LANDED.fullmatch(file.name) and time.time() - file.stat().st_mtime > FORGOTTEN_SECONDS:
-            file.unlink()
+    """Removes landed files that no night has used for a week, what was not finished as long ago, and nothing else."""
+    for path in folder.iterdir():
+        # Another night may sweep at the same time.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.lstat().st_mtime > FORGOTTEN_SECONDS:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if _LANDED.fullmatch(path.name):
+        path.unlink()
+    elif path.name.startswith(UNFINISHED):
+        shutil.rmtree(path)
