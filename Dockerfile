@@ -11,13 +11,15 @@ USER 10001:10001
 FROM python:3.11.15-slim-bookworm AS build
 # Of which build torch is: cpu, or a version of CUDA such as cu130.
 ARG TORCH_BACKEND=cpu
+# What a log elsewhere is read with, such as "--extra postgresql" or "--extra delta --extra iceberg".
+ARG EXTRAS=
 ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1
 WORKDIR /build
 COPY constraints.txt pyproject.toml ./
 RUN pip install --no-cache-dir --constraint constraints.txt uv \
     && uv venv --python /usr/local/bin/python /opt/venv \
     && uv pip install --python /opt/venv/bin/python --constraint constraints.txt \
-        --torch-backend "${TORCH_BACKEND}" --requirements pyproject.toml
+        --torch-backend "${TORCH_BACKEND}" --requirements pyproject.toml ${EXTRAS}
 # After the packages, which take minutes and change rarely.
 COPY README.md ./
 COPY q2pt_tasks q2pt_tasks
@@ -31,7 +33,7 @@ RUN apt-get update \
     && groupadd --gid 10001 q2pt \
     && useradd --uid 10001 --gid q2pt --create-home q2pt \
     && install --directory --owner q2pt --group q2pt /opt/airflow /opt/airflow/logs /srv/git \
-    && install --directory --owner q2pt --group q2pt /var/lib/q2pt /var/lib/q2pt/tmp
+    && install --directory --owner q2pt --group q2pt /var/lib/q2pt /var/lib/q2pt/tmp /srv/landing
 COPY --from=build /opt/venv /opt/venv
 # The checkout that the DAG is rendered from. Stages run the code of the run's commit, all else runs what is here.
 WORKDIR /opt/q2pt

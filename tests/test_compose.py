@@ -191,6 +191,14 @@ def test_packages_are_pinned_and_torch_is_the_cpu_build_by_default() -> None:
     assert SERVICES["gpu-worker"]["build"]["args"]["TORCH_BACKEND"].startswith("cu")
 
 
+def test_the_readers_of_a_log_elsewhere_can_be_added_and_its_days_reach_the_stage() -> None:
+    assert "--requirements pyproject.toml ${EXTRAS}\n" in DOCKERFILE
+    for name in ("worker", "gpu-worker"):
+        assert read_compose()["services"][name]["build"]["args"]["EXTRAS"] == "${EXTRAS:-}"
+    landing = {name: mode for name, s in SERVICES.items() for source, _, mode in s.mounts if source == "landing"}
+    assert landing == {"commit-worker": "rw", "worker": "ro"}
+
+
 def test_what_an_image_takes_is_there_and_nothing_else_is_sent() -> None:
     copied = re.findall(r"(?m)^COPY (?!--from)(.+) \S+$", DOCKERFILE)
     sources = {source for line in copied for source in line.split()}
