@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from q2pt_tasks.sources.addresses import check_place
 from q2pt_tasks.sources.events import ENDINGS, EventsParams, check_ending
-from q2pt_tasks.sources.landing import CATALOG_NAME, land_file, landing_folder, sweep
+from q2pt_tasks.sources.landing import CATALOG_NAME, UNFINISHED, land_file, landing_folder, sweep
+from q2pt_tasks.sources.library_errors import said
 from q2pt_tasks.sources.manifest import SourceError
 
 _SCHEME = "s3://"
@@ -27,8 +29,10 @@ def is_on_s3(params: EventsParams) -> bool:
     """Whether the log is there; then its catalog must be as well.
 
     Raises:
-        SourceError: one of them is, and the other is not.
+        SourceError: one of them is, and the other is not; or a param holds a password.
     """
+    check_place("ingest.events.path", params.path)
+    check_place("ingest.events.catalog", params.catalog)
     places = {params.path.startswith(_SCHEME), params.catalog.startswith(_SCHEME)}
     if len(places) == 2:
         raise SourceError(
@@ -97,7 +101,7 @@ def fetch(store: Any, key: str, tag: str, folder: Path, name: str) -> Path:  # n
     if target.exists():
         target.touch()
         return target
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".landing-") as unfinished:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as unfinished:
         file = Path(unfinished) / "object"
         store.get_file(key, str(file))
         # Under the name of the object that was listed, another content would stay.
@@ -115,6 +119,6 @@ def _s3(url: str) -> Iterator[Any]:
         yield s3fs.S3FileSystem(config_kwargs=_PATIENCE, use_listings_cache=False, skip_instance_cache=True)
     except (OSError, BotoCoreError, ClientError) as error:
         raise SourceError(
-            f"{url} cannot be read ({type(error).__name__}: {str(error)[:200]}): "
+            f"{url} cannot be read ({type(error).__name__}: {said(str(error))}): "
             "check ingest.events, AWS_ENDPOINT_URL and the credentials"
         ) from None

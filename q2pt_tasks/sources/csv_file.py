@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 import pyarrow.csv
 
+from q2pt_tasks.sources.library_errors import first_line, said
 from q2pt_tasks.sources.manifest import SourceError
 
 # A row must fit into one block.
@@ -102,7 +103,7 @@ def _parse_csv(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
     except (pa.ArrowException, OSError) as error:
         # Without the row itself, which may hold a query and ends in a log.
         what = re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", first_line(error))
-        raise SourceError(f"{file} is not readable CSV ({what}): correct or write it again") from None
+        raise SourceError(f"{file} is not readable CSV ({said(what)}): correct or write it again") from None
 
 
 def check_encoding(file: Path) -> None:
@@ -137,8 +138,3 @@ def _open_bytes(file: Path) -> BinaryIO:
 
 def _is_gzip(file: Path) -> bool:
     return file.name.lower().endswith(".gz")
-
-
-def first_line(error: Exception) -> str:
-    """What an error of Arrow says, without the pages that may follow."""
-    return str(error).split("\n", 1)[0][:200]

@@ -12,8 +12,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from q2pt_tasks.params import Section
-from q2pt_tasks.sources.csv_file import first_line
 from q2pt_tasks.sources.landed_tables import Asked, Landed, land_tables
+from q2pt_tasks.sources.library_errors import first_line, said, said_of_rows
 from q2pt_tasks.sources.manifest import SourceError, Window
 
 TableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")]
@@ -59,27 +59,41 @@ class _Table:
         self.cursor.execute(f"SELECT * FROM {self._quoted} LIMIT 0")  # noqa: S608 - a table's name, see `TableName`
         return list(self.cursor.fetch_record_batch().schema.names)
 
-    def newest_day(self, before: date) -> date | None:
-        self.cursor.execute(f"SELECT max(event_date) FROM {self._quoted} WHERE event_date < DATE '{before}'")  # noqa: S608
-        newest: date | None = self.cursor.fetchone()[0]
+    def newest_day(self, days: Window) -> date | None:
+        with _readable(self.name):
+            self.cursor.execute(f"SELECT max(event_date) FROM {self._quoted} WHERE {_within(days)}")  # noqa: S608
+            newest: date | None = self.cursor.fetchone()[0]
         return newest.date() if isinstance(newest, datetime) else newest
 
     def read(self, columns: Sequence[str], days: Window | None) -> Iterator[pa.RecordBatch]:
         names = ", ".join(f'"{name}"' for name in columns)
-        self.cursor.execute(f"SELECT {names} FROM {self._quoted} WHERE {_inside(days)}")  # noqa: S608
-        yield from self.cursor.fetch_record_batch()
+        condition = f"{_within(days)} OR event_date IS NULL" if days else "TRUE"
+        with _readable(self.name):
+            self.cursor.execute(f"SELECT {names} FROM {self._quoted} WHERE {condition}")  # noqa: S608
+            yield from self.cursor.fetch_record_batch()
 
     @property
     def _quoted(self) -> str:
         return ".".join(f'"{part}"' for part in self.name.split("."))
 
 
-def _inside(days: Window | None) -> str:
-    if days is None:
-        return "TRUE"
+def _within(days: Window) -> str:
     after = days.last_day + timedelta(days=1)
     # Also right where the column has times of day, which are refused when they are read.
-    return f"event_date >= DATE '{days.first_day}' AND event_date < DATE '{after}' OR event_date IS NULL"
+    return f"event_date >= DATE '{days.first_day}' AND event_date < DATE '{after}'"
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    import adbc_driver_manager
+
+    try:
+        yield
+    except (adbc_driver_manager.Error, OSError, pa.ArrowException) as error:
+        raise SourceError(
+            f"the rows of the table {name} cannot be read ({type(error).__name__}: {said_of_rows(first_line(error))}): "
+            "where it is a view, select from it in psql, which says which cell it cannot compute"
+        ) from None
 
 
 @contextmanager
@@ -97,7 +111,7 @@ def _cursor(address: str) -> Iterator[Any]:
             yield cursor
     except adbc_driver_manager.Error as error:
         raise SourceError(
-            f"the database {address} cannot be read ({first_line(error)}): check ingest.database, and that the "
+            f"the database {address} cannot be read ({said(first_line(error))}): check ingest.database, and that the "
             "password is in PGPASSWORD or in the file that PGPASSFILE names"
         ) from None
 
@@ -110,9 +124,14 @@ def check_address(address: str) -> None:
     """
     try:
         parts = urlsplit(address)
-        is_secret = parts.password is not None or bool(parse_qs(parts.query).keys() & {"password", "sslpassword"})
-    except ValueError as error:
-        raise SourceError(f"ingest.database.address is no URL ({error}): correct it") from None
+        # Where an @ stands further on, a password with / or # before it looks like the place.
+        is_odd = "@" in address.partition("://")[2].removeprefix(parts.netloc)
+        names = parse_qs(parts.query).keys()
+        is_secret = is_odd or parts.password is not None or bool(names & {"password", "sslpassword"})
+    except ValueError:
+        raise SourceError(
+            "ingest.database.address is no URL, or has a user or a password with signs of a URL in it: correct it"
+        ) from None
     if parts.scheme not in ("postgresql", "postgres"):
         raise SourceError(f"ingest.database.address begins with {parts.scheme!r}: postgresql:// is what can be read")
     if is_secret:

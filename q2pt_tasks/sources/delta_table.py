@@ -1,6 +1,5 @@
 """A table of Delta Lake, read with delta-rs: its own reader knows deletion vectors and renamed columns."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from q2pt_tasks.sources.bucket import endpoint
+from q2pt_tasks.sources.library_errors import said_of_rows
 from q2pt_tasks.sources.manifest import SourceError, Window
 
 _DAY = "event_date"
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m|↳")
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,10 @@ class DeltaTable:
     def columns(self) -> list[str]:
         return list(self._schema().names)
 
-    def newest_day(self, before: date) -> date | None:
+    def newest_day(self, days: Window) -> date | None:
         self._check_day()
         newest = None
-        for batch in self._scan([_DAY], f"{_DAY} < DATE '{before}'"):
+        for batch in self._scan([_DAY], _within(days)):
             newest = max(filter(None, [newest, pc.max(batch.column(_DAY)).as_py()]), default=None)
         return newest
 
@@ -42,8 +41,7 @@ class DeltaTable:
         if days is None:
             return self._scan(columns, None)
         self._check_day()
-        inside = f"{_DAY} BETWEEN DATE '{days.first_day}' AND DATE '{days.last_day}' OR {_DAY} IS NULL"
-        return self._scan(columns, inside)
+        return self._scan(columns, f"{_within(days)} OR {_DAY} IS NULL")
 
     def _scan(self, columns: Sequence[str], predicate: str | None) -> Iterator[pa.RecordBatch]:
         with _readable(self.name):
@@ -60,6 +58,10 @@ class DeltaTable:
             raise SourceError(f"{self.name}: the column '{_DAY}' is {found}: write it as date")
 
 
+def _within(days: Window) -> str:
+    return f"{_DAY} BETWEEN DATE '{days.first_day}' AND DATE '{days.last_day}'"
+
+
 def open_delta(name: str, location: str, version: int | None) -> DeltaTable:
     """The table at `location`, a folder or a URL, as of `version`, by default the newest.
 
@@ -71,7 +73,14 @@ def open_delta(name: str, location: str, version: int | None) -> DeltaTable:
     except ImportError as error:
         raise SourceError(f"a Delta table is read with delta-rs ({error}): pip install 'q2pt[delta]'") from None
     with _readable(name):
-        return DeltaTable(name, deltalake.DeltaTable(location, version=version, storage_options=_storage()))
+        table = deltalake.DeltaTable(location, storage_options=_storage())
+        newest = table.version()
+        if version is not None and version <= newest:
+            table.load_as_version(version)
+    # delta-rs would look for a version to come until it has tried all numbers below.
+    if version is not None and version > newest:
+        raise SourceError(f"the Delta table {name} has no version {version}, the newest is {newest}: check ingest.lake")
+    return DeltaTable(name, table)
 
 
 def _storage() -> dict[str, str]:
@@ -87,9 +96,7 @@ def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except (DeltaError, OSError, pa.ArrowException) as error:
-        # Several lines in colours, of which the last ones say most.
-        said = " ".join(_COLOUR.sub("", str(error)).split())[:400]
         raise SourceError(
-            f"the Delta table {name} cannot be read ({type(error).__name__}: {said}): check ingest.lake, and the "
-            "credentials where it is on S3"
+            f"the Delta table {name} cannot be read ({type(error).__name__}: {said_of_rows(str(error))}): check "
+            "ingest.lake; where it is on S3, the credentials and AWS_REGION"
         ) from None

@@ -19,8 +19,10 @@ from pydantic import Field
 from q2pt_tasks.data.schema import CATALOG, EVENTS
 from q2pt_tasks.inside import StrangeFileError, files_below
 from q2pt_tasks.params import Section
+from q2pt_tasks.plain_text import show_text
 from q2pt_tasks.sources.conversion import converted, from_text, from_typed
-from q2pt_tasks.sources.csv_file import check_encoding, csv_columns, first_line, read_csv
+from q2pt_tasks.sources.csv_file import check_encoding, csv_columns, read_csv
+from q2pt_tasks.sources.library_errors import first_line, said
 from q2pt_tasks.sources.manifest import SourceError, locate
 
 PARQUET = (".parquet",)
@@ -80,8 +82,9 @@ def catalog_path(params: EventsParams, root: Path) -> Path:
 def check_ending(file: Path) -> None:
     """Refuses a file that is neither Parquet nor CSV by its name."""
     if not file.name.lower().endswith(ENDINGS):
+        shown = show_text(str(file))
         raise SourceError(
-            f"{file} has an unknown file ending; expected {', '.join(ENDINGS)}: convert it, or move it elsewhere"
+            f"{shown} has an unknown file ending; expected {', '.join(ENDINGS)}: convert it, or move it elsewhere"
         )
 
 
@@ -184,7 +187,7 @@ def _read_parquet(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
 def _broken_parquet(file: Path, error: Exception) -> SourceError:
     return SourceError(
         f"{file} is not readable Parquet, perhaps cut off while it was copied "
-        f"({file.stat().st_size} bytes; {first_line(error)}): write or copy it again"
+        f"({file.stat().st_size} bytes; {said(first_line(error))}): write or copy it again"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from q2pt_tasks.params import Section
+from q2pt_tasks.sources.addresses import check_place
 from q2pt_tasks.sources.delta_table import open_delta
 from q2pt_tasks.sources.iceberg_table import open_iceberg
 from q2pt_tasks.sources.landed_tables import Asked, Landed, Table, land_tables
@@ -22,7 +23,8 @@ class LakeParams(Section):
             also the path of a metadata file, or a name such as `shop.events` in the catalog that PyIceberg's settings
             name.
         catalog: likewise the table with the columns of `CATALOG`.
-        events_version: the version (Delta) or snapshot (Iceberg) that is read; None: the newest.
+        events_version: the version (Delta) or snapshot (Iceberg) that is read; None: the newest. It may have days of
+            which that night took no notice yet: `ingest.last_day` says the window.
         catalog_version: likewise.
         landing: the folder where `resolve` leaves what it read, and `ingest` finds it.
         max_age_days: days before today from which on the newest day is too old.
@@ -46,8 +48,10 @@ def land(params: LakeParams, root: Path, asked: Asked) -> Landed:
     """Leaves the log as files in `params.landing`, and says of which versions they are.
 
     Raises:
-        SourceError: a table cannot be read, or has other columns than it should.
+        SourceError: a table cannot be read, or has other columns than it should; or a param holds a password.
     """
+    check_place("ingest.lake.events", params.events)
+    check_place("ingest.lake.catalog", params.catalog)
     events = _open(params, params.events, params.events_version, root)
     catalog = _open(params, params.catalog, params.catalog_version, root)
     landed = land_tables(events, catalog, root, params.landing, asked)

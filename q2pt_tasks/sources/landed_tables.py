@@ -7,7 +7,7 @@ once, sorted, to a file named by its hash. A day that has not changed is the sam
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -21,9 +21,11 @@ from q2pt_tasks.memo import NOTHING, md5_of
 from q2pt_tasks.sources.conversion import converted, from_typed
 from q2pt_tasks.sources.days import write_days
 from q2pt_tasks.sources.events import BRAND, check_columns
-from q2pt_tasks.sources.landing import land_file, landing_folder, sweep
+from q2pt_tasks.sources.landing import UNFINISHED, land_file, landing_folder, sweep
 from q2pt_tasks.sources.manifest import Window, window
 from q2pt_tasks.sources.parts import Part
+
+_MONTH = 31
 
 
 class Table(Protocol):
@@ -38,8 +40,8 @@ class Table(Protocol):
         """The names of all its columns."""
         ...
 
-    def newest_day(self, before: date) -> date | None:
-        """The newest `event_date` before a day; None where there is none."""
+    def newest_day(self, days: Window) -> date | None:
+        """The newest `event_date` among `days`; None where there is none."""
         ...
 
     def read(self, columns: Sequence[str], days: Window | None) -> Iterator[pa.RecordBatch]:
@@ -88,11 +90,11 @@ def land_tables(events: Table, catalog: Table, root: Path, landing: str, asked: 
         SourceError: a table cannot be read, or has other columns than it should.
     """
     check_columns(events.name, events.columns(), asked.columns)
-    last_day = asked.last_day or events.newest_day(asked.today)
+    last_day = asked.last_day or _newest_day(events, asked.today)
     if last_day is None:
         return Landed(None, ())
     folder = landing_folder(root, landing)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".landing-") as name:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as name:
         unfinished = Path(name) / "log"
         days = window(last_day, asked.window_days)
         log = Part(lambda: _rows(events, asked.columns, days))
@@ -104,6 +106,12 @@ def land_tables(events: Table, catalog: Table, root: Path, landing: str, asked: 
         ]
     sweep(folder)
     return Landed(last_day, tuple(files))
+
+
+def _newest_day(events: Table, today: date) -> date | None:
+    """The newest day before `today`; all of a long history is looked at only where the last month has none."""
+    yesterday = today - timedelta(days=1)
+    return events.newest_day(window(yesterday, _MONTH)) or events.newest_day(Window(date.min, yesterday))
 
 
 def _write_catalog(catalog: Table, file: Path) -> None:

@@ -1,7 +1,7 @@
 """What lies outside the repository, written down before the graph runs, so that the graph is a pure function of it.
 
 `q2pt resolve` writes the manifest, it is committed with the run, and `ingest` depends on it: new and late data change
-the manifest, and nothing else makes `ingest` run again.
+the manifest, and so does a new version of a lake house's table, even if its rows are the same.
 """
 
 import contextlib

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from postgresql import postgresql, program_folders
 
+from q2pt_tasks.data.schema import EVENTS
 from q2pt_tasks.layout import Layout, catalog_file, day_file
 from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.manifest import SourceError, read_manifest
@@ -149,13 +150,37 @@ def test_a_column_that_is_missing_or_cannot_be_converted_is_named_with_its_table
         resolve(shop, TODAY)
 
 
+@pytest.mark.parametrize("column", ["impressions", "event_date"])
+def test_a_cell_that_a_view_cannot_cast_is_not_repeated(shop: Layout, server: str, column: str) -> None:
+    kind = {"impressions": "int", "event_date": "date"}[column]
+    columns = ", ".join(f"query::{kind} AS {name}" if name == column else name for name in EVENTS.names)
+    run_sql(server, f"CREATE VIEW log.cast_it AS SELECT {columns} FROM log.events")  # noqa: S608 - names of ours
+    edit_params(shop.params, {"ingest.database.events": "log.cast_it"})
+    with pytest.raises(
+        SourceError,
+        match=r"rows of the table log\.cast_it cannot be read \(\w+: .*invalid input syntax for type \w+: …\)",
+    ) as refused:
+        resolve(shop, TODAY)
+    assert "straße" not in str(refused.value)
+
+
+def test_a_column_of_numeric_is_named_with_its_type(shop: Layout, server: str) -> None:
+    run_sql(server, "ALTER TABLE log.events ALTER COLUMN clicks TYPE numeric(10, 0)")
+    with pytest.raises(SourceError, match=r"'clicks' is .*numeric.*, which is not a whole number: write the column"):
+        resolve(shop, TODAY)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"events": "log.nothing"}, r"cannot be read .*nothing.* check ingest\.database"),
         ({"address": "postgresql://shop:secret@/postgres"}, "holds a password: take it out and set PGPASSWORD"),
         ({"address": "postgresql://shop@/postgres?password=secret"}, "holds a password"),
-        ({"address": "postgresql://[shop/shop"}, "is no URL .*: correct it"),
+        ({"address": "postgresql://[shop/shop"}, "is no URL, .*: correct it"),
+        ({"address": "postgresql://shop:se[secret]t@localhost/shop"}, "is no URL, .*: correct it"),
+        ({"address": "postgresql://shop:secret℀@localhost/shop"}, "is no URL, .*: correct it"),
+        ({"address": "postgresql://shop:12/secret@localhost/shop"}, "holds a password"),
+        ({"address": "postgresql://shop:pa#secret@localhost/shop"}, "holds a password"),
         ({"address": "mysql://shop@localhost/shop"}, "begins with 'mysql': postgresql:// is what can be read"),
     ],
 )

@@ -3,14 +3,14 @@
 import datetime
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from lake_tables import MONTH, NEWEST, TODAY, Delta, Iceberg, Lake, as_events, event, rows_of, use_settings
 from s3_service import s3_bucket
 
 from q2pt_tasks.data.schema import CATALOG, EVENTS
@@ -22,99 +22,6 @@ from q2pt_tasks.sources.landed_tables import Table
 from q2pt_tasks.sources.manifest import SourceError, Window, read_manifest
 from q2pt_tasks.sources.resolve import resolve
 from q2pt_tasks.stages import ingest
-
-TODAY = datetime.date(2026, 7, 1)
-NEWEST = datetime.date(2026, 6, 30)
-
-
-class Lake(Protocol):
-    """A lake house in a folder, as the tests write to it."""
-
-    name: str
-    events: str
-    catalog: str
-
-    def write(self, table: str, rows: pa.Table) -> None: ...
-    def replace_day(self, rows: pa.Table, day: datetime.date) -> None: ...
-    def delete(self, query: str) -> None: ...
-    def version(self) -> int: ...
-    def drop_column(self, column: str) -> None: ...
-
-
-class Delta:
-    name = "delta"
-
-    def __init__(self, folder: Path) -> None:
-        self.events, self.catalog = str(folder / "events"), str(folder / "catalog")
-
-    def write(self, table: str, rows: pa.Table) -> None:
-        import deltalake
-
-        parts = ["event_date"] if table == self.events else None
-        deltalake.write_deltalake(table, rows, mode="append", partition_by=parts)
-
-    def replace_day(self, rows: pa.Table, day: datetime.date) -> None:
-        import deltalake
-
-        deltalake.write_deltalake(self.events, rows, mode="overwrite", predicate=f"event_date = '{day}'")
-
-    def delete(self, query: str) -> None:
-        import deltalake
-
-        deltalake.DeltaTable(self.events).delete(f"query = '{query}'")
-
-    def version(self) -> int:
-        import deltalake
-
-        return int(deltalake.DeltaTable(self.events).version())
-
-    def drop_column(self, column: str) -> None:
-        import deltalake
-
-        rows = pa.table(deltalake.DeltaTable(self.events).to_pyarrow_table()).drop_columns([column])
-        deltalake.write_deltalake(self.events, rows, mode="overwrite", schema_mode="overwrite")
-
-
-class Iceberg:
-    """Tables of a catalog in SQLite, which PyIceberg's settings name."""
-
-    name = "iceberg"
-    events, catalog = "shop.events", "shop.catalog"
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, warehouse: str = "") -> None:
-        from pyiceberg.catalog import load_catalog
-        from pyiceberg.utils.config import Config
-
-        folder.mkdir()
-        settings = {
-            "TYPE": "sql",
-            "URI": f"sqlite:///{folder}/catalog.db",
-            "WAREHOUSE": warehouse or f"file://{folder}",
-        }
-        for key, value in settings.items():
-            monkeypatch.setenv(f"PYICEBERG_CATALOG__DEFAULT__{key}", value)
-        # It reads its settings when it is imported.
-        monkeypatch.setattr("pyiceberg.catalog._ENV_CONFIG", Config())
-        self.house = load_catalog()
-        self.house.create_namespace("shop")
-
-    def write(self, table: str, rows: pa.Table) -> None:
-        self.house.create_table_if_not_exists(table, rows.schema).append(rows)
-
-    def replace_day(self, rows: pa.Table, day: datetime.date) -> None:
-        self.house.load_table(self.events).overwrite(rows, overwrite_filter=f"event_date = '{day}'")
-
-    def delete(self, query: str) -> None:
-        self.house.load_table(self.events).delete(f"query = '{query}'")
-
-    def version(self) -> int:
-        snapshot = self.house.load_table(self.events).current_snapshot()
-        assert snapshot is not None
-        return int(snapshot.snapshot_id)
-
-    def drop_column(self, column: str) -> None:
-        with self.house.load_table(self.events).update_schema() as update:
-            update.delete_column(column)
 
 
 @pytest.fixture(params=["delta", "iceberg"])
@@ -152,21 +59,6 @@ def shop(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     return layout
 
 
-def event(day: datetime.date | None, query: str, **others: object) -> dict[str, object]:
-    counts = {"impressions": 9, "clicks": 3, "carts": 1, "purchases": 0}
-    return {"event_date": day, "locale": "en-GB", "query": query, "product_id": "p1", **counts, "shop": "x", **others}
-
-
-def as_events(rows: Sequence[dict[str, object]]) -> pa.Table:
-    # As such tables are written: counts of 32 bits, and a column of their own.
-    kinds = [pa.field(each.name, pa.int32() if each.type == pa.int64() else each.type) for each in EVENTS]
-    return pa.Table.from_pylist(rows, pa.schema([*kinds, pa.field("shop", pa.string())]))
-
-
-def rows_of(day: datetime.date, clicks: int = 3) -> pa.Table:
-    return as_events([event(day, f"straße {number}", clicks=clicks) for number in range(20)])
-
-
 def landed(layout: Layout) -> list[str]:
     return [file.path for file in read_manifest(layout.source_manifest).files]
 
@@ -193,17 +85,34 @@ def test_the_days_of_the_window_come_as_they_are(shop: Layout, lake: Lake) -> No
 
 def test_a_corrected_day_is_another_file_and_the_others_are_the_same(shop: Layout, lake: Lake) -> None:
     resolve(shop, TODAY)
-    before, version = landed(shop), lake.version()
+    before = landed(shop)
     lake.replace_day(rows_of(NEWEST, clicks=4), NEWEST)
     resolve(shop, TODAY)
     (corrected,) = set(landed(shop)) - set(before)
     assert set(pq.ParquetFile(shop.root / corrected).read()["clicks"].to_pylist()) == {4}
-    # As it was: an earlier night's files, and the table as that night read it.
+    # An earlier night's files are as they were.
     assert all((shop.root / path).is_file() for path in before)
-    edit_params(shop.params, {"ingest.lake.events_version": version})
-    shutil.rmtree(shop.root / "landing")
+
+
+def test_an_earlier_night_is_read_again_by_its_versions_and_its_last_day(shop: Layout, lake: Lake) -> None:
     resolve(shop, TODAY)
-    assert landed(shop) == before
+    night = read_manifest(shop.source_manifest)
+    lake.replace_day(rows_of(NEWEST, clicks=4), NEWEST)
+    later = datetime.date(2026, 7, 9)
+    lake.write(lake.events, rows_of(later))
+    again = {f"ingest.lake.{table}_version": version for table, version in night.versions.items()}
+    shutil.rmtree(shop.root / "landing")
+    # What was in progress that night is over by now: without its last day the window would be another.
+    edit_params(shop.params, again)
+    resolve(shop, later)
+    assert read_manifest(shop.source_manifest).last_day == TODAY
+    edit_params(shop.params, {"ingest.last_day": str(night.last_day)})
+    resolve(shop, later)
+    assert read_manifest(shop.source_manifest) == night
+
+
+def test_a_day_older_than_a_month_is_found(shop: Layout) -> None:
+    assert "2026-07-01, 184 days before today" in resolve(shop, datetime.date(2027, 1, 1))
 
 
 def test_rows_that_were_deleted_do_not_come(shop: Layout, lake: Lake) -> None:
@@ -231,9 +140,11 @@ def test_a_day_that_is_no_date_is_named(shop: Layout, lake: Lake) -> None:
         resolve(shop, TODAY)
 
 
-def test_a_version_that_is_not_there_is_named(shop: Layout, lake: Lake) -> None:
-    edit_params(shop.params, {"ingest.lake.events_version": 77})
-    with pytest.raises(SourceError, match=rf"{lake.events} .*77.*check ingest\.lake"):
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("version", [77, 10**18, 2**70])
+def test_a_version_that_is_not_there_is_named(shop: Layout, lake: Lake, version: int) -> None:
+    edit_params(shop.params, {"ingest.lake.events_version": version})
+    with pytest.raises(SourceError, match=rf"{lake.events} has no .*{version}.*check ingest\.lake"):
         resolve(shop, TODAY)
 
 
@@ -246,31 +157,23 @@ def test_a_table_that_is_not_there_is_named(shop: Layout, lake: Lake) -> None:
 def test_an_object_that_is_gone_is_named(shop: Layout, lake: Lake, tmp_path: Path) -> None:
     for file in (tmp_path / "lake").rglob("*.parquet"):
         file.unlink()
-    with pytest.raises(SourceError, match=rf"table {lake.events} cannot be read .*"):
+    with pytest.raises(SourceError, match=rf"table {lake.events} cannot be read .*credentials"):
         resolve(shop, TODAY)
+
+
+def test_a_place_with_a_password_is_refused(shop: Layout) -> None:
+    for table in ("events", "catalog"):
+        edit_params(shop.params, {f"ingest.lake.{table}": "s3://key:s3cret@lake/table"})
+        with pytest.raises(SourceError, match=rf"ingest\.lake\.{table} is an address with") as refused:
+            resolve(shop, TODAY)
+        assert "s3cret" not in str(refused.value)
+        edit_params(shop.params, {f"ingest.lake.{table}": "data/lake"})
 
 
 def test_a_log_that_has_stopped_is_named(shop: Layout) -> None:
     edit_params(shop.params, {"ingest.lake.max_age_days": 2})
     with pytest.raises(SourceError, match=r"events has stopped: .* and ingest\.lake\.max_age_days is 2"):
         resolve(shop, datetime.date(2026, 7, 9))
-
-
-def test_a_metadata_file_or_a_folder_with_a_hint_is_an_iceberg_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("pyiceberg", reason="make lakes")
-    lake = Iceberg(tmp_path / "lake", monkeypatch)
-    lake.write(lake.events, rows_of(NEWEST))
-    metadata = Path(lake.house.load_table(lake.events).metadata_location.removeprefix("file://"))
-    folder = str(metadata.parent.parent)
-    assert open_iceberg("a/file", str(metadata), None).newest_day(TODAY) == NEWEST
-    with pytest.raises(
-        SourceError, match=r"table a/folder cannot be read .*: give a folder with metadata/version-hint"
-    ):
-        open_iceberg("a/folder", folder, None)
-    (metadata.parent / "version-hint.text").write_text(metadata.name)
-    assert open_iceberg("a/folder", folder, None).newest_day(TODAY) == NEWEST
 
 
 @pytest.mark.slow
@@ -290,15 +193,18 @@ def test_tables_on_s3_are_read_with_the_environments_credentials(
             monkeypatch.delenv("AWS_ALLOW_HTTP")
             monkeypatch.delenv("AWS_ENDPOINT_URL")
             monkeypatch.setenv(variable, url)
-            table: Table = open_delta("s3://lake/events", "s3://lake/events", None)
+            tables: list[Table] = [open_delta("s3://lake/events", "s3://lake/events", None)]
         else:
             pytest.importorskip("pyiceberg", reason="make lakes")
-            monkeypatch.setenv("PYICEBERG_CATALOG__DEFAULT__S3__ENDPOINT", url)
+            use_settings(monkeypatch, {"S3__ENDPOINT": url})
             lake = Iceberg(tmp_path / "lake", monkeypatch, "s3://lake")
             lake.write(lake.events, rows_of(NEWEST))
             location = lake.house.load_table(lake.events).metadata_location
+            monkeypatch.delenv("PYICEBERG_CATALOG__DEFAULT__S3__ENDPOINT")
+            use_settings(monkeypatch, {})
             monkeypatch.delenv("AWS_ENDPOINT_URL")
             monkeypatch.setenv(variable, url)
-            table = open_iceberg(location, location, None)
-        assert table.newest_day(TODAY) == NEWEST
-        assert sum(len(batch) for batch in table.read(EVENTS.names, Window(NEWEST, NEWEST))) == 20
+            tables = [open_iceberg(place, place, None) for place in (location, lake.events)]
+        for table in tables:
+            assert table.newest_day(MONTH) == NEWEST
+            assert sum(len(batch) for batch in table.read(EVENTS.names, Window(NEWEST, NEWEST))) == 20
