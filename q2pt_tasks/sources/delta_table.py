@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from q2pt_tasks.sources.bucket import endpoint
-from q2pt_tasks.sources.library_errors import said_of_rows
+from q2pt_tasks.sources.library_errors import said, said_of_rows
 from q2pt_tasks.sources.manifest import SourceError, Window
 
 _DAY = "event_date"
@@ -91,12 +91,13 @@ def _storage() -> dict[str, str]:
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
-    from deltalake.exceptions import DeltaError
+    from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
         yield
     except (DeltaError, OSError, pa.ArrowException) as error:
+        shown = said(str(error)) if isinstance(error, TableNotFoundError) else said_of_rows(str(error))
         raise SourceError(
-            f"the Delta table {name} cannot be read ({type(error).__name__}: {said_of_rows(str(error))}): check "
-            "ingest.lake; where it is on S3, the credentials and AWS_REGION"
+            f"the Delta table {name} cannot be read ({type(error).__name__}: {shown}): check ingest.lake; where it is "
+            "on S3, the credentials and AWS_REGION"
         ) from None

@@ -24,6 +24,11 @@ def test_no_cell_of_a_delta_table_is_repeated(tmp_path: Path) -> None:
         assert "jane" not in str(refused.value)
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"\(TableNotFoundError: .*/nowhere. does not exist.*\): check ingest\.lake"):
+        open_delta("log", str(tmp_path / "nowhere"), None)
+
+
 def test_deletion_vectors_and_mapped_columns_of_delta_are_read(tmp_path: Path) -> None:
     rows = pa.table({"c1": [NEWEST] * 3, "c2": ["a", "b", "c"]})
     fields = {
