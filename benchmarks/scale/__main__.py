@@ -44,7 +44,9 @@ def main() -> None:
     except PieceDoneError as ended:
         sys.stderr.write(f"{ended}: the same command goes on there\n")
         sys.exit(AGAIN)
-    asked.page.write_text(build_page(sizes), encoding="utf-8")
+    alone = "".join(f" {rows}" for rows in asked.alone)
+    command = f"python -m benchmarks.scale --alone{alone}" if alone else "make bench-scale"
+    asked.page.write_text(build_page(sizes, command), encoding="utf-8")
 
 
 def measure(rows: int, contestants: tuple[str, ...], steps: Steps) -> Size:

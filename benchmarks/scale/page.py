@@ -51,8 +51,8 @@ class Size:
         return max(stage.megabytes for stage in self.measured[name].values())
 
 
-def build_page(sizes: Sequence[Size]) -> str:
-    """The page; `sizes` ascending."""
+def build_page(sizes: Sequence[Size], command: str) -> str:
+    """The page that `command` writes; `sizes` ascending."""
     return "\n".join(
         [
             "# Scale of the data path",
@@ -62,7 +62,7 @@ def build_page(sizes: Sequence[Size]) -> str:
             "tables made by plain pandas and by hand-written SQL for DuckDB, stage by stage as well; days, quarantine "
             "and splits were compared and have the same rows.",
             "",
-            code("make bench-scale"),
+            code(command),
             "",
             f"{describe_machine()}.",
             "",

@@ -56,7 +56,7 @@ def _verdicts(expectations: Sequence[Expectation], figures: Mapping[str, Figure]
     """Whether each evaluated expectation holds, by its figure."""
     import pandas as pd
 
-    library = _import_library()
+    library = import_library()
     suite = library.ExpectationSuite(name="tables", expectations=[_translate(library, e) for e in expectations])
     results = _batch(library, pd.DataFrame([dict(figures)])).validate(suite).results
     return {_figure(result): bool(result.success) for result in results}
@@ -64,10 +64,11 @@ def _verdicts(expectations: Sequence[Expectation], figures: Mapping[str, Figure]
 
 def import_ahead() -> None:
     """Begins the library's import, which takes seconds, beside what is computed until it is needed."""
-    threading.Thread(target=_import_library, name="import of Great Expectations", daemon=True).start()
+    threading.Thread(target=import_library, name="import of Great Expectations", daemon=True).start()
 
 
-def _import_library() -> Any:  # noqa: ANN401 - the library has no types of its own
+def import_library() -> Any:  # noqa: ANN401 - the library has no types of its own
+    """Great Expectations, which keeps to itself."""
     # Where PySpark is installed, the library imports its Connect, which takes a process without a main module for a
     # doctest and ends it. Nobody here needs it: None says that there is none.
     sys.modules.setdefault("pyspark.sql.connect", None)  # type: ignore[arg-type]

@@ -67,7 +67,7 @@ def test_the_page_compares_and_says_what_is_met() -> None:
         measured = {"q2pt": stages, "pandas": double, "sql": stages}
         return Size(Made(rows, 1.0, 10_000_000), measured, night, 0.25, {"raw": rows})
 
-    page = build_page([size(1_000, 1.0), size(10_000, 16.0)])
+    page = build_page([size(1_000, 1.0), size(10_000, 16.0)], "make bench-scale")
     assert "| 1,000 | plain pandas | 2.0 | 2.0 | 2.0 | 2.0 | 8.0 | 2.00x | 8.0 | 8000.00 | 900 |" in page
     assert "| 1,000 rows: q2pt against plain pandas | at most 0.20x | 0.50x | no |" in page
     assert "| 1,000 rows: q2pt against hand-written SQL | at most 1.50x | 1.00x | yes |" in page
