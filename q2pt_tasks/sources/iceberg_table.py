@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from q2pt_tasks.sources.bucket import endpoint
+from q2pt_tasks.sources.landed_tables import newest_day_in
 from q2pt_tasks.sources.library_errors import first_line, said, said_of_rows
 from q2pt_tasks.sources.manifest import SourceError, Window
 
@@ -34,10 +34,7 @@ class IcebergTable:
 
     def newest_day(self, days: Window) -> date | None:
         self._check_day()
-        newest = None
-        for batch in self._scan([_DAY], _within(days)):
-            newest = max(filter(None, [newest, pc.max(batch.column(_DAY)).as_py()]), default=None)
-        return newest
+        return newest_day_in(self._scan([_DAY], _within(days)))
 
     def read(self, columns: Sequence[str], days: Window | None) -> Iterator[pa.RecordBatch]:
         from pyiceberg.expressions import AlwaysTrue, IsNull, Or

@@ -5,13 +5,14 @@ once, sorted, to a file named by its hash. A day that has not changed is the sam
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from q2pt_tasks.data.schema import CATALOG
 from q2pt_tasks.engine.opening import open_engine
@@ -106,6 +107,11 @@ def land_tables(events: Table, catalog: Table, root: Path, landing: str, asked: 
         ]
     sweep(folder)
     return Landed(last_day, tuple(files))
+
+
+def newest_day_in(batches: Iterable[pa.RecordBatch]) -> date | None:
+    """The newest day of batches whose only column holds days; None where there is none."""
+    return max((day for batch in batches if (day := pc.max(batch.column(0)).as_py())), default=None)
 
 
 def _newest_day(events: Table, today: date) -> date | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sections import EVALUATE
+from sections import DATABASE, ENCODER, EVALUATE, LAKE
 
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.sources.manifest import SourceError, read_manifest
@@ -16,12 +16,7 @@ HEADER = "event_date,locale,query,product_id,impressions,clicks,carts,purchases\
 TODAY = date(2026, 7, 1)
 PARAMS: dict[str, Any] = {
     "locales": ["en-GB", "de-DE"],
-    "encoder": {
-        "name": "scratch",
-        "revision": "main",
-        "max_tokens": 32,
-        "scratch": {"layers": 2, "width": 64, "heads": 2, "unified_vocabulary": 2000, "non_unified_vocabulary": 1000},
-    },
+    "encoder": ENCODER,
     "ingest": {
         "source": "events",
         "window_days": 30,
@@ -29,15 +24,8 @@ PARAMS: dict[str, Any] = {
         "synthetic": {"seed": 1, "last_day": "2026-06-15"},
         "google_taxonomy": {"path": "taxonomy", "level": 2, "clicks": 20, "noise": 0.05, "seed": 1},
         "events": {"path": "log", "catalog": "catalog.csv"},
-        "database": {"address": "postgresql://localhost/shop", "events": "e", "catalog": "c", "landing": "landing"},
-        "lake": {
-            "format": "delta",
-            "events": "e",
-            "catalog": "c",
-            "events_version": None,
-            "catalog_version": None,
-            "landing": "landing",
-        },
+        "database": DATABASE,
+        "lake": LAKE,
     },
     "evaluate": EVALUATE,
     "privacy": {},

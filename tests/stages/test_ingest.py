@@ -7,7 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sections import EVALUATE
+from event_files import DAY as LAST_DAY
+from event_files import ROW
+from sections import DATABASE, ENCODER, EVALUATE, LAKE
 
 from q2pt_tasks.data.schema import CATALOG, COUNTS, EVENT_KEY, EVENTS
 from q2pt_tasks.layout import Layout, catalog_file, day_file
@@ -15,25 +17,9 @@ from q2pt_tasks.sources.manifest import SourceError
 from q2pt_tasks.sources.resolve import resolve
 from q2pt_tasks.stages import ingest
 
-LAST_DAY = date(2026, 6, 30)
-ROW: dict[str, Any] = {
-    "event_date": LAST_DAY,
-    "locale": "en-GB",
-    "query": "red shoes",
-    "product_id": "p1",
-    "impressions": 9,
-    "clicks": 3,
-    "carts": 1,
-    "purchases": 0,
-}
 PARAMS: dict[str, Any] = {
     "locales": ["en-GB"],
-    "encoder": {
-        "name": "scratch",
-        "revision": "main",
-        "max_tokens": 32,
-        "scratch": {"layers": 2, "width": 64, "heads": 2, "unified_vocabulary": 2000, "non_unified_vocabulary": 1000},
-    },
+    "encoder": ENCODER,
     "ingest": {
         "source": "events",
         "window_days": 3,
@@ -41,15 +27,8 @@ PARAMS: dict[str, Any] = {
         "synthetic": {"seed": 1, "last_day": "2026-06-15", "searches_per_size_unit": 3, "query_draws": 1000},
         "google_taxonomy": {"path": "taxonomy", "level": 2, "clicks": 5, "noise": 0.05, "seed": 1},
         "events": {"path": "log", "catalog": "catalog.parquet"},
-        "database": {"address": "postgresql://localhost/shop", "events": "e", "catalog": "c", "landing": "landing"},
-        "lake": {
-            "format": "delta",
-            "events": "e",
-            "catalog": "c",
-            "events_version": None,
-            "catalog_version": None,
-            "landing": "landing",
-        },
+        "database": DATABASE,
+        "lake": LAKE,
     },
     "evaluate": EVALUATE,
     "engine": {"memory_limit_mb": 200},
