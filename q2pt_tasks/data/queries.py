@@ -51,7 +51,7 @@ def normalise_query(query: str) -> str:
 
 
 def _is_folded(query: str) -> bool:
-    """Whether `_fold` would change nothing but spaces; False where that is not certain. A quarter of its time.
+    """Whether `_fold` would change nothing but spaces; False where that is not certain.
 
     Python's printable characters are neither format characters nor spaces other than the plain one. No character that
     is composed and without case has parts with case, so a composed text without case is decomposed without it, too.
