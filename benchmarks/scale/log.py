@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from q2pt_tasks.layout import Layout, day_file
@@ -17,9 +18,9 @@ SEED = 13
 LAST_DAY = datetime.date(2026, 6, 30)
 DAYS = 30
 LOCALES = tuple(STORE_SIZES)
-# A day, locale, query and product are one row however often they are searched for. Measured with 30 days: 3,000,000
-# searches made 1,258,000 rows and ten times as many 5,974,000.
-SEARCHES, ROWS, POWER = 3_000_000, 1_258_000, 1.48
+# A day, locale, query and product are one row however often they are searched for, so that searches grow faster than
+# rows. Measured with 30 days.
+SEARCHES, ROWS = (2_136_000, 64_500_000, 3_293_000_000), (1_007_000, 9_758_000, 101_517_000)
 # Twice as many different queries in a log four times as large.
 DRAWS_AT_A_MILLION = 60_000
 
@@ -58,13 +59,14 @@ def make_log(folder: Path, rows: int, params_file: Path, days: int = DAYS) -> Ma
 
 def synthetic_params(rows: int, days: int) -> SyntheticParams:
     """The generator's params that make about `rows` events."""
-    searches = SEARCHES * (rows / ROWS) ** POWER / sum(STORE_SIZES.values()) / days
+    curve = np.polyfit(np.log(ROWS), np.log(SEARCHES), 2)
+    searches = np.exp(np.polyval(curve, np.log(rows))) / sum(STORE_SIZES.values()) / days
     draws = DRAWS_AT_A_MILLION * (rows / 1_000_000) ** 0.5
     return SyntheticParams(
         seed=SEED,
         last_day=LAST_DAY,
         days=days,
-        searches_per_size_unit=max(1, round(searches)),
+        searches_per_size_unit=max(1, round(float(searches))),
         query_draws=max(1_000, round(draws)),
     )
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from q2pt_tasks.data.schema import CATALOG, EVENT_KEY, EVENTS
+from q2pt_tasks.sources.synthetic import traffic
 from q2pt_tasks.sources.synthetic.brands import FAMILIES, brand_types, model_name
 from q2pt_tasks.sources.synthetic.dirt import BEFORE_ANY_WINDOW, LONG_QUERY
 from q2pt_tasks.sources.synthetic.queries import QueryPool, misspell
@@ -97,6 +98,25 @@ def test_a_day_is_the_one_that_other_machines_make() -> None:
     pool = QueryPool(pa.array(["camera", "tripod"]), types, shares, np.array([0.7, 0.3]), planted=1)
     day = make_day(Store(20, shelf, pool), LAST_DAY, seed=7)
     assert [tuple(row.values())[3:] for row in day.to_pylist()] == PINNED
+
+
+def test_a_query_typed_very_often_leads_where_each_of_its_searches_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = fill_shelf("en-GB", tuple(read_families()), seed=7)
+    kinds, shares = np.array([[0, 3, 0, 5], [1, 1, 1, 2]]), np.array([[0.5, 0.8, 0.8], [0.9, 0.9, 0.9]])
+    pool = QueryPool(pa.array(["one", "two"]), kinds, shares, np.array([0.75, 0.25]), planted=0)
+    looks = []
+    for most in (0, 10_000_000):
+        monkeypatch.setattr(traffic, "DRAWN_ONE_BY_ONE", most)
+        day = make_day(Store(400_000, shelf, pool), LAST_DAY, seed=7)
+        assert day.group_by(["query", "product_id"]).aggregate([]).num_rows == day.num_rows
+        looks.append({(row["query"], row["product_id"]): row["clicks"] for row in day.to_pylist()})
+    at_once, one_by_one = looks
+    assert at_once.keys() == one_by_one.keys()
+    assert min(one_by_one.values()) > 300
+    # Counts of independent draws differ by some standard deviations, which are the roots of their sum.
+    deviations = [(at_once[key] - one_by_one[key]) / (at_once[key] + one_by_one[key]) ** 0.5 for key in at_once]
+    assert max(map(abs, deviations)) < 4
+    assert float(np.mean(np.square(deviations))) < 2
 
 
 def test_another_store_in_the_list_changes_no_row_of_the_others() -> None:
