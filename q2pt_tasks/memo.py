@@ -30,6 +30,8 @@ FOLDER = "days"
 FORGOTTEN_SECONDS = 7 * 86400.0
 # Without these an address where nothing answers would hold a stage up for minutes.
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 2}}
+# Bytes. Between two pieces a thread waits for its turn, which comes late while another one imports a large library.
+_HASHED_AT_ONCE = 1 << 24
 # Written last: without it there is no entry.
 _LISTING = "listing.json"
 # What is called otherwise is not ours, and never swept.
@@ -37,8 +39,8 @@ _ENTRY = re.compile(r"[0-9a-f]{64}")
 # Of some files with plain names: who may write to the place must not choose where on this machine they go, nor have a
 # day taken for one without rows.
 _Name = Annotated[str, Field(pattern=r"^[\w-][\w.=-]*$")]
-_MD5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-_LISTED = TypeAdapter(Annotated[dict[_Name, _MD5], Field(min_length=1)])
+_SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_LISTED = TypeAdapter(Annotated[dict[_Name, _SHA256], Field(min_length=1)])
 _LIBRARIES = ("duckdb", "narwhals", "numpy", "pyarrow", "pyspark")
 
 logger = logging.getLogger(__name__)
@@ -86,7 +88,7 @@ class Memo:
         try:
             for file in made:
                 files.put_file(str(file), f"{entry}/{file.name}")
-            listing = {file.name: md5_of(file) for file in made}
+            listing = {file.name: hash_of(file) for file in made}
             files.pipe_file(f"{entry}/{_LISTING}", json.dumps(listing, sort_keys=True).encode())
         except _unreachable() as error:
             self._give_up(error)
@@ -147,10 +149,13 @@ def memo_of(environ: Mapping[str, str] = os.environ) -> Memo:
     return Memo(environ.get(PLACE, ""))
 
 
-def md5_of(file: Path) -> str:
-    """The hash of a file's bytes, in hex."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def hash_of(file: Path) -> str:
+    """The SHA-256 of a file, in hex: processors have instructions for it, and none for MD5."""
+    digest = hashlib.sha256()
+    with file.open("rb", buffering=0) as stream:
+        while part := stream.read(_HASHED_AT_ONCE):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _open(place: str) -> tuple[Any, str]:
@@ -170,9 +175,9 @@ def _open(place: str) -> tuple[Any, str]:
 def _bring(files: Any, entry: str, folder: Path) -> bool:  # noqa: ANN401 - of any kind of file system
     """Whether the files of `entry` are in `folder` now, each with its own hash."""
     listing = files.cat_file(f"{entry}/{_LISTING}")
-    for name, md5 in _read_listing(listing).items():
+    for name, sha256 in _read_listing(listing).items():
         files.get_file(f"{entry}/{name}", str(folder / name))
-        if md5_of(folder / name) != md5:
+        if hash_of(folder / name) != sha256:
             logger.warning("%s of %s is damaged and is computed again", name, entry)
             return False
     # It is used: `sweep` looks at the age of this file.
@@ -215,7 +220,7 @@ def _code() -> str:
     package = Path(__file__).parent
     digest = hashlib.sha256()
     for file in sorted(package.rglob("*.py")):
-        digest.update(f"{file.relative_to(package)}\n{md5_of(file)}\n".encode())
+        digest.update(f"{file.relative_to(package)}\n{hash_of(file)}\n".encode())
     versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
     digest.update(f"{platform.python_version()} {versions}".encode())
     return digest.hexdigest()

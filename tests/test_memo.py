@@ -109,7 +109,7 @@ def test_a_listing_that_names_files_elsewhere_is_none(tmp_path: Path, name: str)
     listing = next((tmp_path / "place").rglob("listing.json"))
     planted = listing.parent.parent / "stolen"
     planted.write_text("of somebody")
-    listing.write_text(json.dumps({name: module.md5_of(planted)}))
+    listing.write_text(json.dumps({name: module.hash_of(planted)}))
     assert fill(memo, "a", tmp_path / "2", make) == FILES
     assert make.made == 2
     assert not (tmp_path / "stolen").exists()

@@ -18,7 +18,7 @@ from q2pt_tasks.engine.interface import Engine, Frame
 from q2pt_tasks.engine.tables import hash_rows
 from q2pt_tasks.labelling.normal_queries import with_normal_queries
 from q2pt_tasks.layout import day_of_file
-from q2pt_tasks.memo import Key, Memo, md5_of
+from q2pt_tasks.memo import Key, Memo, hash_of
 from q2pt_tasks.validation.products import products_of
 
 _CLICKS = "clicks.parquet"
@@ -97,7 +97,7 @@ def _clicks_of(engine: Engine, span: Span, counting: Counting) -> Frame:
 
 def _key(engine: Engine, span: Span, counting: Counting) -> Key:
     # All that the days have of the catalog: types of products that they do not have change nothing here.
-    hashes = [md5_of(day) for day in span]
-    products = [products_of(engine, day, md5, counting.memo) for day, md5 in zip(span, hashes, strict=True)]
+    hashes = [hash_of(day) for day in span]
+    products = [products_of(engine, day, sha256, counting.memo) for day, sha256 in zip(span, hashes, strict=True)]
     types = types_of_products(engine.frame(pa.concat_tables(products)), engine.kept(counting.catalog))
     return {"clicks of": hashes, "largest": counting.largest, "types": hash_rows(types, CATALOG.names)}

@@ -47,8 +47,13 @@ def write_days(
     ):
         log = [count_part(part, taken, rows, engine, memo) for part in parts]
         keys = _keys(taken, log, schema)
-        made = {day for day, key in keys.items() if key and memo.recall(key, day_file(raw, day).parent)}
-        missing = [day for day in keys if day not in made]
+
+        def is_recalled(_: Engine, day: date | None) -> bool:
+            key = keys[day]
+            return key is not None and memo.recall(key, day_file(raw, day).parent)
+
+        recalled = engine.map(is_recalled, keys)
+        missing = [day for day, made in zip(keys, recalled, strict=True) if not made]
         for each in log:
             if each.is_unread and each.census.keys() & missing:
                 rows.add_all(each.part.batches(), missing)

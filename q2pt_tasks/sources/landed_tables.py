@@ -18,7 +18,7 @@ from q2pt_tasks.data.schema import CATALOG
 from q2pt_tasks.engine.opening import open_engine
 from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import catalog_file, day_files
-from q2pt_tasks.memo import NOTHING, md5_of
+from q2pt_tasks.memo import NOTHING, hash_of
 from q2pt_tasks.sources.conversion import converted, from_typed
 from q2pt_tasks.sources.days import write_days
 from q2pt_tasks.sources.events import BRAND, check_columns
@@ -102,7 +102,7 @@ def land_tables(events: Table, catalog: Table, root: Path, landing: str, asked: 
         write_days([log], asked.columns, days, unfinished, open_engine(), NOTHING)
         _write_catalog(catalog, catalog_file(unfinished))
         files = [
-            land_file(file, folder / f"{md5_of(file)}-{file.name}")
+            land_file(file, folder / f"{hash_of(file)[:32]}-{file.name}")
             for file in (*day_files(unfinished), catalog_file(unfinished))
         ]
     sweep(folder)

@@ -31,7 +31,7 @@ from q2pt_tasks.sources.manifest import (
     Window,
     locate,
     read_manifest,
-    verify_file,
+    verify_files,
     window,
     window_file,
     write_json,
@@ -180,15 +180,14 @@ def _open_google_taxonomy(
 ) -> _Source:
     # Downloads in a fresh clone what `resolve` downloaded elsewhere; the manifest vouches for the bytes.
     files = google_taxonomy.taxonomy_files(params, locales, root)
-    verified = {verify_file(file, root) for file in manifest.files}
-    _check_same_files(set(files.values()), verified)
+    _check_same_files(set(files.values()), set(verify_files(manifest, root)))
     catalog = google_taxonomy.make_catalog(files, locales, params.level)
     return _Source(catalog, [Part(lambda: google_taxonomy.make_events(files, locales, params))])
 
 
 def _open_landed(root: Path, manifest: SourceManifest, schema: pa.Schema) -> _Source:
     """What `resolve` fetched; what it fetched on other nights lies beside it."""
-    verified = {verify_file(file, root): file.md5 for file in manifest.files}
+    verified = verify_files(manifest, root)
     catalogs = [file for file in verified if is_catalog(file)]
     if len(catalogs) != 1:
         raise SourceError(f"{len(catalogs)} catalogs were resolved, expected one: {RESOLVE_AGAIN}")
@@ -197,7 +196,7 @@ def _open_landed(root: Path, manifest: SourceManifest, schema: pa.Schema) -> _So
 
 def _open_events(root: Path, manifest: SourceManifest, params: events.EventsParams, schema: pa.Schema) -> _Source:
     """The files that were resolved: one that came later belongs to the next run."""
-    verified = {verify_file(file, root): file.md5 for file in manifest.files}
+    verified = verify_files(manifest, root)
     catalog, log = events.catalog_path(params, root), locate(root, params.path)
     _check_same_files({catalog, *(file for file in verified if file.is_relative_to(log))}, set(verified))
     return _open_files(verified, catalog, schema)

@@ -115,7 +115,11 @@ def run(
 
     def write(rules: LabelRules, name: str, *, is_forward: bool) -> tuple[int, int]:
         pairs = engine.keep(label_pairs(shown.filter(nw.col(_IS_FORWARD) == is_forward), rules))
-        queries = sum(_write_locale(layout.labeled / name, pairs, locale) for locale in locales)
+
+        def write_one(engine: Engine, locale: str) -> int:
+            return _write_locale(layout.labeled / name, engine.kept(pairs), locale)
+
+        queries = sum(engine.map(write_one, locales))
         return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
 
     history = write(params.rules(), "history", is_forward=False)

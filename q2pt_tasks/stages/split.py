@@ -1,9 +1,12 @@
 """`split`: labelled queries become training, validation, test and forward sets, apart for every locale."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -75,17 +78,12 @@ def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitRep
     for key, named in (("keep_share", params.keep_share), ("keep_queries", params.keep_queries)):
         if strangers := set(named) - set(locales):
             raise ParamsError(f"split.{key} names {sorted(strangers)}, not among locales {list(locales)}")
-    splits = {locale: _divide_locale(layout, params, locale) for locale in locales}
-    check_no_leak(splits)
-    shutil.rmtree(layout.splits, ignore_errors=True)
-    for locale, tables in splits.items():
-        for split, table in tables.items():
-            write_table(table, layout.split(locale, split))
-        own_types = label_space([tables["train"]], params.min_train_queries)
-        _write_label_space(layout.label_space(locale), own_types, params)
-    censuses = {locale: take_census(tables["train"]) for locale, tables in splits.items()}
-    for locale, census in censuses.items():
-        write_census(layout.census(locale), {locale: census})
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        splits = dict(zip(locales, pool.map(partial(_divide_locale, layout, params), locales), strict=True))
+        check_no_leak(splits)
+        shutil.rmtree(layout.splits, ignore_errors=True)
+        written = pool.map(lambda locale: _write_locale(layout, params, locale, splits[locale]), locales)
+        censuses = dict(zip(locales, written, strict=True))
     write_census(layout.census(None), censuses)
     product_types = label_space([tables["train"] for tables in splits.values()], params.min_train_queries)
     _write_label_space(layout.label_space(None), product_types, params)
@@ -97,6 +95,17 @@ def _divide_locale(layout: Layout, params: SplitParams, locale: str) -> dict[str
     tables = divide(_labeled(layout, "history", locale), params.rules(), params.sample(locale))
     tables["train"] = flip_labels(tables["train"], params.flip_labels, params.salt)
     return {**tables, "forward": mark_seen(_labeled(layout, "forward", locale), tables["train"])}
+
+
+def _write_locale(layout: Layout, params: SplitParams, locale: str, tables: Mapping[str, pa.Table]) -> LocaleCensus:
+    """Writes what one locale's models are made of, and returns its census."""
+    for split, table in tables.items():
+        write_table(table, layout.split(locale, split))
+    own_types = label_space([tables["train"]], params.min_train_queries)
+    _write_label_space(layout.label_space(locale), own_types, params)
+    census = take_census(tables["train"])
+    write_census(layout.census(locale), {locale: census})
+    return census
 
 
 def _labeled(layout: Layout, period: str, locale: str) -> pa.Table:

@@ -38,7 +38,10 @@ from q2pt_tasks.report.validation_page import (
 )
 from q2pt_tasks.validation.catalog import divide_catalog
 from q2pt_tasks.validation.day import EventRules
-from q2pt_tasks.validation.events import count_events, divide_events
+from q2pt_tasks.validation.events import count_events, divide_events, newest_days
+
+# Of valid events: queries of the page that are not common in the newest ones are hidden, however long the log is.
+_SEARCHED_ROWS = 10_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +187,7 @@ def _exclusions(params: ValidateParams, volume: Volume) -> dict[str, str]:
 def _rule_rows(
     engine: Engine, layout: Layout, privacy: PrivacyParams, by: EventRules, exclusions: Mapping[str, str]
 ) -> tuple[RuleRows, ...]:
-    valid = engine.scan_any(day_files(layout.valid), privacy.events)
+    valid = engine.scan_any(newest_days(layout, _SEARCHED_ROWS), privacy.events)
     catalog = engine.scan([catalog_file(layout.valid)])
     events = engine.keep(engine.scan([layout.quarantined_events]))
     excluded = {f"excluded_{locale}": reason for locale, reason in exclusions.items()}

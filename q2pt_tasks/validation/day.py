@@ -18,7 +18,7 @@ from q2pt_tasks.data.sorted_rows import clicks_of_queries, mark_repeats, whole_q
 from q2pt_tasks.data.tallies import Tally, tally_rows
 from q2pt_tasks.engine.interface import Engine
 from q2pt_tasks.engine.tables import ROW_GROUP_ROWS, hash_rows, open_table, sorted_batches
-from q2pt_tasks.memo import NOTHING, Key, Memo, md5_of
+from q2pt_tasks.memo import NOTHING, Key, Memo, hash_of
 from q2pt_tasks.validation.products import products_of
 from q2pt_tasks.validation.tables import complete_order, quarantined_rows, valid_rows, with_reason
 
@@ -143,10 +143,12 @@ class PartDivision:
         divided.write(engine, judged, self.rules)
 
     def _key(self, engine: Engine, part: Part, catalog: Frame) -> Key:
-        md5s = [md5_of(file) for file in part.files]
-        products = [products_of(engine, file, md5, self.memo) for file, md5 in zip(part.files, md5s, strict=True)]
+        hashes = [hash_of(file) for file in part.files]
+        products = [
+            products_of(engine, file, sha256, self.memo) for file, sha256 in zip(part.files, hashes, strict=True)
+        ]
         return {
-            "judged": md5s,
+            "judged": hashes,
             "columns": self.rules.columns.names,
             "locales": self.rules.locales,
             "max_query_chars": self.rules.max_query_chars,

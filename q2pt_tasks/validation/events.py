@@ -61,6 +61,15 @@ def count_events(layout: Layout) -> TableRows:
     return TableRows(raw, valid, count_written([layout.quarantined_events])).check_none_lost("events")
 
 
+def newest_days(layout: Layout, rows: int) -> list[Path]:
+    """The files of the newest days with valid events that have `rows` together, of all days where these have fewer."""
+    files = day_files(layout.valid)
+    found: list[Path] = []
+    while files and count_written(found) < rows:
+        found.append(files.pop())
+    return found
+
+
 def _parts(raw: Path, window: Window) -> Iterator[Part]:
     """The file of each day of the window, then all others: rows without such a day."""
     files = day_files(raw)

@@ -12,8 +12,8 @@ from q2pt_tasks.engine.tables import collect, write_table
 from q2pt_tasks.memo import Memo
 
 
-def products_of(engine: Engine, file: Path, md5: str, memo: Memo) -> pa.Table:
-    """Locale and product of the events in `file`, whose hash is `md5`, once each."""
+def products_of(engine: Engine, file: Path, sha256: str, memo: Memo) -> pa.Table:
+    """Locale and product of the events in `file`, whose hash is `sha256`, once each."""
 
     def make(folder: Path) -> None:
         write_table(
@@ -22,5 +22,5 @@ def products_of(engine: Engine, file: Path, md5: str, memo: Memo) -> pa.Table:
 
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found"
-        memo.fill(lambda: {"products of": md5}, found, make)
+        memo.fill(lambda: {"products of": sha256}, found, make)
         return pq.read_table(found / "products.parquet")

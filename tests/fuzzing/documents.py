@@ -15,7 +15,7 @@ from fuzzing.target import Target, folder, own_errors
 from hypothesis import strategies as st
 
 from q2pt_tasks.inside import read_listing
-from q2pt_tasks.memo import Memo, md5_of
+from q2pt_tasks.memo import Memo, hash_of
 from q2pt_tasks.model.champion import parse_champion
 from q2pt_tasks.model.checkpoint import load_checkpoint
 from q2pt_tasks.model.metadata import load_metadata
@@ -137,5 +137,5 @@ TARGETS = (
     _document("listing of a directory", _text(read_listing), _LISTING),
     _document("_predict.json", _text(from_json), _MANIFEST),
     _document("result of DVC's run-cache", outs_of, _LOCK["stages"]["a"]),
-    _document("listing of an earlier night", _recall, {"file": md5_of(Path(__file__))}),
+    _document("listing of an earlier night", _recall, {"file": hash_of(Path(__file__))}),
 )

@@ -18,7 +18,7 @@ from q2pt_tasks.memo import NOTHING
 from q2pt_tasks.validation import day as validation_day
 from q2pt_tasks.validation.catalog import divide_catalog
 from q2pt_tasks.validation.day import EventRules
-from q2pt_tasks.validation.events import count_events, divide_events
+from q2pt_tasks.validation.events import count_events, divide_events, newest_days
 
 RULES = EventRules(LOCALES, Window(DAYS[0], DAYS[-1]), 200, FloodRule(share=0.9, clicks=1_000), EVENTS)
 
@@ -67,6 +67,17 @@ def test_a_day_without_valid_rows_has_no_file(tmp_path: Path) -> None:
     assert len(day_files(layout.raw)) == 4
     divide(layout)
     assert len(day_files(layout.valid)) == 3
+
+
+def test_the_newest_days_are_as_many_as_have_so_many_rows(tmp_path: Path) -> None:
+    layout = write_raw(tmp_path, good_events())
+    divide(layout)
+    files = day_files(layout.valid)
+    rows = [pq.read_metadata(file).num_rows for file in files]
+    assert len(files) > 2
+    assert newest_days(layout, 1) == files[-1:]
+    assert newest_days(layout, rows[-1] + 1) == [files[-1], files[-2]]
+    assert newest_days(layout, sum(rows) + 1) == files[::-1]
 
 
 def test_a_lost_row_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
