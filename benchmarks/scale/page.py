@@ -153,6 +153,8 @@ def _demands(size: Size, sizes: Sequence[Size]) -> list[list[object]]:
     gigabytes = size.megabytes("q2pt") / 1000
     demands.append([rows + "memory", "under 4 GB", f"{gigabytes:.1f} GB", _met(gigabytes, 4)])
     demands.append([rows + "a day added", "under 0.20x", f"{size.night_share:.2f}x", _met(size.night_share, 1 / 5)])
+    share = size.night_core_share
+    demands.append([rows + "a day added, in core-seconds", "under 0.20x", f"{share:.2f}x", _met(share, 1 / 5)])
     making = size.made.seconds / size.seconds("q2pt")
     demands.append([rows + "making the log against q2pt", "at most 1.00x", f"{making:.2f}x", _met(making, 1)])
     if (at := sizes.index(size)) > 0:

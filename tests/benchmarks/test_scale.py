@@ -72,6 +72,7 @@ def test_the_page_compares_and_says_what_is_met() -> None:
     assert "| 1,000 rows: q2pt against plain pandas | at most 0.20x | 0.50x | no |" in page
     assert "| 1,000 rows: q2pt against hand-written SQL | at most 1.50x | 1.00x | yes |" in page
     assert "| 1,000 rows: a day added | under 0.20x | 0.10x | yes |" in page
+    assert "| 10,000 rows: a day added, in core-seconds | under 0.20x | 0.05x | yes |" in page
     assert "| 10,000 rows: making the log against q2pt | at most 1.00x | 0.02x | yes |" in page
     assert "| 10,000 rows: time of a row against 1,000 rows | at most 1.50x | 1.60x | no |" in page
     assert "| 1,000 to 10,000 | q2pt | 13333.33 |" in page
