@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -62,6 +63,7 @@ class Memo:
         self._place = place
         self._files: Any | None
         self._files, self._root = _open(place) if place else (None, "")
+        self._giving_up = threading.Lock()
 
     def recall(self, key: Key, folder: Path) -> bool:
         """Brings the files of `key` to `folder`, which is made; False where they are not known."""
@@ -130,11 +132,13 @@ class Memo:
         return f"{self._root}/{hashlib.sha256(text.encode()).hexdigest()}"
 
     def _give_up(self, error: Exception) -> None:
-        logger.warning(
-            "what earlier runs computed cannot be had from %s, and all is computed again: %s: %s",
-            self._place, type(error).__name__, error,
-        )  # fmt: skip
-        self._files = None
+        with self._giving_up:
+            if self._files is not None:
+                logger.warning(
+                    "what earlier runs computed cannot be had from %s, and all is computed again: %s: %s",
+                    self._place, type(error).__name__, error,
+                )  # fmt: skip
+            self._files = None
 
 
 NOTHING = Memo("")
@@ -150,7 +154,7 @@ def memo_of(environ: Mapping[str, str] = os.environ) -> Memo:
 
 
 def hash_of(file: Path) -> str:
-    """The SHA-256 of a file, in hex: processors have instructions for it, and none for MD5."""
+    """The SHA-256 of a file, in hex: many processors have instructions for it, and none for MD5."""
     digest = hashlib.sha256()
     with file.open("rb", buffering=0) as stream:
         while part := stream.read(_HASHED_AT_ONCE):

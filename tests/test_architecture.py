@@ -39,6 +39,7 @@ ANYWHERE = {
     "inside.py",
     "memo.py",
     "plain_text.py",
+    "threads.py",
     "failures.py",
     "params_edit.py",
     "git.py",

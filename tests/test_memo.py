@@ -2,7 +2,9 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,24 @@ def test_a_place_that_cannot_be_reached_is_told_of_once_and_costs_the_time_alone
         assert fill(memo, "a", tmp_path / str(number), make) == FILES
     memo.sweep()
     assert make.made == 3
+    assert len([record for record in caplog.records if "all is computed again" in record.message]) == 1
+
+
+@pytest.mark.chaos("memo-damaged")
+def test_days_that_find_the_place_gone_at_once_tell_of_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    def fail(*_: object) -> bool:
+        together.wait()
+        raise PermissionError("locked")
+
+    monkeypatch.setattr(module, "_bring", fail)
+    memo = Memo(str(tmp_path / "place"))
+    with ThreadPoolExecutor(2) as pool:
+        recalled = list(pool.map(lambda day: memo.recall({"key": day}, tmp_path / day), "ab"))
+    assert recalled == [False, False]
     assert len([record for record in caplog.records if "all is computed again" in record.message]) == 1
 
 

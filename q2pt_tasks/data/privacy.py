@@ -16,7 +16,7 @@ from q2pt_tasks.params import Section
 Frame = nw.LazyFrame[Any]
 
 # What stands on a page in the place of a rare query.
-HIDDEN = "(hidden, below the floor of privacy)"
+HIDDEN = "(hidden: not known to reach the floor of privacy)"
 
 
 class PrivacyParams(Section):
@@ -46,7 +46,8 @@ def figures_of_queries(clicks: Frame, floor: PrivacyParams) -> Frame:
     which is at most that of all together: right where each row says the query's users, strict where each says its own.
 
     Args:
-        clicks: rows with `locale`, `query`, `clicks`, and `users` where the floor asks for them, of the whole window.
+        clicks: rows with `locale`, `query`, `clicks`, and `users` where the floor asks for them, of the whole window;
+            of a part of it, fewer queries reach the floor.
         floor: what a query needs.
     """
     users = [] if floor.min_query_users is None else [nw.col(USERS).max()]

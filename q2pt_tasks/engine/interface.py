@@ -4,7 +4,6 @@ The rooms in `data/` see narwhals frames only. Frames that are kept, rows that c
 Python's are said in the engine's own words, once per engine.
 """
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +13,11 @@ from typing import Any, ClassVar, Self, TypeVar
 import narwhals as nw
 import pyarrow as pa
 
+from q2pt_tasks.threads import THREADS
+
 Frame = nw.LazyFrame[Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-# Each may hold some row groups beside the engine's memory, so no more where there are more cores.
-_AT_ONCE = min(4, os.cpu_count() or 1)
 
 
 class Engine(ABC):
@@ -72,7 +70,7 @@ class Engine(ABC):
 
         Each is given an engine of its own, of the same memory; `kept` tells it what this one keeps.
         """
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             yield from pool.map(lambda item: work(self._beside(), item), items)
 
     @abstractmethod

@@ -17,7 +17,8 @@ from q2pt_tasks.metrics.positives import Positives
 from q2pt_tasks.metrics.recall_at_precision import Curve
 from q2pt_tasks.metrics.scored import Bools, Floats, Indices, Scored, Scores, row_steps
 from q2pt_tasks.metrics.tally import Tally
-from q2pt_tasks.metrics.threads import THREADS, share
+from q2pt_tasks.metrics.threads import share
+from q2pt_tasks.threads import THREADS
 
 # Types that are counted at once: few enough that their buckets fit into a core's cache, and long rows to compare.
 _COLUMNS = 128

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from q2pt_tasks.metrics.scored import PAIRS_PER_STEP, Bools, Floats, Indices
-from q2pt_tasks.metrics.threads import THREADS
+from q2pt_tasks.threads import THREADS
 
 # A generator draws the weights of so many resamples; so many queries of them are multiplied at once, in a core's cache.
 _RESAMPLES_AT_ONCE = 16

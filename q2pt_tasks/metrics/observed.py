@@ -9,8 +9,9 @@ from scipy.sparse import csr_array
 from q2pt_tasks.metrics.positives import Positives, merge_positives, positives_of
 from q2pt_tasks.metrics.ranking import Ranking, join_rankings, rank
 from q2pt_tasks.metrics.scored import Bools, Floats, Indices, Scored, places_of, row_steps
-from q2pt_tasks.metrics.threads import THREADS, share
+from q2pt_tasks.metrics.threads import share
 from q2pt_tasks.metrics.thresholds import Thresholds
+from q2pt_tasks.threads import THREADS
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2pt_tasks.metrics.scored import Floats, Indices, Scored, Scores, places_of
-from q2pt_tasks.metrics.threads import THREADS, share
+from q2pt_tasks.metrics.threads import share
+from q2pt_tasks.threads import THREADS
 
 
 @dataclass(frozen=True, eq=False)

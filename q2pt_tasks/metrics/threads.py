@@ -1,15 +1,11 @@
 """Blocks of a stream shared among threads: numpy computes without Python's lock, so they run side by side."""
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Block = TypeVar("Block")
-
-# Each holds a block and its own counts; more would take memory for little time.
-THREADS = min(4, os.cpu_count() or 1)
 
 
 def share(blocks: Iterable[Block], workers: Sequence[Callable[[int, Block], None]]) -> None:

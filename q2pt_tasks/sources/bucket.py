@@ -14,7 +14,7 @@ from typing import Any
 
 from q2pt_tasks.sources.addresses import check_place
 from q2pt_tasks.sources.events import ENDINGS, EventsParams, check_ending
-from q2pt_tasks.sources.landing import CATALOG_NAME, UNFINISHED, land_file, landing_folder, sweep
+from q2pt_tasks.sources.landing import CATALOG_NAME, IDENTITY, UNFINISHED, land_file, landing_folder, sweep
 from q2pt_tasks.sources.library_errors import said
 from q2pt_tasks.sources.manifest import SourceError
 
@@ -96,7 +96,7 @@ def _ending(key: str) -> str:
 
 def fetch(store: Any, key: str, tag: str, folder: Path, name: str) -> Path:  # noqa: ANN401
     """The object `key` as a file below `folder` whose name ends as `name` does."""
-    identity = hashlib.sha256(f"{key}\n{tag}".encode()).hexdigest()[:32]
+    identity = hashlib.sha256(f"{key}\n{tag}".encode()).hexdigest()[:IDENTITY]
     target = folder / f"{identity}-{re.sub(r'[^A-Za-z0-9._=-]', '_', name)[-_NAME_CHARS:]}"
     if target.exists():
         target.touch()

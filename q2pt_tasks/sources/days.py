@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from q2pt_tasks.memo import Memo
 from q2pt_tasks.sources.manifest import Window
 from q2pt_tasks.sources.parts import Counted, Part, count_part, explained
 from q2pt_tasks.sources.unsorted import Census, UnsortedRows
+from q2pt_tasks.threads import side_by_side
 
 
 def write_days(
@@ -48,12 +50,11 @@ def write_days(
         log = [count_part(part, taken, rows, engine, memo) for part in parts]
         keys = _keys(taken, log, schema)
 
-        def is_recalled(_: Engine, day: date | None) -> bool:
+        def is_missing(day: date | None) -> bool:
             key = keys[day]
-            return key is not None and memo.recall(key, day_file(raw, day).parent)
+            return key is None or not memo.recall(key, day_file(raw, day).parent)
 
-        recalled = engine.map(is_recalled, keys)
-        missing = [day for day, made in zip(keys, recalled, strict=True) if not made]
+        missing = list(compress(keys, side_by_side(is_missing, keys)))
         for each in log:
             if each.is_unread and each.census.keys() & missing:
                 rows.add_all(each.part.batches(), missing)

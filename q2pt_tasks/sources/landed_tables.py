@@ -22,7 +22,7 @@ from q2pt_tasks.memo import NOTHING, hash_of
 from q2pt_tasks.sources.conversion import converted, from_typed
 from q2pt_tasks.sources.days import write_days
 from q2pt_tasks.sources.events import BRAND, check_columns
-from q2pt_tasks.sources.landing import UNFINISHED, land_file, landing_folder, sweep
+from q2pt_tasks.sources.landing import IDENTITY, UNFINISHED, land_file, landing_folder, sweep
 from q2pt_tasks.sources.manifest import Window, window
 from q2pt_tasks.sources.parts import Part
 
@@ -102,7 +102,7 @@ def land_tables(events: Table, catalog: Table, root: Path, landing: str, asked: 
         write_days([log], asked.columns, days, unfinished, open_engine(), NOTHING)
         _write_catalog(catalog, catalog_file(unfinished))
         files = [
-            land_file(file, folder / f"{hash_of(file)[:32]}-{file.name}")
+            land_file(file, folder / f"{hash_of(file)[:IDENTITY]}-{file.name}")
             for file in (*day_files(unfinished), catalog_file(unfinished))
         ]
     sweep(folder)

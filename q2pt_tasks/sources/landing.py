@@ -15,7 +15,9 @@ from q2pt_tasks.sources.manifest import SourceError, locate
 
 # What the catalog's name is after its identity.
 CATALOG_NAME = "catalog"
-_LANDED = re.compile(r"[0-9a-f]{32}-.+")
+# Digits of what identifies a content.
+IDENTITY = 32
+_LANDED = re.compile(rf"[0-9a-f]{{{IDENTITY}}}-.+")
 # Folders of what is not finished: who is killed leaves them.
 UNFINISHED = ".landing-"
 
@@ -42,7 +44,7 @@ def land_file(file: Path, target: Path) -> Path:
 
 def is_catalog(file: Path) -> bool:
     """Whether a landed file is the catalog."""
-    return file.name[33:].split(".")[0] == CATALOG_NAME
+    return file.name[IDENTITY + 1 :].split(".")[0] == CATALOG_NAME
 
 
 def sweep(folder: Path) -> None:

@@ -7,9 +7,7 @@ the manifest, and so does a new version of a lake house's table, even if its row
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,6 +15,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
+
+from q2pt_tasks.threads import side_by_side
 
 RESOLVE_AGAIN = "run `q2pt resolve` again"
 
@@ -134,8 +134,7 @@ def describe_files(root: Path, place: str, files: Iterable[Path]) -> tuple[Sourc
     def describe(file: Path) -> SourceFile:
         return SourceFile((base / file.relative_to(located)).as_posix(), *_size_and_md5(file))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return tuple(sorted(pool.map(describe, files), key=lambda file: file.path))
+    return tuple(sorted(side_by_side(describe, files), key=lambda file: file.path))
 
 
 def verify_file(file: SourceFile, root: Path) -> Path:
@@ -162,8 +161,7 @@ def verify_files(manifest: SourceManifest, root: Path) -> dict[Path, str]:
     Raises:
         SourceError: as `verify_file` does, of the first such file.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        paths = list(pool.map(lambda file: verify_file(file, root), manifest.files))
+    paths = side_by_side(lambda file: verify_file(file, root), manifest.files)
     return {path: file.md5 for path, file in zip(paths, manifest.files, strict=True)}
 
 

@@ -1,10 +1,8 @@
 """`split`: labelled queries become training, validation, test and forward sets, apart for every locale."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +18,7 @@ from q2pt_tasks.data.splits import Sample, SplitRules, check_no_leak, divide, fl
 from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.params import ParamsError, Section, read_section
+from q2pt_tasks.threads import side_by_side
 
 
 class SplitParams(Section):
@@ -78,12 +77,11 @@ def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitRep
     for key, named in (("keep_share", params.keep_share), ("keep_queries", params.keep_queries)):
         if strangers := set(named) - set(locales):
             raise ParamsError(f"split.{key} names {sorted(strangers)}, not among locales {list(locales)}")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        splits = dict(zip(locales, pool.map(partial(_divide_locale, layout, params), locales), strict=True))
-        check_no_leak(splits)
-        shutil.rmtree(layout.splits, ignore_errors=True)
-        written = pool.map(lambda locale: _write_locale(layout, params, locale, splits[locale]), locales)
-        censuses = dict(zip(locales, written, strict=True))
+    splits = dict(zip(locales, side_by_side(partial(_divide_locale, layout, params), locales), strict=True))
+    check_no_leak(splits)
+    shutil.rmtree(layout.splits, ignore_errors=True)
+    written = side_by_side(lambda locale: _write_locale(layout, params, locale, splits[locale]), locales)
+    censuses = dict(zip(locales, written, strict=True))
     write_census(layout.census(None), censuses)
     product_types = label_space([tables["train"] for tables in splits.values()], params.min_train_queries)
     _write_label_space(layout.label_space(None), product_types, params)

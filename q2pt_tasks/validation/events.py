@@ -65,8 +65,9 @@ def newest_days(layout: Layout, rows: int) -> list[Path]:
     """The files of the newest days with valid events that have `rows` together, of all days where these have fewer."""
     files = day_files(layout.valid)
     found: list[Path] = []
-    while files and count_written(found) < rows:
+    while files and rows > 0:
         found.append(files.pop())
+        rows -= count_written(found[-1:])
     return found
 
 

@@ -15,6 +15,7 @@ from q2pt_tasks.sources.manifest import (
     locate,
     read_manifest,
     verify_file,
+    verify_files,
     window,
     write_manifest,
 )
@@ -82,6 +83,18 @@ def test_a_file_that_changed_since_it_was_resolved_is_refused(tmp_path: Path, co
     path.unlink()
     with pytest.raises(SourceError, match=r"a\.csv is gone since it was resolved: put it back, or run `q2pt resolve`"):
         verify_file(file, tmp_path)
+
+
+def test_of_several_changed_files_the_first_is_named(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.csv" for name in "abcdefgh"]
+    for path in paths:
+        path.write_text(path.name)
+    manifest = SourceManifest("events", date(2026, 6, 30), describe_files(tmp_path, str(tmp_path), paths))
+    assert list(verify_files(manifest, tmp_path)) == paths
+    for changed in paths[3:]:
+        changed.write_text("other")
+    with pytest.raises(SourceError, match=r"d\.csv has changed since it was resolved"):
+        verify_files(manifest, tmp_path)
 
 
 def test_an_absolute_place_stays_absolute_so_that_a_clone_finds_it(tmp_path: Path) -> None:

@@ -57,6 +57,19 @@ PINNED = [
     ("en-GB-000012", 2, 1, 0, 0),
 ]
 
+# Query, product and clicks of the first rows of a day on which each query is typed very often.
+PINNED_OFTEN = [
+    ("camera", "en-GB-000004", 7080),
+    ("camera", "en-GB-000023", 1785),
+    ("camera", "en-GB-000029", 1289),
+    ("camera", "en-GB-000018", 1085),
+    ("camera", "en-GB-000005", 388),
+    ("camera", "en-GB-000022", 107),
+    ("camera", "en-GB-000007", 55),
+    ("camera", "en-GB-000025", 51),
+    ("tripod", "en-GB-000000", 576),
+]
+
 
 def _params(**changes: object) -> SyntheticParams:
     small = {"seed": 7, "last_day": LAST_DAY, "days": 2, "searches_per_size_unit": 300, "query_draws": 5_000}
@@ -98,6 +111,8 @@ def test_a_day_is_the_one_that_other_machines_make() -> None:
     pool = QueryPool(pa.array(["camera", "tripod"]), types, shares, np.array([0.7, 0.3]), planted=1)
     day = make_day(Store(20, shelf, pool), LAST_DAY, seed=7)
     assert [tuple(row.values())[3:] for row in day.to_pylist()] == PINNED
+    busy = make_day(Store(20_000, shelf, pool), LAST_DAY, seed=7).slice(0, len(PINNED_OFTEN)).to_pylist()
+    assert [(row["query"], row["product_id"], row["clicks"]) for row in busy] == PINNED_OFTEN
 
 
 def test_a_query_typed_very_often_leads_where_each_of_its_searches_would(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,8 @@ def _cells_at_once(
 ) -> NDArray[np.int64]:
     """What `_cells_one_by_one` draws, by one draw for each query."""
     meanings = np.diff(upper_shares, axis=1, prepend=0, append=1)
-    ranks = np.diff(np.cbrt(np.arange(PRODUCTS_SHOWN + 1) / PRODUCTS_SHOWN))
+    # Rounded, for processors differ in the last bit of a root, and the log should not.
+    ranks = np.diff(np.cbrt(np.arange(PRODUCTS_SHOWN + 1) / PRODUCTS_SHOWN).round(12))
     shares = (meanings[:, :, None] * ranks).reshape(len(times), MEANINGS * PRODUCTS_SHOWN)
     drawn: NDArray[np.int64] = rng.multinomial(times, shares).reshape(-1, MEANINGS, PRODUCTS_SHOWN)
     return drawn
