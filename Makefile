@@ -32,6 +32,8 @@ TORCH_WHEELS = $$(find $$($(BIN)/python -m pip config list | sed -nE "s/^[^.]*\.
 TAXONOMY ?=
 ENCODER ?=
 SEEDS ?= 1 2 3
+STUDIED = $(if $(TAXONOMY),--taxonomy "$(abspath $(TAXONOMY))") \
+	$(if $(ENCODER),--encoder "$(if $(wildcard $(ENCODER)),$(abspath $(ENCODER)),$(ENCODER))") --seeds $(SEEDS)
 PORT ?= 8080
 # What `make serve` serves: the models of the last run; and what its page shows beside it.
 MODEL ?= models
@@ -88,7 +90,7 @@ secrets: ## write new secrets for docker-compose.yml to .env.secrets
 	$(PYTHON) deploy/make_secrets.py .env.secrets
 
 taxonomy: install ## the pipeline on Google's product taxonomy, once per seed: TAXONOMY=folder ENCODER=folder or name; SEEDS="1 2 3"
-	python -m q2pt_tasks study google_taxonomy $(if $(TAXONOMY),--taxonomy "$(abspath $(TAXONOMY))") $(if $(ENCODER),--encoder "$(if $(wildcard $(ENCODER)),$(abspath $(ENCODER)),$(ENCODER))") --seeds $(SEEDS)
+	python -m q2pt_tasks study google_taxonomy $(STUDIED)
 
 seeds: install ## the pipeline on three synthetic logs: small stores, words that differ by store
 	python -m q2pt_tasks study synthetic_seeds --seeds $(SEEDS)
@@ -119,8 +121,8 @@ $(METRICS_PEERS)/installed: $(INSTALLED) benchmarks/metrics/peers.txt
 	@$(BIN)/uv pip install --quiet --python $(METRICS_PEERS)/bin/python $(PIP_SOURCES) --constraint constraints.txt --requirement benchmarks/metrics/peers.txt
 	touch $@
 
-bench-quality: install $(QUALITY_PEERS)/installed ## recall of the models of `make taxonomy` beside TF-IDF, fastText and PECOS; an hour
-	python -m benchmarks.quality
+bench-quality: install $(QUALITY_PEERS)/installed ## recall of the models of `make taxonomy` beside TF-IDF, fastText and PECOS: TAXONOMY, ENCODER, SEEDS as there; an hour after it
+	python -m benchmarks.quality $(STUDIED) $(BENCH)
 
 $(QUALITY_PEERS)/installed: $(INSTALLED) benchmarks/quality/peers.txt
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(QUALITY_PEERS)

@@ -1,12 +1,13 @@
 """Our models beside TF-IDF with a linear model, fastText and PECOS XR-Linear: `make bench-quality`.
 
-Writes `docs/results/peers.md` from the models that the study of Google's product taxonomy has trained, all of its seeds
-that have been evaluated. Every peer is run where it has not run yet.
+Writes `docs/results/peers.md`. Our models are those of the study of Google's product taxonomy, once per seed, and are
+trained where the study has not trained them. Every peer is run where it has not run yet.
 """
 
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,20 @@ import numpy as np
 from benchmarks.quality.figures import Differences, Judged, judge, mean_of
 from benchmarks.quality.findings import Findings
 from benchmarks.quality.kept import KeptScores, read_truth
-from benchmarks.quality.ours import Judge, weights_of
+from benchmarks.quality.ours import OURS, Judge, weights_of
 from benchmarks.quality.page import page
 from benchmarks.quality.race import Race
 from q2pt_tasks.data.schema import Locales
+from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.intervals import Sample
 from q2pt_tasks.model.truth import Truth
+from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
 from q2pt_tasks.params import read_section
 from q2pt_tasks.stages.evaluate import EvaluateParams
-from q2pt_tasks.studies.google_taxonomy import finished_seeds, groups_by_share, read_changes
+from q2pt_tasks.studies import google_taxonomy
+from q2pt_tasks.studies.google_taxonomy import command, groups_by_share, read_changes
 from q2pt_tasks.studies.machine import describe_machine
+from q2pt_tasks.studies.study import Options
 
 PYTHON = Path("build/quality-venv/bin/python")
 SCORES = Path("build/quality")
@@ -31,24 +36,26 @@ PAGE = Path("docs/results/peers.md")
 
 
 def main() -> int:
-    options = _options()
+    said = _options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    runs = finished_seeds(Path())
-    layouts = list(runs.values())
+    options = Options(taxonomy=said.taxonomy, encoder=said.encoder, seeds=tuple(said.seeds))
+    variants = UNIFIED_VARIANTS if said.unified_only else OURS
+    layouts = [_trained(options, seed, variants) for seed in options.seeds]
     locales = read_section(layouts[0].params, "locales", Locales)
     params = read_section(layouts[0].params, "evaluate", EvaluateParams)
     truth = read_truth(layouts[0], locales)
-    race = Race(layouts[0], options.peers, SCORES)
+    race = Race(layouts[0], said.peers, SCORES)
     answers = race.score_peers(locales)
     peers = {answer.task.name: _judged_peer(answer.task.name, race, truth, params) for answer in answers}
-    trainings = Judge(truth, params).trainings(layouts)
+    trainings = Judge(truth, params, variants).trainings(layouts)
     judged = {**{name: mean_of(own) for name, own in trainings.items()}, **peers}
     rows = {locale: truth.training_rows(locale) for locale in locales}
     findings = Findings(
         judged=judged,
         trainings=trainings,
-        seeds=tuple(runs),
-        weights=weights_of(layouts, locales),
+        command=command("bench-quality", options, options.seeds)
+        + (" BENCH=--unified-only" if said.unified_only else ""),
+        weights=weights_of(layouts, locales, variants),
         answers=answers,
         groups=groups_by_share(rows, read_changes()["split.keep_share"]),
         differences=_differences(judged, truth),
@@ -58,6 +65,15 @@ def main() -> int:
     PAGE.write_text(page(findings), encoding="utf-8")
     sys.stdout.write(f"{PAGE}\n")
     return 0
+
+
+def _trained(options: Options, seed: int, variants: Sequence[str]) -> Layout:
+    """Where one seed's models are; DVC gives those back that it has."""
+    workspace = google_taxonomy.prepare(Path(), options, seed)
+    google_taxonomy.train_unified(workspace)
+    if NON_UNIFIED in variants:
+        google_taxonomy.train_non_unified(workspace)
+    return workspace.layout
 
 
 def _judged_peer(name: str, race: Race, truth: Truth, params: EvaluateParams) -> Judged:
@@ -76,6 +92,12 @@ def _differences(judged: dict[str, Judged], truth: Truth) -> Differences:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--peers", type=Path, default=PYTHON, help="Python of the peers' environment")
+    parser.add_argument("--taxonomy", type=Path, help="directory with Google's files; downloaded where not given")
+    parser.add_argument("--encoder", help="name or directory of an encoder; that of params.yaml where not given")
+    parser.add_argument("--seeds", type=int, nargs="+", default=google_taxonomy.SEEDS, help="of our trainings")
+    parser.add_argument(
+        "--unified-only", action="store_true", help="without per-locale models, whose trainings take longest"
+    )
     return parser.parse_args()
 
 

@@ -17,13 +17,14 @@ class Findings:
     Attributes:
         judged: per contestant, ours first; each of ours as one, and its encoders alone.
         trainings: per contestant of ours that of every seed.
+        command: what makes the page.
         weights: per variant of ours the n-grams' weight in each of its models.
         groups: locales by the share of their training rows that they keep, the largest share first.
     """
 
     judged: Mapping[str, Judged]
     trainings: Mapping[str, Sequence[Judged]]
-    seeds: Sequence[int]
+    command: str
     weights: Mapping[str, Sequence[float]]
     answers: Sequence[Answer]
     groups: Mapping[str, tuple[str, ...]]
@@ -39,6 +40,10 @@ class Findings:
         """What `value` reads of a contestant: of ours over the seeds, a peer has one training."""
         trainings = self.trainings.get(name, [self.judged[name]])
         return Spread.of([value(Scores(one.rows)) for one in trainings])
+
+    @property
+    def ours(self) -> list[str]:
+        return list(self.weights)
 
     @property
     def peers(self) -> list[str]:

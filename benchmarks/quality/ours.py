@@ -31,12 +31,13 @@ class Judge:
 
     truth: Truth
     params: EvaluateParams
+    variants: Sequence[str]
 
     def trainings(self, runs: Sequence[Layout]) -> dict[str, list[Judged]]:
         """By contestant each run's figures, at thresholds of its own: every variant, and its encoders alone."""
         found: dict[str, list[Judged]] = {}
         for layout in runs:
-            for variant, folder_of in variant_folders(layout, UNIFIED_VARIANTS).items():
+            for variant, folder_of in _folders(layout, self.variants).items():
                 log.info("asking %s of %s", variant, layout.root)
                 for name, load in ((variant, Predictor.load), (alone(variant), Predictor.load_encoder_alone)):
                     found.setdefault(name, []).append(self._judged(name, folder_of, load))
@@ -48,13 +49,18 @@ class Judge:
         return judge(name, validation, test, self.params)
 
 
-def weights_of(runs: Sequence[Layout], locales: Sequence[str]) -> Mapping[str, list[float]]:
+def weights_of(runs: Sequence[Layout], locales: Sequence[str], variants: Sequence[str]) -> Mapping[str, list[float]]:
     """By variant the weight of the n-gram model beside each of its trained models, 0 where there is none."""
     found: dict[str, list[float]] = {}
     for layout in runs:
-        for variant, folder_of in variant_folders(layout, UNIFIED_VARIANTS).items():
+        for variant, folder_of in _folders(layout, variants).items():
             for folder in dict.fromkeys(map(folder_of, locales)):
                 metadata = load_metadata(folder)
                 if metadata.status != "untrained":
                     found.setdefault(variant, []).append(metadata.ngrams.weight if metadata.ngrams else 0.0)
     return found
+
+
+def _folders(layout: Layout, variants: Sequence[str]) -> dict[str, Callable[[str], Path]]:
+    """Of each of `variants`, in the order of `OURS`, the checkpoint that serves a locale."""
+    return {name: found for name, found in variant_folders(layout, UNIFIED_VARIANTS).items() if name in variants}

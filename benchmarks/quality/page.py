@@ -7,7 +7,7 @@ from statistics import fmean
 
 from benchmarks.quality.figures import PLAN
 from benchmarks.quality.findings import Findings
-from benchmarks.quality.ours import OURS, alone
+from benchmarks.quality.ours import alone
 from benchmarks.quality.tasks import Answer
 from q2pt_tasks.metrics.resampled import Difference
 from q2pt_tasks.metrics.thresholds import PRECISION
@@ -15,9 +15,6 @@ from q2pt_tasks.model.variants import UNIFIED_VARIANTS
 from q2pt_tasks.studies.pages import bullet, code, table
 from q2pt_tasks.studies.seeds import Spread
 
-COMMAND = """\
-make taxonomy TAXONOMY=path/to/google-product-taxonomy ENCODER=path/to/multilingual-e5-small-trimmed SEEDS="{seeds}"
-make bench-quality"""
 INTRODUCTION = (
     "The queries, product types, locales and splits are those of [the study of Google's product taxonomy]"
     "(google-taxonomy.md), and so are our models: the default recipe, an n-gram model beside each encoder where "
@@ -53,7 +50,7 @@ def page(findings: Findings) -> str:
     parts = [
         "# Peers on the same queries",
         INTRODUCTION,
-        code(COMMAND.format(seeds=" ".join(map(str, findings.seeds)))),
+        code(findings.command),
         f"{findings.machine}.",
         _headline(findings),
         "## Differences",
@@ -118,14 +115,14 @@ def _own_difference_table(findings: Findings) -> str:
     rows = [
         [ours, other, place, *_cells(findings.differences.between(ours, other, locales))]
         for place, locales in findings.places.items()
-        for ours, other in combinations(reversed(OURS), 2)
+        for ours, other in combinations(reversed(findings.ours), 2)
     ]
     return table(["variant", "against", "over", "difference", "interval", "p"], rows)
 
 
 def _ngrams_table(findings: Findings) -> str:
     header = ["", "weights", "encoder alone", "with n-grams"]
-    rows = [_ngrams_row(findings, variant) for variant in OURS]
+    rows = [_ngrams_row(findings, variant) for variant in findings.ours]
     return table([*header, *(name for place in findings.places for name in (place, "interval"))], rows)
 
 
@@ -150,7 +147,7 @@ def _locale_difference_table(findings: Findings) -> str:
 
 
 def _locale_table(findings: Findings) -> str:
-    scores, names = findings.scores, [*OURS, *findings.peers]
+    scores, names = findings.scores, [*findings.ours, *findings.peers]
     rows = [
         [locale, findings.truth.training_rows(locale), *(scores.value(name, "micro_recall", locale) for name in names)]
         for locales in findings.groups.values()
@@ -200,7 +197,9 @@ def _conclusions(findings: Findings) -> Iterator[str]:
         ]
         yield f"{ours} is in no locale worse than a peer with an interval below zero: {_but(worse)}."
     for place, locales in findings.places.items():
-        lost = [ours for ours in OURS if findings.differences.between(ours, alone(ours), locales).interval.low <= 0]
+        lost = [
+            ours for ours in findings.ours if findings.differences.between(ours, alone(ours), locales).interval.low <= 0
+        ]
         yield f"n-grams add to every variant over {place}, with an interval above zero: {_but(lost)}."
 
 

@@ -18,7 +18,7 @@ from q2pt_tasks.report.tables import Summary
 from q2pt_tasks.studies.google_taxonomy_page import PLOTTED, Findings, Trained, page
 from q2pt_tasks.studies.study import Options
 from q2pt_tasks.studies.taxonomy import own_files
-from q2pt_tasks.studies.workspace import StudyError, Workspace, prepare_workspace
+from q2pt_tasks.studies.workspace import Workspace, prepare_workspace
 
 NAME = "google_taxonomy"
 PAGE = Path("docs/results/google-taxonomy.md")
@@ -52,44 +52,26 @@ def prepare(root: Path, options: Options, seed: int) -> Workspace:
 
 
 def run_seed(workspace: Workspace) -> None:
-    """Everything up to the evaluation; the small trainings, a model of each locale, side by side."""
+    """Everything up to the evaluation."""
+    train_unified(workspace)
+    train_non_unified(workspace)
+    workspace.reproduce(["evaluate"])
+
+
+def train_unified(workspace: Workspace) -> None:
+    """Resolves the source, and trains the unified variants one after the other."""
     workspace.run_pipeline(["train_unified"])
+
+
+def train_non_unified(workspace: Workspace) -> None:
+    """The small trainings, a model of each locale, side by side; what they need must have been made."""
     locales = read_section(workspace.layout.params, "locales", Locales)
     workspace.reproduce_side_by_side([f"train_non_unified@{locale}" for locale in locales])
-    workspace.reproduce(["evaluate"])
 
 
 def read_changes() -> dict[str, Any]:
     """What the study changes in params.yaml."""
     return dict(YAML(typ="safe").load(CHANGES.read_text(encoding="utf-8")))
-
-
-def finished_seeds(root: Path) -> dict[int, Layout]:
-    """Where the seeds ran that have been evaluated, by seed.
-
-    Raises:
-        StudyError: there are none, or they ran with other params, data or encoder, and cannot be compared.
-    """
-    folders = sorted((root / "build/studies" / NAME).glob("*"))
-    runs = {int(folder.name): Layout(folder) for folder in folders if folder.name.isdecimal()}
-    ended = {seed: runs[seed] for seed in sorted(runs) if runs[seed].summary.is_file()}
-    if not ended:
-        raise StudyError(f"no seed of the study {NAME} has been evaluated below {root / 'build/studies'}: run it first")
-    first, *others = ended
-    for seed in others:
-        if _inputs(ended[seed]) != _inputs(ended[first]):
-            raise StudyError(
-                f"{NAME}: seed {seed} ran with other params, data or encoder than seed {first}: run the study again "
-                f"with both seeds, or delete {ended[seed].root}"
-            )
-    return ended
-
-
-def _inputs(layout: Layout) -> object:
-    """What a run learned from and was asked: its params but for the seed, and data and encoder by their hashes."""
-    params = YAML(typ="safe").load(layout.params.read_text(encoding="utf-8"))
-    stages = YAML(typ="safe").load((layout.root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
-    return {**params, "seed": None}, stages["split"]["outs"], stages["encoder"]["outs"]
 
 
 def write_page(root: Path, runs: Mapping[int, Layout], options: Options) -> Path:
@@ -101,7 +83,7 @@ def write_page(root: Path, runs: Mapping[int, Layout], options: Options) -> Path
     target = root / PAGE
     target.parent.mkdir(parents=True, exist_ok=True)
     (root / PLOT).write_text(str(svg), encoding="utf-8")
-    target.write_text(page(findings, _command(options, list(runs)), changes, PLOT.name), encoding="utf-8")
+    target.write_text(page(findings, command("taxonomy", options, list(runs)), changes, PLOT.name), encoding="utf-8")
     return target
 
 
@@ -125,7 +107,7 @@ def groups_by_share(training_rows: Mapping[str, int], keep_share: Mapping[str, f
     }
 
 
-def _command(options: Options, seeds: Sequence[int]) -> str:
-    """The command as a reader would type it, without this machine's paths."""
+def command(target: str, options: Options, seeds: Sequence[int]) -> str:
+    """The call of make as a reader would type it, without this machine's paths."""
     encoder = f" ENCODER=path/to/{Path(options.encoder).name}" if options.encoder else ""
-    return f'make taxonomy TAXONOMY=path/to/google-product-taxonomy{encoder} SEEDS="{" ".join(map(str, seeds))}"'
+    return f'make {target} TAXONOMY=path/to/google-product-taxonomy{encoder} SEEDS="{" ".join(map(str, seeds))}"'

@@ -13,10 +13,10 @@ from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.report.evidence import Difference
 from q2pt_tasks.report.tables import Model, Row, Summary
 from q2pt_tasks.studies import google_taxonomy
-from q2pt_tasks.studies.google_taxonomy import CHANGES, finished_seeds, prepare, read_findings, run_seed
+from q2pt_tasks.studies.google_taxonomy import CHANGES, prepare, read_findings, run_seed
 from q2pt_tasks.studies.google_taxonomy_page import PAIRS, Findings, Trained, page
 from q2pt_tasks.studies.study import Options
-from q2pt_tasks.studies.workspace import StudyError, Workspace
+from q2pt_tasks.studies.workspace import Workspace
 
 VALUES = {
     "non_unified": 0.4,
@@ -148,26 +148,7 @@ def test_small_trainings_run_side_by_side_between_the_large_ones_and_the_evaluat
     assert (third, evaluation) == ("reproduce", ["evaluate"])
 
 
-def test_only_seeds_that_were_evaluated_on_the_same_data_are_compared(copies: Path) -> None:
-    with pytest.raises(StudyError, match="no seed of the study google_taxonomy has been evaluated"):
-        finished_seeds(copies)
-    layouts = {seed: prepare(copies, Options(), seed).layout for seed in (2, 10, 3)}
-    for layout in layouts.values():
-        (layout.root / "dvc.lock").write_text("stages: {split: {outs: [a]}, encoder: {outs: [b]}}")
-    for seed in (2, 10):
-        layouts[seed].metrics.mkdir()
-        layouts[seed].summary.write_text("{}")
-    assert list(finished_seeds(copies)) == [2, 10]
-    (layouts[10].root / "dvc.lock").write_text("stages: {split: {outs: [c]}, encoder: {outs: [b]}}")
-    with pytest.raises(StudyError, match="seed 10 ran with other params, data or encoder than seed 2"):
-        finished_seeds(copies)
-    shutil.copyfile(layouts[2].root / "dvc.lock", layouts[10].root / "dvc.lock")
-    edit_params(layouts[10].params, {"train_unified.pretrained.max_epochs": 4})
-    with pytest.raises(StudyError, match="seed 10 ran"):
-        finished_seeds(copies)
-
-
 def test_the_command_on_the_page_has_no_path_of_this_machine(tmp_path: Path) -> None:
     options = Options(taxonomy=tmp_path / "taxonomy", encoder=str(tmp_path / "an-encoder"))
-    command = google_taxonomy._command(options, [1, 2])
+    command = google_taxonomy.command("taxonomy", options, [1, 2])
     assert command == 'make taxonomy TAXONOMY=path/to/google-product-taxonomy ENCODER=path/to/an-encoder SEEDS="1 2"'
