@@ -8,6 +8,7 @@ from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.engine.params import EngineParams
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams
+from q2pt_tasks.model.recipe import Training
 from q2pt_tasks.model.variants import Variants
 from q2pt_tasks.params import Seed, read_section
 from q2pt_tasks.registry.retention import RetentionParams
@@ -25,6 +26,7 @@ from q2pt_tasks.stages.validate import ValidateParams
 # Every section and the class that reads it.
 SECTIONS: Mapping[str, Any] = {
     "seed": Seed,
+    "training": Training,
     "locales": Locales,
     "variants": Variants,
     "engine": EngineParams,

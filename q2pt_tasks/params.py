@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 
 # Every top-level key of params.yaml. A stage reads its own section and, of these, the shared ones that it needs; what
 # reads queries reads `encoder` as well.
-SHARED_SECTIONS = ("seed", "locales", "variants", "engine", "privacy")
+SHARED_SECTIONS = ("seed", "training", "locales", "variants", "engine", "privacy")
 STAGE_SECTIONS = (
     "ingest",
     "encoder",

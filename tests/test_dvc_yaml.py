@@ -17,6 +17,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())[
 # Sections, and keys, that other stages than the one of their name read.
 SHARED = {
     "seed",
+    "training",
     "locales",
     "variants",
     "encoder",
@@ -87,6 +88,7 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
         "report": 1,
         # What is shared by all trainings retrains all of them.
         "seed": 22,
+        "training": 22,
         "encoder": 23,
         # The encoder's files are copied again for another encoder alone.
         "encoder.name": 1,

@@ -1,6 +1,7 @@
 """How a network is trained: the hyper-parameters, one set for a fresh encoder and one for a pre-trained one."""
 
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -8,6 +9,13 @@ from q2pt_tasks.params import Section
 
 # What a network is trained for; `objectives.py` says what each is.
 ObjectiveName = Literal["binary_cross_entropy", "softmax", "sparsemax"]
+
+
+class Training(StrEnum):
+    """The section `training`: by whose recipes networks are trained."""
+
+    Q2PT = "q2pt"
+    PAPER = "paper"
 
 
 class NGramRecipe(Section):
@@ -43,6 +51,23 @@ class Recipe(Section):
     patience: Annotated[int, Field(ge=1)]
     ngrams: NGramRecipe | None
 
+    def as_in_the_paper(self) -> Self:
+        """With what the paper gives, and without what it does not know; epochs, warm-up and stopping stay."""
+        return self.model_copy(update=_PAPER)
+
+
+# Papers A, section 4. A batch is not made smaller for the sake of more steps.
+_PAPER = {
+    "objective": "binary_cross_entropy",
+    "prior_bias": False,
+    "learning_rates": (8e-5,),
+    "head_factor": 1.0,
+    "dropout": 0.001,
+    "batch_size": 2048,
+    "min_steps_per_epoch": 1,
+    "ngrams": None,
+}
+
 
 class Recipes(Section):
     """The recipe for each kind of encoder, and when there is too little to train on."""
@@ -50,6 +75,14 @@ class Recipes(Section):
     scratch: Recipe
     pretrained: Recipe
     min_train_rows: Annotated[int, Field(ge=1)]
+
+    def trained_as(self, training: Training) -> Self:
+        """These recipes, or the paper's in their place."""
+        if training is Training.Q2PT:
+            return self
+        return self.model_copy(
+            update={"scratch": self.scratch.as_in_the_paper(), "pretrained": self.pretrained.as_in_the_paper()}
+        )
 
     def of(self, *, is_scratch: bool) -> Recipe:
         return self.scratch if is_scratch else self.pretrained

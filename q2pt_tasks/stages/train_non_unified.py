@@ -4,7 +4,7 @@ from q2pt_tasks.data.schema import check_locale
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams, read_encoder
 from q2pt_tasks.model.job import FitJob, FitReport
-from q2pt_tasks.model.recipe import Recipes
+from q2pt_tasks.model.recipe import Recipes, Training
 from q2pt_tasks.model.variants import NON_UNIFIED
 from q2pt_tasks.params import Seed, read_section
 
@@ -17,10 +17,11 @@ def main(layout: Layout, locale: str) -> FitReport:
     # A locale's model does not depend on the list of locales, or a new locale would train all of them again; the name
     # comes from the graph, and becomes a path.
     name = check_locale(locale)
+    params = read_section(layout.params, "train_non_unified", TrainNonUnifiedParams)
     return run(
         layout,
         name,
-        read_section(layout.params, "train_non_unified", TrainNonUnifiedParams),
+        params.trained_as(read_section(layout.params, "training", Training)),
         read_encoder(layout),
         seed=read_section(layout.params, "seed", Seed),
     )

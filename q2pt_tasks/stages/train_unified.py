@@ -9,7 +9,7 @@ from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.encoder import EncoderParams, read_encoder
 from q2pt_tasks.model.job import FitJob, FitReport
-from q2pt_tasks.model.recipe import Recipes
+from q2pt_tasks.model.recipe import Recipes, Training
 from q2pt_tasks.model.variants import UNIFIED_VARIANTS
 from q2pt_tasks.params import Seed, read_section
 
@@ -31,10 +31,11 @@ def main(layout: Layout, variant: str) -> FitReport:
     from q2pt_tasks.model.workers import share_among_devices
 
     share_among_devices(["train_unified", "--variant", variant])
+    params = read_section(layout.params, "train_unified", TrainUnifiedParams)
     return run(
         layout,
         variant,
-        read_section(layout.params, "train_unified", TrainUnifiedParams),
+        params.trained_as(read_section(layout.params, "training", Training)),
         read_encoder(layout),
         locales=read_section(layout.params, "locales", Locales),
         seed=read_section(layout.params, "seed", Seed),
