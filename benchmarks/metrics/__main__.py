@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.metrics.contestants import CURVE_RESAMPLES, RESAMPLES
 from benchmarks.metrics.scores import Scale, write_scores
 from q2pt_tasks.studies.machine import describe_machine
 from q2pt_tasks.studies.pages import code, table
@@ -22,7 +23,9 @@ SCORES = Path("build/metrics/scores.bin")
 Found = dict[str, dict[str, Any]]
 MEANINGS = {
     "curves": "q2pt: the curves of every type, and of all pairs",
-    "everything": "q2pt: all that `evaluate` says of a split",
+    "everything": "q2pt: all figures that `evaluate` gives a split",
+    "intervals": f"q2pt: the intervals of these figures, {RESAMPLES:,} resamples",
+    "curve_intervals": f"q2pt: the intervals of the curves' figures, {CURVE_RESAMPLES} resamples",
     "scikit_learn": "scikit-learn, `precision_recall_curve` type by type",
     "torchmetrics": "torchmetrics, `MultilabelPrecisionRecallCurve(thresholds=None)`",
 }
@@ -74,9 +77,11 @@ def build_page(scale: Scale, found: Found, hard: Scale, found_hard: Found, load:
             "",
             _table(scale, found),
             "",
-            "q2pt's seconds hold two readings of the file; the peers' hold none: their scores are in memory before the "
-            "clock and the count of memory start. The peers compute some types only, evenly spaced from the most "
-            "frequent to the rarest, and the seconds for all are these times the number of types: an extrapolation. "
+            "q2pt's seconds hold two readings of the file, those of intervals none or one: they begin when all "
+            "else has been measured, whose memory is in theirs; the peers' hold none: their scores are in memory "
+            "before the clock and the count of memory start. The peers compute some types only, evenly spaced from the "
+            "most frequent to the rarest, and the seconds for all are these times the number of types: an "
+            "extrapolation. "
             "scikit-learn runs on one core, q2pt and torchmetrics on all. Processor seconds are those of all cores "
             "together, for all types: what other work on the machine changes least.",
             "",

@@ -10,13 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.metrics.scores import Scale, read_scores, true_pairs
 
+if TYPE_CHECKING:
+    from q2pt_tasks.metrics.intervals import Resampling, Sample
+    from q2pt_tasks.metrics.measurements import Measured
+
 PRECISION = 0.8
+# As the params have them, and as `evaluate` does for curves.
+RESAMPLES, CURVE_RESAMPLES = 2000, 200
 
 
 class Clock:
@@ -90,15 +97,56 @@ def curves(scale: Scale, file: Path) -> Outcome:
 
 
 def everything(scale: Scale, file: Path) -> Outcome:
-    """Ours: all that `evaluate` says of a split, at thresholds that are given."""
-    from q2pt_tasks.metrics.measurements import measure
-    from q2pt_tasks.metrics.thresholds import Thresholds
-
+    """Ours: all figures that `evaluate` gives a split, at thresholds that are given, without their intervals."""
     blocks = Blocks(scale, file)
     before = _resident()
     clock = Clock()
-    measure(blocks, Thresholds({}, {}, 0.5), PRECISION, min_support=10)  # type: ignore[arg-type]
+    _measured(blocks)
     return Outcome(scale.types, *clock.read(), _peak() - before, {})
+
+
+def intervals(scale: Scale, file: Path) -> Outcome:
+    """Ours: the intervals of these figures, from what was measured before the clock."""
+    from q2pt_tasks.metrics.resampled import resample
+
+    blocks = Blocks(scale, file)
+    before = _resident()
+    measured = _measured(blocks)
+    clock = Clock()
+    resample(measured, _sample(scale), _plan(RESAMPLES))
+    return Outcome(scale.types, *clock.read(), _peak() - before, {})
+
+
+def curve_intervals(scale: Scale, file: Path) -> Outcome:
+    """Ours: the intervals of the curves' figures, a look at every pair for every resample."""
+    from q2pt_tasks.metrics.resampled_curves import resample_curves
+
+    blocks = Blocks(scale, file)
+    before = _resident()
+    measured = _measured(blocks)
+    clock = Clock()
+    resample_curves(blocks, measured, _sample(scale), _plan(CURVE_RESAMPLES), PRECISION)  # type: ignore[arg-type]
+    return Outcome(scale.types, *clock.read(), _peak() - before, {})
+
+
+def _measured(blocks: Blocks) -> "Measured":
+    from q2pt_tasks.metrics.measurements import measure
+    from q2pt_tasks.metrics.thresholds import Thresholds
+
+    return measure(blocks, Thresholds({}, {}, 0.5), PRECISION, min_support=10)  # type: ignore[arg-type]
+
+
+def _sample(scale: Scale) -> "Sample":
+    """Every query is another text, in one store."""
+    from q2pt_tasks.metrics.intervals import Sample
+
+    return Sample.of([f"query {number}" for number in range(scale.queries)], np.zeros(scale.queries, dtype=np.intp), 1)
+
+
+def _plan(resamples: int) -> "Resampling":
+    from q2pt_tasks.metrics.intervals import Resampling
+
+    return Resampling(resamples=resamples, seed=0)
 
 
 def scikit_learn(scale: Scale, file: Path) -> Outcome:
@@ -144,6 +192,8 @@ def torchmetrics(scale: Scale, file: Path) -> Outcome:
 CONTESTANTS: dict[str, Callable[[Scale, Path], Outcome]] = {
     "curves": curves,
     "everything": everything,
+    "intervals": intervals,
+    "curve_intervals": curve_intervals,
     "scikit_learn": scikit_learn,
     "torchmetrics": torchmetrics,
 }

@@ -114,9 +114,10 @@ INTRODUCTION = (
     "Google's product taxonomy in four stores, thinned, recipe `pretrained` of [the study of "
     "objectives](objectives.md): `unified_aware`, cross-entropy from the priors, no n-grams, the encoder's first "
     "{layers} layers. Before that one of the two encoders fills in masked pieces of {queries:,} queries of the "
-    "training side, those among them whose labels thinning takes away: {plan.epochs} epochs, batches of {plan.batch_size}, "
-    "{plan.masked:.0%} of the pieces masked, learning rate {plan.learning_rate:g}. Micro recall at precision 0.8 at "
-    "thresholds of validation; small stores: mean over them. Mean over the seeds, lowest and highest in brackets."
+    "training side, those among them whose labels thinning takes away: {plan.epochs} epochs, batches of "
+    "{plan.batch_size}, {plan.masked:.0%} of the pieces masked, learning rate {plan.learning_rate:g}. Micro recall at "
+    "precision 0.8 at thresholds of validation; small stores: mean over them. Mean over the seeds, lowest and highest "
+    "in brackets."
 )
 LIMITS = (
     "One plan of reading was tried: others, more queries, or all layers of the encoder may do otherwise.",

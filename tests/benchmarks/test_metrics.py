@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.__main__ import build_page
-from benchmarks.metrics.contestants import curves, everything, scikit_learn
+from benchmarks.metrics.contestants import curve_intervals, curves, everything, intervals, scikit_learn
 from benchmarks.metrics.scores import Scale, read_scores, true_pairs, write_scores
 
 SCALE = Scale(queries=2_500, types=60, rows=1_000)
@@ -34,6 +34,13 @@ def test_our_curves_are_those_of_scikit_learn(file: Path) -> None:
     for index, figures in theirs.figures.items():
         assert ours.figures[index] == pytest.approx(figures, abs=1e-9)
     assert everything(SCALE, file).types == 60
+
+
+def test_intervals_are_timed_without_the_measuring(file: Path) -> None:
+    for contestant in (intervals, curve_intervals):
+        outcome = contestant(SCALE, file)
+        assert (outcome.types, outcome.figures) == (60, {})
+        assert outcome.seconds > 0
 
 
 def test_the_page_says_what_was_extrapolated() -> None:
