@@ -9,7 +9,7 @@ import numpy as np
 from q2pt_tasks.metrics.recall_at_precision import operating_point
 from q2pt_tasks.metrics.thresholds import PRECISION
 from q2pt_tasks.model.examples import Examples, FloatMatrix
-from q2pt_tasks.model.fusion import add_logits, best_weight
+from q2pt_tasks.model.fusion import best_weight, mean_logits
 from q2pt_tasks.model.job import FitJob
 from q2pt_tasks.model.ngram_training import fit_ngrams
 from q2pt_tasks.model.ngrams import NGrams
@@ -45,7 +45,7 @@ def fit_beside(job: FitJob, data: TrainingData, trainer: Trainer, logits: FloatM
     targets = true_pairs(data.validation, types)
 
     def scores(weight: float) -> FloatMatrix:
-        return trainer.validation_scores(add_logits(logits, probabilities, weight, trainer.objective))
+        return trainer.validation_scores(mean_logits(logits, probabilities, weight, trainer.objective))
 
     def recall(weight: float) -> float:
         found = operating_point(scores(weight), targets, PRECISION).recall

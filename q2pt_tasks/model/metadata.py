@@ -13,7 +13,7 @@ from q2pt_tasks.data.queries import NORMALISATION
 from q2pt_tasks.model.recipe import ObjectiveName
 from q2pt_tasks.model.variants import UNIFIED_AWARE
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 METADATA = "metadata.json"
 # Beside it lies what the training queries consisted of, as `data/census.py` counts it.
 CENSUS = "census.json"

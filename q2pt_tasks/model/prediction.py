@@ -17,7 +17,7 @@ from q2pt_tasks.model.assortment import mask_scores, unsold_table
 from q2pt_tasks.model.batching import insert_locale_tokens
 from q2pt_tasks.model.checkpoint import Checkpoint, load_checkpoint
 from q2pt_tasks.model.examples import FloatMatrix, Packed
-from q2pt_tasks.model.fusion import add_logits
+from q2pt_tasks.model.fusion import mean_logits
 from q2pt_tasks.model.inference import logits_of, probabilities_of
 from q2pt_tasks.model.objectives import OBJECTIVES
 from q2pt_tasks.model.precision import Hardware, detect_hardware
@@ -175,7 +175,7 @@ class Predictor:
         if self._ngrams is not None and self.metadata.ngrams is not None:
             stores = ["" if token == UNKNOWN_LOCALE_TOKEN else token for token in told]
             beside = self._ngrams.probabilities(Typed(queries, stores))
-            logits = add_logits(logits, beside, self.metadata.ngrams.weight, self._objective)
+            logits = mean_logits(logits, beside, self.metadata.ngrams.weight, self._objective)
         return probabilities_of(logits, self._objective)
 
     def _named(self, answers: Answers) -> Iterator[Types]:

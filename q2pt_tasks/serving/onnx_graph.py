@@ -73,15 +73,15 @@ class _Alone(nn.Module):
 
 
 class _Fused(nn.Module):
-    """The scores of a checkpoint with one: the sum that `model/fusion.py` describes."""
+    """The scores of a checkpoint with one: the mean that `model/fusion.py` describes."""
 
     def __init__(self, network: PackedNetwork, objective: Objective, ngrams: NGrams, weight: float) -> None:
         super().__init__()
-        self._logits, self._parts, self._objective, self._of_parts = _Padded(network), _Parts(ngrams), objective, weight
+        self._logits, self._parts, self._objective, self._weight = _Padded(network), _Parts(ngrams), objective, weight
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, part_ids: torch.Tensor) -> torch.Tensor:
-        beside = self._objective.logits(self._parts(part_ids))
-        return self._objective.probabilities(self._logits(input_ids, attention_mask) + self._of_parts * beside)
+        alone, beside = self._logits(input_ids, attention_mask), self._objective.logits(self._parts(part_ids))
+        return self._objective.probabilities((1 - self._weight) * alone + self._weight * beside)
 
 
 def write_graph(checkpoint: Checkpoint, file: Path) -> None:

@@ -113,7 +113,7 @@ def test_the_n_grams_beside_the_encoder_change_the_scores(finished: Layout) -> N
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("schema_version", 99, "the checkpoint has schema version 99, this code reads 5: train the model again"),
+        ("schema_version", 99, "the checkpoint has schema version 99, this code reads 6: train the model again"),
         ("normalisation", "lower", "query normalisation do not fit"),
         ("product_types", ["A"], "product types do not fit"),
         ("ngrams", {"weight": 0.5, "form": "letters", "longest": 5}, "parts of queries do not fit"),
