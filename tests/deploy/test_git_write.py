@@ -139,15 +139,13 @@ def test_of_refs_that_are_pushed_together_all_or_none_are_taken(service: Service
     assert tip(service.url, "run/a") is None
 
 
-@pytest.mark.parametrize(
-    "ref", ["refs/heads/latest", "refs/heads/production", "refs/heads/expired", "refs/tags/q2pt@v1"]
-)
+@pytest.mark.parametrize("ref", ["heads/latest", "heads/production", "heads/expired", "tags/q2pt@v1"])
 def test_what_is_to_stay_is_not_deleted_however_old(service: Service, ref: str) -> None:
     commit = service.commit(age=_OLD)
-    push(service.clone, service.url, f"{commit}:{ref}")
+    push(service.clone, service.url, f"{commit}:refs/{ref}")
     with pytest.raises(GitError):
-        push(service.clone, service.url, f":{ref}")
-    assert tip(service.url, ref) == commit
+        push(service.clone, service.url, f":refs/{ref}")
+    assert tip(service.url, f"refs/{ref}") == commit
 
 
 def test_the_branch_of_a_run_that_may_be_in_progress_is_not_deleted_and_that_of_an_old_one_is(service: Service) -> None:
