@@ -5,6 +5,7 @@ hash of what they were computed from, of the package's code and of the versions 
 are checked: whoever deletes them changes no byte of any output, only the time until it is there.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -114,16 +115,16 @@ class Memo:
             self.keep(found, sorted(folder.iterdir()))
 
     def sweep(self, seconds: float = FORGOTTEN_SECONDS) -> None:
-        """Removes what no run has asked for in so many seconds, and nothing else."""
+        """Removes what no run has asked for in so many seconds, be it whole or not, and nothing else."""
         files = self._files
         if files is None:
             return
         try:
-            for path, about in files.find(self._root, detail=True).items():
-                entry, _, name = path.rpartition("/")
-                ours = name == _LISTING and _ENTRY.fullmatch(entry.rpartition("/")[2])
-                if ours and time.time() - _used(about) > seconds:
-                    files.rm(entry, recursive=True)
+            for entry, used in _last_used(files.find(self._root, detail=True)).items():
+                if time.time() - used > seconds:
+                    # Another night may sweep at the same time.
+                    with contextlib.suppress(FileNotFoundError):
+                        files.rm(entry, recursive=True)
         except _unreachable() as error:
             self._give_up(error)
 
@@ -184,7 +185,7 @@ def _bring(files: Any, entry: str, folder: Path) -> bool:  # noqa: ANN401 - of a
         if hash_of(folder / name) != sha256:
             logger.warning("%s of %s is damaged and is computed again", name, entry)
             return False
-    # It is used: `sweep` looks at the age of this file.
+    # It is used: `sweep` looks at the age of the youngest file.
     files.pipe_file(f"{entry}/{_LISTING}", listing)
     return True
 
@@ -197,7 +198,20 @@ def _read_listing(text: bytes) -> dict[str, str]:
         raise FileNotFoundError(_LISTING) from None
 
 
-def _used(about: Mapping[str, Any]) -> float:
+def _last_used(found: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """When each entry was written or asked for last, in seconds since 1970, by its path; `found` are files by theirs.
+
+    One without a listing counts too: whoever is killed while it is written leaves it for nobody.
+    """
+    used: dict[str, float] = {}
+    for path, about in found.items():
+        entry = path.rpartition("/")[0]
+        if _ENTRY.fullmatch(entry.rpartition("/")[2]):
+            used[entry] = max(_written(about), used.get(entry, 0.0))
+    return used
+
+
+def _written(about: Mapping[str, Any]) -> float:
     """When a file was written last, in seconds since 1970."""
     moment = about.get("LastModified")
     return float(about["mtime"]) if moment is None else float(moment.timestamp())

@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +55,15 @@ def fill(memo: Memo, key: str, folder: Path, make: Callable[[Path], None]) -> di
 
 
 FILES = {"one": 100_000, "two": 1}
+# Dies when the files of an entry are there, and its listing is not.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from q2pt_tasks import memo
+files = type(memo._open(sys.argv[1])[0])
+files.pipe_file = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+memo.Memo(sys.argv[1]).keep({"key": "a"}, [Path(sys.argv[2])])
+"""
 
 
 def test_the_same_is_made_once_and_something_else_again(place: str, tmp_path: Path) -> None:
@@ -76,6 +88,30 @@ def test_what_nobody_asks_for_is_swept_and_nothing_else(place: str, tmp_path: Pa
     fill(memo, "a", tmp_path / "3", make)
     assert make.made == 2
     assert module._open(place)[0].exists(f"{module._open(place)[1]}/mine/listing.json")
+
+
+@pytest.mark.chaos("memo-damaged")
+def test_what_a_killed_run_has_left_without_a_listing_is_swept_when_it_is_old(place: str, tmp_path: Path) -> None:
+    (tmp_path / "queries").write_text("of shoppers")
+    killed = subprocess.run([sys.executable, "-c", KILLED, place, str(tmp_path / "queries")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    files, root = module._open(place)
+    (left,) = files.find(root)
+    # As long as it is young, another run may be writing it.
+    Memo(place).sweep(60)
+    assert files.find(root) == [left]
+    Memo(place).sweep(-1)
+    assert files.find(root) == []
+
+
+def test_an_entry_is_as_old_as_its_youngest_file(tmp_path: Path) -> None:
+    fill(Memo(str(tmp_path / "place")), "a", tmp_path / "1", Maker())
+    (entry,) = (tmp_path / "place/days").iterdir()
+    for file in sorted(entry.iterdir()):
+        assert entry.exists()
+        os.utime(file, (0, 0))
+        Memo(str(tmp_path / "place")).sweep()
+    assert not entry.exists()
 
 
 def test_other_code_makes_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,9 @@ _FAILED = "failed-"
 def private_clone(settings: Settings, commit: str) -> Iterator[Path]:
     """A clone of the git remote at exactly `commit`, set up for DVC, without data.
 
-    It is removed at the end, and kept for a while where an error comes out.
+    It is removed at the end, and kept for a while where an error comes out. Until then temporary files of this process,
+    and of those that it starts, lie beside it: what a stage spills holds shoppers' queries, and a sweep that removes
+    the clone of a dead process removes them with it.
 
     Raises:
         GitError: the remote does not have the commit.
@@ -40,9 +42,10 @@ def private_clone(settings: Settings, commit: str) -> Iterator[Path]:
     with _own_folder(settings.work_dir / "clones") as home:
         try:
             checkout = home / "checkout"
-            fetch_commit(settings.git_remote, commit, checkout)
-            _configure_dvc(settings, checkout, home / "site-cache")
-            yield checkout
+            with _temporary_files_in(home):
+                fetch_commit(settings.git_remote, commit, checkout)
+                _configure_dvc(settings, checkout, home / "site-cache")
+                yield checkout
         except BaseException as error:
             (home / _NOTE).write_text(f"Commit {commit}: {type(error).__name__}: {error}\n", encoding="utf-8")
             home.rename(home.with_name(f"{_FAILED}{home.name}"))
@@ -93,6 +96,22 @@ def _own_folder(clones: Path) -> Iterator[Path]:
         alive.write(platform.node())
         alive.flush()
         yield home
+
+
+@contextmanager
+def _temporary_files_in(home: Path) -> Iterator[None]:
+    """Inside, a folder in `home` is the temporary directory; it is removed at the end, whatever happened."""
+    variable, known = os.environ.get("TMPDIR"), tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="tmp-", dir=home, ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = known
+            if variable is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = variable
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pyarrow as pa
 from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
+from q2pt_tasks.memo import memo_of
 from q2pt_tasks.model.encoder import EncoderParams
 from q2pt_tasks.params import read_section
 from q2pt_tasks.sources import database, lake
@@ -36,7 +37,10 @@ def resolve(layout: Layout, today: date | None = None) -> str:
 
     Raises:
         SourceError: the source, the encoder or the judgements cannot be used as params say.
+        MemoPlaceError: `Q2PT_STATE_DIR` is neither a directory nor an S3 URL.
     """
+    # Every night passes here, also one on which nothing is new, or the source is refused.
+    memo_of().sweep()
     params = read_section(layout.params, "ingest", IngestParams)
     encoder = read_section(layout.params, "encoder", EncoderParams)
     locales = read_section(layout.params, "locales", Locales)

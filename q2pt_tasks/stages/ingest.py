@@ -103,10 +103,7 @@ def main(layout: Layout) -> IngestReport:
     params = read_section(layout.params, "ingest", IngestParams)
     locales = read_section(layout.params, "locales", Locales)
     privacy = read_section(layout.params, "privacy", PrivacyParams)
-    memo = memo_of()
-    report = run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams), memo)
-    memo.sweep()
-    return report
+    return run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams), memo_of())
 
 
 def run(

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,23 @@ def test_two_clones_at_once_share_nothing_but_the_cache(worker: Worker) -> None:
         configs = [Config(str(clone / ".dvc")) for clone in (one, two)]
         assert {config["cache"]["dir"] for config in configs} == {str(worker.settings.dvc_cache)}
         assert len({config["core"]["site_cache_dir"] for config in configs}) == 2
+
+
+def test_temporary_files_lie_beside_the_clone_and_go_before_it(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    before = tempfile.gettempdir()
+    say = [sys.executable, "-c", "import tempfile; print(tempfile.mkdtemp())"]
+    with private_clone(worker.settings, worker.commit) as clone:
+        theirs = Path(subprocess.run(say, check=True, capture_output=True, text=True).stdout.strip())
+        own = Path(tempfile.mkdtemp())
+        assert own.parent == theirs.parent
+        assert own.is_relative_to(clone.parent)
+        assert not own.is_relative_to(clone)
+    assert not own.exists()
+    assert (os.environ["TMPDIR"], tempfile.gettempdir()) == (str(tmp_path), before)
+    assert sorted(path.name for path in _fail(worker).iterdir()) == ["alive", "checkout", "why.txt"]
 
 
 def test_dvc_reads_the_settings_as_they_are(worker: Worker, tmp_path: Path) -> None:

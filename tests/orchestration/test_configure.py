@@ -1,6 +1,7 @@
 """The first task of a run, with real git and real DVC: the run's commit, what it refuses, and the plan."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,19 @@ def test_the_form_changes_the_params_of_the_run_alone_and_keeps_their_comments(n
         *("-    max_epochs", "+    max_epochs") * 2,
     ]
     assert (plan.force, plan.approval) == (True, True)
+
+
+def test_a_night_on_which_nothing_is_new_sweeps_what_earlier_ones_remembered_too_long_ago(
+    judged_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, young = (tmp_path / "state/days" / (letter * 64) / "rows.parquet" for letter in "ab")
+    for file in (old, young):
+        file.parent.mkdir(parents=True)
+        file.write_text("queries")
+    os.utime(old, (0, 0))
+    monkeypatch.setenv("Q2PT_STATE_DIR", str(tmp_path / "state"))
+    assert "ingest" in judged_shop.configure("second").unchanged
+    assert [old.exists(), young.exists()] == [False, True]
 
 
 def test_what_the_form_leaves_out_is_skipped_and_not_promoted(new_shop: Shop) -> None:

@@ -23,12 +23,19 @@ from q2pt_tasks.orchestration.operators import (
     entries_before,
 )
 
-# A stage that says its process id and hangs in the middle of its output, the first time.
+# A stage in front of more rows than its memory holds, that says its process id and hangs in the middle of its output,
+# the first time.
 SLOW_AT_FIRST = """
 import os, time
 from pathlib import Path
+import pyarrow as pa
+from q2pt_tasks.engine.opening import open_engine
+from q2pt_tasks.engine.params import EngineParams
 said = Path({said!r})
 first = not said.exists()
+engine = open_engine(EngineParams(memory_limit_mb=100))
+if first:
+    engine.keep(engine.frame(pa.table({{"query": [f"{{number:0200}}" for number in range(1_000_000)]}})))
 Path("slow.txt").write_text("half")
 said.write_text(str(os.getpid()))
 time.sleep(600 if first else 0)
@@ -168,16 +175,19 @@ def test_a_child_that_ends_without_a_result_fails_its_task(monkeypatch: pytest.M
 
 @pytest.mark.chaos("task-killed")
 @pytest.mark.parametrize("by", ["Airflow", "kill -9"])
-def test_a_killed_stage_leaves_nobody_and_no_result_and_the_next_try_succeeds(
-    worker: Worker, tmp_path: Path, by: str
+def test_a_killed_stage_leaves_nobody_no_result_and_no_rows_and_the_next_try_succeeds(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    said = tmp_path / "said"
+    said, spilled = tmp_path / "said", list[Path]()
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     worker.change(label=SLOW_AT_FIRST.format(said=str(said)), pipeline=SLOW_PIPELINE)
     operator = StageOperator(task_id="slow", address="slow")
     plan = {("configure", "return_value"): make_plan(worker.commit)}
 
     def kill() -> None:
         _await(lambda: said.exists() and said.read_text())
+        spilled.extend(tmp_path.rglob("q2pt-engine-*"))
         if by == "Airflow":
             operator.on_kill()
         else:
@@ -196,6 +206,9 @@ def test_a_killed_stage_leaves_nobody_and_no_result_and_the_next_try_succeeds(
     assert again.pushed["stage"]["state"] == "ran"
     # What a stage that could say why has left is kept for a while.
     assert left.exists() == (by == "Airflow")
+    # Not what was too much for its memory.
+    assert spilled
+    assert not list(tmp_path.rglob("q2pt-engine-*"))
 
 
 @pytest.mark.chaos("training-terminated")
