@@ -41,7 +41,7 @@ class World:
     daily_loss: float
     jump_chance: float = 1 / 60
     jump_loss: float = 0.01
-    training_noise: float = 0.008
+    training_noise: float = 0.01
     store_noise: float = 0.01
     bad_chance: float = 0.02
     bad_loss: float = 0.03
