@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import training_process
@@ -16,27 +18,14 @@ from safetensors.torch import load_file, save_file
 from small_disk import fill, small_disk
 
 from q2pt_tasks.failures import is_disk_full
-from q2pt_tasks.layout import Layout
+from q2pt_tasks.layout import Layout, day_files
 from q2pt_tasks.model.checkpoint import load_checkpoint
 from q2pt_tasks.model.metadata import METADATA, CheckpointError
 from q2pt_tasks.model.state_store import StateFolder, StateStoreError
+from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.stages import validate
 
-# The stage in front of more rows than its memory holds.
-SPILLS = """
-import pyarrow as pa
-from q2pt_tasks import cli
-from q2pt_tasks.engine.opening import open_engine
-from q2pt_tasks.engine.params import EngineParams
-from q2pt_tasks.stages import label
-
-def main(_):
-    engine = open_engine(EngineParams(memory_limit_mb=100))
-    engine.keep(engine.frame(pa.table({"text": [f"{number:0200}" for number in range(1_000_000)]})))
-
-label.main = main
-cli.main(["label"])
-"""
+LABEL = ["-m", "q2pt_tasks", "label"]
 TRAINING = ["-m", "q2pt_tasks", "train_non_unified", "--locale", "en-US"]
 # What a file of a small disk takes at least, in bytes.
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -81,14 +70,45 @@ def _check_that_it_stops_and_runs(finished: Layout, mount: Path, stage: str, *, 
         assert written(layout, stage) == written(finished, stage)
 
 
+@pytest.fixture
+def large(whole: Layout, tmp_path: Path) -> Layout:
+    """The project with a day of more queries than the engine's memory holds, not labelled yet."""
+    layout = Layout(tmp_path / "large")
+    shutil.copytree(whole.root, layout.root)
+    remove_outputs(layout, "label")
+    day = day_files(layout.valid)[2]
+    rows = pq.ParquetFile(day).read()
+    many = rows.take([number % len(rows) for number in range(300_000)])
+    queries = pa.array([f"{'what a shopper types ' * 4}{number}" for number in range(len(many))])
+    many = many.set_column(many.schema.get_field_index("query"), "query", queries)
+    pq.write_table(pa.concat_tables([rows, many]), day)
+    edit_params(layout.params, {"engine.memory_limit_mb": 100})
+    return layout
+
+
 @pytest.mark.chaos("disk-full-stage")
-def test_a_full_temporary_directory_is_named(whole: Layout, tmp_path: Path) -> None:
+def test_a_full_temporary_directory_is_named_and_the_stage_runs_when_there_is_room(
+    large: Layout, tmp_path: Path
+) -> None:
     """Where the engine puts what does not fit into its memory."""
-    with small_disk(tmp_path / "disk", megabytes=1) as disk:
-        failed = stage_process(whole, ["-c", SPILLS], TMPDIR=str(disk))
+    with small_disk(tmp_path / "disk", megabytes=64) as disk:
+        filler = fill(disk, left=1 << 20)
+        failed = stage_process(large, LABEL, TMPDIR=str(disk))
         assert failed.returncode == 1, failed.stderr
         assert "label failed: the disk is full (" in failed.stderr
-        assert str(disk) in failed.stderr
+        assert f"{MAKE_ROOM} {disk}" in failed.stderr
+        assert "Traceback" not in failed.stderr
+        assert list(disk.iterdir()) == [filler]
+        assert written(large, "label") == {}
+        filler.unlink()
+        again = stage_process(large, LABEL, TMPDIR=str(disk))
+        assert again.returncode == 0, again.stderr
+        assert list(disk.iterdir()) == []
+    labels = written(large, "label")
+    edit_params(large.params, {"engine.memory_limit_mb": 2000})
+    undisturbed = stage_process(large, LABEL)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    assert written(large, "label") == labels
 
 
 @pytest.fixture(scope="module")
