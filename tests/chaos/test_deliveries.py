@@ -63,12 +63,12 @@ def shop(pattern: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> La
 
 @pytest.fixture(scope="module")
 def sound(pattern: Layout, tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """The same after the stages up to the validation."""
+    """The same after the stages up to the labels."""
     layout = Layout(tmp_path_factory.mktemp("sound") / "shop")
     shutil.copytree(pattern.root, layout.root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(layout.root)
-        for stage in DATA_STAGES:
+        for stage in (*DATA_STAGES, "label"):
             cli.main([stage])
     return layout
 
@@ -96,6 +96,22 @@ def run(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> 
 
 def valid_files(layout: Layout) -> dict[str, bytes]:
     return {name: content for name, content in written(layout, "validate").items() if name.startswith("data/valid")}
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """The rows of all files in the order of their names."""
+    return [row for file in sorted(folder.iterdir()) for row in pq.ParquetFile(file).read().to_pylist()]
+
+
+def valid_rows(layout: Layout) -> list[dict[str, Any]]:
+    return rows_of(layout.valid / "events")
+
+
+def assert_none_is_lost(layout: Layout) -> None:
+    """Each row that has landed is valid or in quarantine."""
+    quarantined = pq.read_table(layout.quarantine / "events.parquet")
+    assert len(valid_rows(layout)) + len(quarantined) == len(rows_of(layout.root / "log"))
+    assert None not in quarantined["reason"].to_pylist()
 
 
 def remarks(layout: Layout, of: str) -> dict[str, str]:
@@ -148,10 +164,27 @@ def test_a_day_that_is_missing_is_named_and_two_are_refused(shop: Layout, run: R
 
 @pytest.mark.chaos("day-missing")
 def test_a_newest_day_that_is_missing_leaves_the_window_of_the_night_before(shop: Layout, run: Run) -> None:
+    newest = log_file(shop, LAST_DAY).read_bytes()
     log_file(shop, LAST_DAY).unlink()
-    code, said = run("resolve")
-    assert code == 0
-    assert f"the window's last day is {DAYS[-2]}, " in said
+    nights = []
+    for today in (LAST_DAY, LAST_DAY + timedelta(days=1)):
+        assert f"the window's last day is {DAYS[-2]}, " in resolve(shop, today)
+        code, said = run("ingest", "validate", "label")
+        assert code == 0, said
+        nights.append(made_of_the_log(shop))
+    assert nights[0] == nights[1]
+    # With the day it is another window.
+    log_file(shop, LAST_DAY).write_bytes(newest)
+    assert f"the window's last day is {LAST_DAY}, " in resolve(shop, LAST_DAY + timedelta(days=1))
+    assert shop.source_manifest.read_bytes() != nights[0]["data/source.json"]
+
+
+def made_of_the_log(layout: Layout) -> dict[str, bytes]:
+    """Every file up to the labels, and what binds the night to the log, by its path."""
+    found = {
+        name: content for stage in ("ingest", "validate", "label") for name, content in written(layout, stage).items()
+    }
+    return found | {"data/source.json": layout.source_manifest.read_bytes()}
 
 
 @pytest.mark.chaos("log-stopped")
@@ -205,14 +238,40 @@ def without(locale: str, *, kept: float = 0.0) -> Callable[[pa.Table], pa.Table]
     return edit
 
 
+def of_newest_day(locale: str) -> Callable[[dict[str, Any]], bool]:
+    """Whether a row is of a store's newest day."""
+    return lambda row: (row["locale"], row["event_date"]) == (locale, LAST_DAY)
+
+
+def assert_other_rows_are_those_of_a_sound_night(shop: Layout, sound: Layout, locale: str) -> None:
+    """All but those of a store's newest day, of which the ones that landed are valid as ever."""
+    own = of_newest_day(locale)
+    rows, expected = valid_rows(shop), valid_rows(sound)
+    assert [row for row in rows if not own(row)] == [row for row in expected if not own(row)]
+    assert len([row for row in expected if own(row)]) > 0
+    assert all(row in expected for row in rows if own(row))
+    assert_none_is_lost(shop)
+
+
+def assert_a_day_that_is_delivered_again_makes_the_night_a_sound_one(shop: Layout, sound: Layout, run: Run) -> None:
+    shutil.copyfile(log_file(sound, LAST_DAY), log_file(shop, LAST_DAY))
+    code, said = run(*DATA_STAGES)
+    assert code == 0, said
+    assert valid_files(shop) == valid_files(sound)
+    assert_none_is_lost(shop)
+
+
 @pytest.mark.chaos("store-vanished")
-def test_a_small_store_that_vanishes_overnight_is_named_and_the_others_go_on(shop: Layout, run: Run) -> None:
+def test_a_small_store_that_vanishes_overnight_is_named_and_the_others_go_on(
+    shop: Layout, sound: Layout, run: Run
+) -> None:
     change(shop, LAST_DAY, without("fr-BE"))
     code, said = run(*DATA_STAGES)
     assert code == 0, said
     assert "rows of fr-BE on the newest day, of a usual day's: found 0 %, needed at least 10 %" in said
     assert "the store's log may not have landed whole: ask who delivers it" in said
     assert remarks(shop, "locales") == {"fr-BE": "fallen: 0 % of a usual day"}
+    assert_other_rows_are_those_of_a_sound_night(shop, sound, "fr-BE")
     # Nothing else notices.
     edit_params(shop.params, {"validate.min_newest_day_share": 0.0})
     code, said = run("validate")
@@ -220,67 +279,92 @@ def test_a_small_store_that_vanishes_overnight_is_named_and_the_others_go_on(sho
     assert " 0 warnings" in said
 
 
-@pytest.mark.chaos("store-vanished")
-def test_a_large_store_that_vanishes_overnight_stops_the_run(shop: Layout, run: Run) -> None:
-    change(shop, LAST_DAY, without("en-US"))
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(0.0, marks=pytest.mark.chaos("store-vanished"), id="none"),
+        pytest.param(0.05, marks=pytest.mark.chaos("volume-fallen"), id="five per cent"),
+    ],
+)
+def test_a_large_store_that_vanishes_or_falls_overnight_stops_the_run(
+    shop: Layout, sound: Layout, run: Run, kept: float
+) -> None:
+    change(shop, LAST_DAY, without("en-US", kept=kept))
     code, said = run(*DATA_STAGES)
     assert code == 1
     assert "share of clicks in locales whose newest day has hardly any rows: found 4" in said
     assert not shop.valid.exists()
+    assert_a_day_that_is_delivered_again_makes_the_night_a_sound_one(shop, sound, run)
 
 
 @pytest.mark.chaos("volume-fallen")
-def test_a_store_of_five_per_cent_is_named(shop: Layout, run: Run) -> None:
+def test_a_store_of_five_per_cent_is_named_and_the_others_go_on(shop: Layout, sound: Layout, run: Run) -> None:
     change(shop, LAST_DAY, without("fr-BE", kept=0.05))
     code, said = run(*DATA_STAGES)
     assert code == 0, said
     assert "rows of fr-BE on the newest day" in said
+    assert list(map(of_newest_day("fr-BE"), valid_rows(shop))).count(True) > 0
+    assert_other_rows_are_those_of_a_sound_night(shop, sound, "fr-BE")
 
 
 @pytest.mark.chaos("volume-fallen")
-def test_a_log_of_five_per_cent_stops_the_run(shop: Layout, run: Run) -> None:
+def test_a_log_of_five_per_cent_stops_the_run(shop: Layout, sound: Layout, run: Run) -> None:
     change(shop, LAST_DAY, lambda day: day.take(list(range(0, len(day), 20))))
     code, said = run(*DATA_STAGES)
     assert code == 1
     assert "share of clicks in locales whose newest day has hardly any rows: found " in said
     assert not shop.valid.exists()
+    assert_a_day_that_is_delivered_again_makes_the_night_a_sound_one(shop, sound, run)
 
 
-def flooded(layout: Layout, day: date) -> tuple[str, str]:
-    """Lets bots click one query of a store on a wrong product; returns the query and the product's type."""
+def flooded(layout: Layout, day: date, products: int) -> tuple[str, set[str]]:
+    """Lets bots click one query of a store on wrong products; returns the query and the products' types."""
     table = pq.ParquetFile(log_file(layout, day)).read()
     own = table.filter(pc.equal(table["locale"], "en-US")).to_pylist()
     query: str = max(own, key=lambda row: row["clicks"] or 0)["query"]
-    products = pq.read_table(layout.root / "catalog.parquet").to_pylist()
-    types = {row["product_id"]: row["product_type"] for row in products if row["locale"] == "en-US"}
+    catalog = pq.read_table(layout.root / "catalog.parquet").to_pylist()
+    types = {row["product_id"]: row["product_type"] for row in catalog if row["locale"] == "en-US"}
     meant = {types.get(row["product_id"]) for row in own if row["query"] == query}
-    wrong = next(product for product, own_type in sorted(types.items()) if own_type not in meant)
-    counts = {"impressions": 50_000, "clicks": 45_000, "carts": 0, "purchases": 0}
-    bots = pa.Table.from_pylist([{**own[0], **counts, "query": query, "product_id": wrong}], table.schema)
-    change(layout, day, lambda rows: pa.concat_tables([rows, bots]))
-    return query, types[wrong]
+    wrong = [product for product, own_type in sorted(types.items()) if own_type not in meant][:products]
+    assert len(wrong) == products
+    counts = {"impressions": 50_000 // products, "clicks": 45_000 // products, "carts": 0, "purchases": 0}
+    bots = [{**own[0], **counts, "query": query, "product_id": product} for product in wrong]
+    change(layout, day, lambda rows: pa.concat_tables([rows, pa.Table.from_pylist(bots, table.schema)]))
+    return query, {types[product] for product in wrong}
 
 
-def labels(layout: Layout) -> dict[str, list[str]]:
-    rows = pq.ParquetFile(layout.labeled / "history/locale=en-US.parquet").read().to_pylist()
+def labels(layout: Layout, period: str) -> dict[str, list[str]]:
+    rows = pq.ParquetFile(layout.labeled / period / "locale=en-US.parquet").read().to_pylist()
     return {row["query"]: row["product_types"] for row in rows}
 
 
 @pytest.mark.chaos("bot-flood")
-def test_bots_on_one_query_change_none_of_its_labels(shop: Layout, sound: Layout, run: Run) -> None:
-    query, wrong = flooded(shop, DAYS[3])
+@pytest.mark.parametrize("products", [1, 30])
+@pytest.mark.parametrize(("day", "period"), [(DAYS[3], "history"), (LAST_DAY, "forward")])
+def test_bots_on_one_query_change_none_of_its_labels(
+    shop: Layout, sound: Layout, run: Run, day: date, period: str, products: int
+) -> None:
+    query, wrong = flooded(shop, day, products)
     code, said = run(*DATA_STAGES, "label")
     assert code == 0, said
     assert "events of one query with too many of a day's clicks: found " in said
     assert "perhaps bots: they are set apart" in said
     quarantined = pq.read_table(shop.quarantine / "events.parquet").to_pylist()
-    assert {row["query"] for row in quarantined if row["reason"] == FLOOD[1]} == {query}
+    apart = [row for row in quarantined if row["reason"] == FLOOD[1]]
+    assert {(row["query"], row["event_date"]) for row in apart} == {(query, day)}
+    assert sum(row["clicks"] == 45_000 // products for row in apart) == products
     # Of the other rows none has moved.
-    rows = {layout.root: pq.read_table(layout.valid / "events").to_pylist() for layout in (shop, sound)}
-    that_day = {"query": query, "locale": "en-US", "event_date": DAYS[3]}
-    assert rows[shop.root] == [row for row in rows[sound.root] if not that_day.items() <= row.items()]
-    assert wrong not in labels(shop).get(normalise_query(query), [])
+    that_day = {"query": query, "locale": "en-US", "event_date": day}
+    assert valid_rows(shop) == [row for row in valid_rows(sound) if not that_day.items() <= row.items()]
+    assert_none_is_lost(shop)
+    expected, asked = labels(sound, period), normalise_query(query)
+    meant = expected.pop(asked)
+    found = labels(shop, period)
+    assert not wrong & set(found.pop(asked, []))
+    assert found == expected
     # As it would be, were nobody to look.
     edit_params(shop.params, {"validate.max_query_click_share": 1.0})
     assert run("validate", "label")[0] == 0
-    assert labels(shop)[normalise_query(query)] == [wrong]
+    fooled = labels(shop, period).get(asked, [])
+    assert fooled != meant
+    assert set(fooled) <= wrong

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from night_repository import Shop, make_shop
@@ -9,6 +10,11 @@ from night_repository import Shop, make_shop
 from q2pt_tasks.git import GitError
 from q2pt_tasks.orchestration.join import join
 from q2pt_tasks.orchestration.promote import promote
+from q2pt_tasks.registry.release import Release
+from q2pt_tasks.registry.repository import open_registry
+
+# Of the step that asked for it first.
+GONE = r"git (ls-remote|fetch) failed in .*: .*remote\.git' does not appear to be a git repository"
 
 pytestmark = pytest.mark.chaos("git-remote-down")
 
@@ -32,26 +38,37 @@ def _gone(shop: Shop) -> Iterator[None]:
         away.rename(shop.remote)
 
 
-def test_a_night_does_not_begin_without_it_and_begins_afterwards(judged: Shop) -> None:
-    with (
-        _gone(judged),
-        pytest.raises(GitError, match=r"git ls-remote failed in .*' does not appear to be a git reposit"),
-    ):
+def test_a_night_does_not_begin_without_it_and_begins_afterwards(judged: Shop, tmp_path: Path) -> None:
+    before = judged.refs()
+    with _gone(judged), pytest.raises(GitError, match=GONE):
         judged.configure("second")
-    assert judged.configure("second").commit
+    assert judged.refs() == before
+    judged.copy(tmp_path).configure("second")
 
 
 def test_a_night_is_joined_and_promoted_when_it_is_back(judged: Shop) -> None:
-    plan = judged.configure("third")
+    promote(judged.settings, judged.plan, judged.joined)
+    served = _serving(judged)
+    plan = judged.configure("third", force=True)
     judged.reproduce(plan)
     before = judged.refs()
-    with _gone(judged), pytest.raises(GitError):
+    with _gone(judged), pytest.raises(GitError, match=GONE):
         join(judged.settings, plan, judged.entries)
-    assert judged.refs() == before
+    assert (judged.refs(), _serving(judged)) == (before, served)
     joined = judged.join(plan)
     before = judged.refs()
-    with _gone(judged), pytest.raises(GitError):
+    with _gone(judged), pytest.raises(GitError, match=GONE):
         promote(judged.settings, plan, joined)
-    assert judged.refs() == before
+    assert (judged.refs(), _serving(judged)) == (before, served)
     promote(judged.settings, plan, joined)
-    assert judged.tip("production") is not None
+    assert judged.refs() != before
+    after = _serving(judged)
+    assert (served.version, after.version) == ("v1", "v2")
+    assert after.commit == joined.commit
+
+
+def _serving(shop: Shop) -> Release:
+    with open_registry(shop.settings.git_remote) as registry:
+        release = registry.serving("prod")
+    assert release is not None
+    return release

@@ -7,6 +7,7 @@ nights, in the order of this file.
 import json
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import chdir
 from dataclasses import dataclass, replace
@@ -54,7 +55,7 @@ NIGHT_SECONDS = 300.0
 TRAIN = """\
 mkdir -p "$2"
 echo "$1" >> "$2/night.txt"
-touch "{signals}/begun-$1"
+echo "$1" >> "{signals}/begun-$1"
 until test -e "{signals}/go-on"; do sleep 0.2; done
 cat data/raw/window.json name >> "$2/night.txt"
 cp -r "{checkpoints}/$1/." "$2"
@@ -77,7 +78,12 @@ class Signals:
         (self.folder / "go-on").touch()
 
     def begun(self) -> list[str]:
-        return [path.name.removeprefix("begun-") for path in self.folder.glob("begun-*")]
+        return sorted(self.times_begun())
+
+    def times_begun(self) -> dict[str, int]:
+        """How often each training has begun since `hold`, by its variant or locale."""
+        files = self.folder.glob("begun-*")
+        return {path.name.removeprefix("begun-"): len(path.read_text().splitlines()) for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +189,7 @@ def test_a_worker_is_killed_while_it_trains(cluster: Cluster, shop: Shop, signal
     shop.commit(name="second\n", verdict=verdict())
     night = cluster.api.trigger({"why": "a crash"})
     wait_until(lambda: len(signals.begun()) == 2, NIGHT_SECONDS, lambda: f"{cluster.api.states(night)}")
-    killed = sorted(signals.begun())
+    killed = signals.begun()
     cluster.parts["gpu-worker"].kill()
     # What is new by now is no part of this run.
     shop.commit(name="third\n")
@@ -237,6 +243,7 @@ def test_a_service_crashes_while_models_are_trained(
     wait_until(has_ended, 2 * NIGHT_SECONDS, lambda: f"{night} has not ended after the crash of {service}")
     states = cluster.api.states(night)
     assert states == dict.fromkeys(states, "success") | dict.fromkeys(["ingest", "encoder", "approval"], "skipped")
+    assert signals.times_begun() == dict.fromkeys((*VARIANTS, *LOCALES), 1), "none was given up for a second try"
     joined = _joined(cluster, night)
     window = shop.show(joined, "data/source.json")
     assert _models(shop.settings, joined) == {
@@ -259,7 +266,10 @@ def test_a_task_that_waits_in_redis_survives_its_crash(cluster: Cluster, shop: S
     pushing = cluster.environment("commit-worker")["Q2PT_GIT_REMOTE"]
     cluster.start_workers(["worker"], Q2PT_GIT_REMOTE=pushing, **_only_a_cache(shop))
     assert cluster.api.wait_for_run(night, NIGHT_SECONDS) == "success"
-    assert cluster.parts["worker"].tasks().count("configure") == 1
+    # It is another process, which has taken no other night's tasks.
+    begun = Counter(cluster.parts["worker"].tasks())
+    assert begun == dict.fromkeys(begun, 1)
+    assert begun.keys() >= set(AROUND)
 
 
 def _waiting(cluster: Cluster) -> int | None:
