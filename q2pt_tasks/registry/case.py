@@ -53,8 +53,8 @@ class Rules:
         max_megabytes: the most that the files of the candidate's models may take; None: not asked.
         max_milliseconds: the longest that one query alone may take, as a median; None: not asked.
         metric: the figure that chooses the candidate and that `margin` and all floors but the locales' are about.
-        judgements_floor: what the lower end of the interval on human judgements reaches, champion or not; None: they are
-            not asked.
+        judgements_floor: what the lower end of the interval on human judgements reaches, champion or not;
+            None: they are not asked.
         replace_incomparable: the version of a champion that may be replaced although it cannot be compared.
         warn_only: rules that warn and do not refuse.
     """
