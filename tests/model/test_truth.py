@@ -1,10 +1,13 @@
 """What a query counts for in each split."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from q2pt_tasks.data.splits import SPLIT
+from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.model.truth import FORWARD, JUDGEMENTS, Truth
 
 CLICKS = {"de-DE": [7, 1], "sv-SE": [400]}
@@ -13,7 +16,7 @@ CLICKS = {"de-DE": [7, 1], "sv-SE": [400]}
 class Even:
     """A scorer that knows nothing."""
 
-    def scores(self, queries: list[str], locale: str) -> np.ndarray:  # noqa: ARG002 - the scorers' common form
+    def scores(self, queries: Sequence[str], locale: str) -> FloatMatrix:  # noqa: ARG002 - the scorers' common form
         return np.zeros((len(queries), 1), dtype=np.float32)
 
 
