@@ -1,5 +1,6 @@
 """All that a report is made of, with a champion, small stores, and names that try to be markup."""
 
+from dataclasses import replace
 from datetime import date
 
 from q2pt_tasks.report.evidence import (
@@ -29,6 +30,22 @@ HOSTILE = "<script>alert('x')</script>"
 HOSTILE_QUERY = "<img src=x onerror=alert(1)>"
 LOCALES = ["en-US", "de-DE", "pl-PL", HOSTILE]
 CANDIDATE = "unified_aware"
+FORWARD_AND_JUDGED = ("forward", "forward_seen", "forward_unseen", "judgements")
+_METRICS = (
+    "micro_recall",
+    "micro_precision",
+    "micro_recall_curve",
+    "micro_average_precision",
+    "macro_recall",
+    "macro_precision",
+    "macro_recall_curve",
+    "macro_average_precision",
+    "type_coverage",
+    "traffic_coverage",
+    "precision_at_1",
+    "recall_at_5",
+    "ndcg",
+)
 PARTS = (("support", "head"), ("support", "tail"), ("brand", "with a brand"), ("length", "1 to 5 characters"))
 
 
@@ -44,7 +61,12 @@ def rows() -> list[Row]:
         for metric in ("micro_recall", "micro_precision")
     ]
     rows += [row(CANDIDATE, "all", "type_coverage", 0.8125), row(CANDIDATE, "all", "macro_recall", 0.4321)]
-    rows += [row(CANDIDATE, "all", "micro_recall", 0.3339, split) for split in ("forward", "forward_seen")]
+    rows += [row(CANDIDATE, "all", "micro_recall", 0.3339, split) for split in FORWARD_AND_JUDGED]
+    rows += [
+        row(variant, "all", metric, 0.7)
+        for variant in (CANDIDATE, "champion")
+        for metric in ("precision_at_1", "recall_at_5", "ndcg")
+    ]
     return rows
 
 
@@ -105,9 +127,17 @@ def calibration() -> tuple[Calibration, ...]:
 
 
 def intervals() -> tuple[FigureInterval, ...]:
-    return tuple(
+    whole = [
         FigureInterval(CANDIDATE, split, "all", metric, 0.123, 0.456)
         for split, metric in (("test", "micro_recall"), ("test", "macro_recall"), ("forward", "micro_recall"))
+    ]
+    return (
+        *whole,
+        FigureInterval(CANDIDATE, "test", "all", "micro_precision", 0.211, 0.222),
+        FigureInterval(CANDIDATE, "judgements", "all", "micro_recall", 0.066, 0.777),
+        FigureInterval(CANDIDATE, "test", "all", "ndcg", 0.611, 0.722),
+        FigureInterval(CANDIDATE, "test", "pl-PL", "micro_recall", 0.288, 0.299),
+        FigureInterval("champion", "test", "all", "micro_recall", 0.588, 0.612),
     )
 
 
@@ -161,4 +191,45 @@ def first_run() -> Inputs:
         window=Window(date(2026, 6, 23), date(2026, 6, 30)),
         decision=Decision(True, CANDIDATE, None, "First model.", ()),
         validation=Validation("Good.", {}),
+    )
+
+
+STORES = tuple(f"s{number:02}-ST" for number in range(20))
+_DIVISIONS = {"support": 3, "store": 3, "length": 4, "script": 6, "meaning": 2, "brand": 2}
+
+
+def large_shop() -> Inputs:
+    """Twenty stores, every variant with a figure and an interval wherever the evaluation gives one."""
+    parts = [(name, f"part {number} of {name}") for name, size in _DIVISIONS.items() for number in range(size)]
+    figures = [
+        row(variant, locale, metric, 0.123456789 + 0.1 * place)
+        for place, variant in enumerate(VARIANTS)
+        for locale in ("all", *STORES)
+        for metric in _METRICS
+    ]
+    figures += [row(variant, "all", "micro_recall", 0.4, split) for variant in VARIANTS for split in FORWARD_AND_JUDGED]
+    slices_of = [("all", "all"), *(("locale", store) for store in STORES), *parts]
+    rows_of_slices = [slice_of(variant, *part, 0.612345, 0.01) for variant in VARIANTS for part in slices_of]
+    rows_of_slices += [
+        slice_of(variant, *part, 0.612345, 0.01, "forward")
+        for variant in VARIANTS
+        for part in (("all", "all"), ("seen", "seen in training"), ("seen", "not seen"))
+    ]
+    cells = [Cell(CANDIDATE, store, *part, 0.712345, 400) for store in STORES for part in parts]
+    queries = tuple(Query(f"a query of some words {number}", STORES[0]) for number in range(3))
+    types = tuple(WorstType(f"SOME_PRODUCT_TYPE_{n}", 0.1, 0.5, 40, queries, ("OTHER_TYPE",) * 3) for n in range(25))
+    sure = tuple(SureMistake(f"a query {n}", STORES[0], "SOME_TYPE", 0.98, ("OTHER_TYPE",)) for n in range(25))
+    bins = tuple(Bin(place / 15, place / 16) for place in range(15))
+    known = inputs()
+    return replace(
+        known,
+        summary=replace(known.summary, rows=tuple(figures)),
+        intervals=tuple(
+            FigureInterval(one.variant, one.split, one.locale, one.metric, 0.111, 0.222) for one in figures
+        ),
+        calibration=tuple(Calibration(variant, Reliability(0.1, bins)) for variant in VARIANTS),
+        curves=tuple(CurvePoint(variant, n / 200, 1 - n / 400) for variant in VARIANTS for n in range(200)),
+        stores=tuple(StoreRecall(variant, store, 0.4, 1234) for variant in VARIANTS for store in STORES),
+        slices=replace(known.slices, rows=tuple(rows_of_slices), cells=tuple(cells)),
+        mistakes={CANDIDATE: Mistakes(types, sure)},
     )

@@ -15,7 +15,8 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.common_ground import shared_figures
 from q2pt_tasks.metrics.drift import drift
 from q2pt_tasks.metrics.intervals import Resampling, Sample
-from q2pt_tasks.metrics.measurements import Measured
+from q2pt_tasks.metrics.judged import JudgedFigure
+from q2pt_tasks.metrics.measurements import ALL_LOCALES, Measured
 from q2pt_tasks.metrics.scored import Bools
 from q2pt_tasks.model.champion import Champion, champion_locales
 from q2pt_tasks.model.latency import median_milliseconds
@@ -38,12 +39,14 @@ class Rival:
         measured: test and the forward set.
         expected_error: of its scores as probabilities.
         parity: its gap between stores, as `metrics/slices.json` has it.
+        judged: its figures on human judgements.
     """
 
     folder_of: FolderOf
     measured: Mapping[str, Measured]
     expected_error: float | None
     parity: Mapping[str, Any] | None = None
+    judged: Sequence[JudgedFigure] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +127,17 @@ def _facts(ground: Ground, name: str, one: Rival) -> dict[str, Any]:
         "milliseconds": median_milliseconds(one.folder_of, ground.timed),
         "expected_error": one.expected_error,
         "parity": one.parity,
+        "judged": [_judged(figure) for figure in one.judged if figure.locale == ALL_LOCALES],
+    }
+
+
+def _judged(figure: JudgedFigure) -> dict[str, Any]:
+    return {
+        "metric": figure.metric,
+        "value": figure.value,
+        "low": figure.interval.low,
+        "high": figure.interval.high,
+        "queries": figure.queries,
     }
 
 

@@ -1,11 +1,12 @@
 """One model or baseline on all splits: its thresholds from validation, its figures at them, and how sure they are."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from q2pt_tasks.metrics.calibration import Calibration, calibrate
 from q2pt_tasks.metrics.intervals import Resampling
+from q2pt_tasks.metrics.judged import JudgedFigure, judged_figures
 from q2pt_tasks.metrics.measurements import Measured, Measurement, measure
 from q2pt_tasks.metrics.mistakes import surest_mistakes
 from q2pt_tasks.metrics.recall_at_precision import OperatingPoint
@@ -17,13 +18,13 @@ from q2pt_tasks.model.breakdown import MOST_MISTAKES, TEST, Breakdown
 from q2pt_tasks.model.lineup import CHAMPION
 from q2pt_tasks.model.score_stream import ScoreStream, Selected
 from q2pt_tasks.model.scorers import Scorer
-from q2pt_tasks.model.truth import FORWARD, Truth
+from q2pt_tasks.model.truth import FORWARD, JUDGEMENTS, Truth
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
 
 log = logging.getLogger(__name__)
 
 MAX_CURVE_POINTS = 200
-# The splits whose figures have intervals: those that decide.
+# The splits that are resampled alike, so that models are compared on them; judgements have intervals of their own.
 RESAMPLED_SPLITS = (TEST, FORWARD)
 # A curve costs a look at every pair for every resample.
 CURVE_RESAMPLES = 200
@@ -55,6 +56,7 @@ class Evaluated:
         figures: per split, `forward` also seen and unseen apart.
         curve: points of the precision-recall curve of all pairs of test.
         resampled: per split of `RESAMPLED_SPLITS`.
+        judged: on human judgements; empty where there are none.
         calibration: on test; None where scores are no probabilities.
         decisive: per split of `RESAMPLED_SPLITS` all that was measured; empty for baselines, not compared with the
             champion.
@@ -64,6 +66,7 @@ class Evaluated:
     figures: Mapping[str, list[Measurement]]
     curve: list[OperatingPoint]
     resampled: Mapping[str, Resampled]
+    judged: Sequence[JudgedFigure]
     calibration: Calibration | None
     decisive: Mapping[str, Measured]
 
@@ -91,6 +94,7 @@ def evaluate(name: str, scorer: Scorer, truth: Truth, breakdown: Breakdown, rule
         mistakes = surest_mistakes(test, thresholds, MOST_MISTAKES)
     figures[TEST] = on_test.measurements
     breakdown.add_test(name, on_test.observed.answers, mistakes)
+    judged: Sequence[JudgedFigure] = ()
     for split in truth.marked:
         with ScoreStream(truth, split, scorer) as blocks:
             seen, found = truth.seen(split), measured(blocks)
@@ -100,5 +104,7 @@ def evaluate(name: str, scorer: Scorer, truth: Truth, breakdown: Breakdown, rule
             if split == FORWARD:
                 resamples[split], decisive[split] = resampled(split, blocks, found), found
                 breakdown.add_forward(name, found.observed.answers)
+            if split == JUDGEMENTS:
+                judged = judged_figures(found, breakdown.samples[split], rules.plan)
     curve = on_test.curves.overall.points(MAX_CURVE_POINTS)
-    return Evaluated(thresholds, figures, curve, resamples, calibration, decisive if is_model else {})
+    return Evaluated(thresholds, figures, curve, resamples, judged, calibration, decisive if is_model else {})

@@ -11,7 +11,7 @@ from q2pt_tasks.metrics.resampled import differences, figure_intervals
 from q2pt_tasks.model.breakdown import TEST
 from q2pt_tasks.model.evaluated import RESAMPLED_SPLITS, Evaluated
 from q2pt_tasks.model.lineup import CHAMPION
-from q2pt_tasks.model.truth import Truth
+from q2pt_tasks.model.truth import JUDGEMENTS, Truth
 
 Row = dict[str, Any]
 
@@ -28,12 +28,24 @@ def figure_rows(evaluated: Mapping[str, Evaluated]) -> list[Row]:
 
 def interval_rows(evaluated: Mapping[str, Evaluated], level: float) -> list[Row]:
     """One row per variant, split, locale and metric that was resampled."""
-    return [
-        {"variant": name, "split": split, "locale": locale, "metric": metric, **asdict(found)}
-        for name, one in evaluated.items()
-        for split, resampled in one.resampled.items()
-        for (locale, metric), found in figure_intervals(resampled, level).items()
-    ]
+    rows = []
+    for name, one in evaluated.items():
+        for split, resampled in one.resampled.items():
+            rows += [
+                {"variant": name, "split": split, "locale": locale, "metric": metric, **asdict(found)}
+                for (locale, metric), found in figure_intervals(resampled, level).items()
+            ]
+        rows += [
+            {
+                "variant": name,
+                "split": JUDGEMENTS,
+                "locale": found.locale,
+                "metric": found.metric,
+                **asdict(found.interval),
+            }
+            for found in one.judged
+        ]
+    return rows
 
 
 def difference_rows(evaluated: Mapping[str, Evaluated], level: float) -> list[Row]:

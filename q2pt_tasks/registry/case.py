@@ -10,6 +10,7 @@ from q2pt_tasks.registry.evidence import (
     Champion,
     Difference,
     Evidence,
+    JudgedFigure,
     ModelState,
     Row,
     SummaryError,
@@ -52,7 +53,8 @@ class Rules:
         max_megabytes: the most that the files of the candidate's models may take; None: not asked.
         max_milliseconds: the longest that one query alone may take, as a median; None: not asked.
         metric: the figure that chooses the candidate and that `margin` and all floors but the locales' are about.
-        judgements_floor: the lowest value on human judgements, champion or not; None: they are not asked.
+        judgements_floor: what the lower end of the interval on human judgements reaches, champion or not;
+            None: they are not asked.
         replace_incomparable: the version of a champion that may be replaced although it cannot be compared.
         warn_only: rules that warn and do not refuse.
     """
@@ -151,6 +153,10 @@ class Case:
         if variant not in self.variants:
             raise SummaryError(f"the comparison says nothing of {variant}: evaluate again")
         return self.variants[variant]
+
+    def judged(self, variant: str, metric: str) -> JudgedFigure | None:
+        """The variant's figure on human judgements."""
+        return next((one for one in self.facts(variant).judged if one.metric == metric), None)
 
     def support(self, locale: str, split: str) -> int | None:
         """Positives of a locale, the same for every variant; None where no variant has figures."""

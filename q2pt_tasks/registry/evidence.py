@@ -90,6 +90,17 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class JudgedFigure:
+    """A figure over all locales on human judgements, with its interval and the number of judged queries."""
+
+    metric: str
+    value: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    queries: int
+
+
+@dataclass(frozen=True)
 class VariantFacts:
     """What is known of a variant's models.
 
@@ -104,6 +115,7 @@ class VariantFacts:
         lost_locales: locales that only the champion serves.
         parity: None where fewer than two stores can be compared.
         milliseconds: that one query alone takes, as a median; None where it was not measured.
+        judged: figures on human judgements; none where there are no judgements.
     """
 
     variant: str
@@ -116,6 +128,7 @@ class VariantFacts:
     lost_locales: tuple[str, ...]
     parity: Parity | None
     milliseconds: FiniteFloat | None = None
+    judged: tuple[JudgedFigure, ...] = ()
 
 
 @dataclass(frozen=True)

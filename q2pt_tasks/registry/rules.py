@@ -1,7 +1,7 @@
 """The rules about figures over all locales, one function each.
 
-A figure that a rule needs and that is missing fails the rule. Against a champion intervals decide, not the figures that
-one sample of queries happened to give.
+A figure that a rule needs and that is missing fails the rule. Against a champion and on human judgements intervals
+decide, not the figures that one sample of queries happened to give.
 """
 
 from q2pt_tasks.registry.case import Case
@@ -133,17 +133,25 @@ def precision(case: Case, candidate: str) -> RuleResult:
 
 
 def judgements(case: Case, candidate: str) -> RuleResult:
-    """On human judgements it reaches a floor, champion or not: people's labels do not move with the log."""
+    """On human judgements it surely reaches a floor, champion or not: people's labels do not move with the log."""
     metric, floor = case.rules.metric, case.rules.judgements_floor
-    value = case.value(candidate, ALL_LOCALES, "judgements", metric)
+    found = case.judged(candidate, metric)
+    if found is None or floor is None:
+        sentence = f"{candidate} has no {words(metric)} on human judgements: name their file in evaluate.judgements."
+        return RuleResult("judgements", False, sentence, {"metric": metric, "value": None, "bar": floor})
     figures: Figures = {
         "metric": metric,
-        "value": value,
-        "n": case.support(ALL_LOCALES, "judgements"),
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "queries": found.queries,
         "bar": floor,
     }
-    if value is None or floor is None:
-        sentence = f"{candidate} has no {words(metric)} on human judgements: name their file in evaluate.judgements."
-        return RuleResult("judgements", False, sentence, figures)
-    sentence = f"{capital(words(metric))} on human judgements is {value:.3f}, floor {floor:.3f}."
-    return RuleResult("judgements", reaches(value, floor), sentence, figures)
+    passed = reaches(found.low, floor)
+    sentence = (
+        f"{capital(words(metric))} on human judgements is {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) in "
+        f"{found.queries} {'query' if found.queries == 1 else 'queries'}, needed {floor:.3f} or more at its lower end."
+    )
+    if not passed and reaches(found.value, floor):
+        sentence += " So few queries leave it open: judge more of them."
+    return RuleResult("judgements", passed, sentence, figures)

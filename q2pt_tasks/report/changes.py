@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from q2pt_tasks.report.evidence import Slice, Slices
 from q2pt_tasks.report.marks import Bar, change_bar, direction, share_bar
-from q2pt_tasks.report.tables import ALL, Scores, Summary
+from q2pt_tasks.report.tables import ALL, Figure, Scores, Summary
 
 CHAMPION = "champion"
 # The dimension whose slices are the stores.
@@ -26,8 +26,8 @@ class MetricChange:
     """One figure over all locales: of the candidate and, where there is one, of the champion; the change has a word."""
 
     name: str
-    value: float | None
-    champion: float | None
+    value: Figure
+    champion: Figure
     change: float | None
     change_low: float | None
     change_high: float | None
@@ -53,9 +53,8 @@ class PartChange:
     word: str
 
 
-def metric_changes(summary: Summary, candidate: str) -> list[MetricChange]:
+def metric_changes(summary: Summary, scores: Scores, candidate: str) -> list[MetricChange]:
     """The figures over all locales that the candidate or the champion has."""
-    scores = Scores(summary.rows)
     against = {
         (one.metric, one.split): one
         for one in summary.differences
@@ -64,10 +63,10 @@ def metric_changes(summary: Summary, candidate: str) -> list[MetricChange]:
     reach = _largest([end for key in METRICS if (one := against.get(key[:2])) for end in (one.low, one.high)])
     rows = []
     for metric, split, name in METRICS:
-        value, champion = (scores.value(variant, metric, split=split) for variant in (candidate, CHAMPION))
-        if value is None and champion is None:
+        value, champion = (scores.figure(variant, metric, split=split) for variant in (candidate, CHAMPION))
+        if value.value is None and champion.value is None:
             continue
-        change = None if value is None or champion is None else value - champion
+        change = None if value.value is None or champion.value is None else value.value - champion.value
         found = against.get((metric, split))
         low, high = (None, None) if found is None else (found.low, found.high)
         bar = None if found is None else change_bar(change, low, high, reach)

@@ -69,7 +69,7 @@ def render(title: str, inputs: Inputs) -> str:
 
 def _figures(inputs: Inputs, variants: Sequence[str]) -> dict[str, object]:
     """The tables and plots that need the scores."""
-    scores, precision = Scores(inputs.summary.rows), inputs.summary.precision
+    scores, precision = Scores(inputs.summary.rows, inputs.intervals), inputs.summary.precision
     training_rows = tables.training_rows_of(inputs.stores)
     locales = tables.locales_in_order(inputs.summary.rows, training_rows)
     rows_by_locale = {
@@ -79,7 +79,8 @@ def _figures(inputs: Inputs, variants: Sequence[str]) -> dict[str, object]:
     return {
         **_of_candidate(inputs, scores, variants, locales),
         "locale_names": locales,
-        "headline": tables.headline_rows(scores, variants, inputs.intervals),
+        "headline": tables.headline_rows(scores, variants, inputs.slices.rows),
+        "ranking": tables.ranking_rows(scores, variants),
         "locales": tables.locale_rows(scores, variants, rows_by_locale),
         "coverage": tables.coverage_rows(scores, variants, (ALL, *locales)),
         "by_training_rows": plots.recall_by_training_rows(inputs.stores, precision),
@@ -96,7 +97,7 @@ def _of_candidate(inputs: Inputs, scores: Scores, variants: Sequence[str], local
         "shown": shown,
         "has_champion": changes.CHAMPION in variants,
         "tiles": tiles(inputs.slices, scores, shown),
-        "metrics": changes.metric_changes(inputs.summary, shown),
+        "metrics": changes.metric_changes(inputs.summary, scores, shown),
         "by_locale": changes.locale_changes(inputs.slices, shown, locales),
         "parts": changes.part_changes(inputs.slices, shown),
         "has_brands": any(row.dimension == "brand" for row in inputs.slices.rows),

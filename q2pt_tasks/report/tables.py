@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from q2pt_tasks.report.evidence import Difference, FigureInterval, Judged
+from q2pt_tasks.report.evidence import Difference, FigureInterval, Judged, Slice
 from q2pt_tasks.report.formats import DASH, count, number, span
 from q2pt_tasks.report.marks import Bar, share_bar
 
 ALL = "all"
+# The dimension of the newest days' slices, and its slices.
+SEEN, SEEN_QUERIES, UNSEEN_QUERIES = "seen", "seen in training", "not seen"
 # The order of columns and of colours. A variant that is not named here comes last, by name.
 VARIANTS = (
     "non_unified",
@@ -68,11 +70,21 @@ class StoreRecall:
     training_rows: int
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A value with its interval, None where either is not known."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
 class Scores:
     """Looks figures up. A figure that the summary does not have reads as not defined, like one that it has as null."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[Row], intervals: Iterable[FigureInterval] = ()) -> None:
         rows = tuple(rows)
+        self._intervals = {(one.variant, one.locale, one.split, one.metric): one for one in intervals}
         self._rows = {(row.variant, row.locale, row.split, row.metric): row for row in rows}
         if len(self._rows) < len(rows):
             raise ValueError(f"the summary has {len(rows)} rows for {len(self._rows)} figures; give each once")
@@ -81,18 +93,14 @@ class Scores:
         row = self._rows.get((variant, locale, split, metric))
         return row.value if row else None
 
+    def figure(self, variant: str, metric: str, locale: str = ALL, split: str = "test") -> Figure:
+        """The value with its interval."""
+        value, own = self.value(variant, metric, locale, split), self._intervals.get((variant, locale, split, metric))
+        return Figure(value, None, None) if own is None else Figure(value, own.low, own.high)
+
     def n(self, variant: str, metric: str, locale: str = ALL, split: str = "test") -> float | None:
         row = self._rows.get((variant, locale, split, metric))
         return row.n if row else None
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A value with its interval, None where either is not known."""
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,16 @@ class HeadlineRow:
 
 
 @dataclass(frozen=True)
+class RankingRow:
+    """How high one variant ranks the right types of a query, over all locales on test."""
+
+    variant: str
+    precision_at_1: Figure
+    recall_at_5: Figure
+    ndcg: Figure
+
+
+@dataclass(frozen=True)
 class TrainingRow:
     """What it took to train one variant: how many of its models came out well, on how many rows, in which time."""
 
@@ -130,8 +148,8 @@ class TrainingRow:
 class Cell:
     """One variant in one locale. `best`: no variant has more recall there, at the three decimals shown."""
 
-    recall: float | None
-    precision: float | None
+    recall: Figure
+    precision: Figure
     best: bool
 
 
@@ -178,12 +196,19 @@ def locales_in_order(rows: Iterable[Row], training_rows: Mapping[str, int]) -> t
     return tuple(sorted(found, key=lambda locale: (-training_rows.get(locale, -1), locale)))
 
 
-def headline_rows(
-    scores: Scores, variants: Iterable[str], intervals: Iterable[FigureInterval]
-) -> tuple[HeadlineRow, ...]:
-    """One row per variant, over all locales."""
-    known = {(one.variant, one.metric, one.split): one for one in intervals if one.locale == ALL}
-    return tuple(_headline_row(scores, variant, known) for variant in variants)
+def headline_rows(scores: Scores, variants: Iterable[str], slices: Iterable[Slice]) -> tuple[HeadlineRow, ...]:
+    """One row per variant, over all locales; the newest days by seen and unseen queries are `slices`."""
+    seen = {(one.variant, one.slice): one for one in slices if one.dimension == SEEN}
+    return tuple(_headline_row(scores, variant, seen) for variant in variants)
+
+
+def ranking_rows(scores: Scores, variants: Iterable[str]) -> list[RankingRow]:
+    """One row per variant that ranks."""
+    rows = [
+        RankingRow(variant, *(scores.figure(variant, metric) for metric in ("precision_at_1", "recall_at_5", "ndcg")))
+        for variant in variants
+    ]
+    return [row for row in rows if row.ndcg.value is not None]
 
 
 def training_table(models: Iterable[Model]) -> tuple[TrainingRow, ...]:
@@ -204,27 +229,26 @@ def coverage_rows(scores: Scores, variants: Sequence[str], locales: Iterable[str
     return [row for row in rows if row.type_coverage != DASH or row.traffic_coverage != DASH]
 
 
-def _headline_row(scores: Scores, variant: str, known: Mapping[tuple[str, str, str], FigureInterval]) -> HeadlineRow:
-    def figure(metric: str, split: str = "test") -> Figure:
-        own = known.get((variant, metric, split))
-        value = scores.value(variant, metric, split=split)
+def _headline_row(scores: Scores, variant: str, seen: Mapping[tuple[str, str], Slice]) -> HeadlineRow:
+    def forward(split: str, part: str) -> Figure:
+        value, own = scores.value(variant, "micro_recall", split=split), seen.get((variant, part))
         return Figure(value, None, None) if own is None else Figure(value, own.low, own.high)
 
-    recall = figure("micro_recall")
+    recall = scores.figure(variant, "micro_recall")
     return HeadlineRow(
         variant,
         share_bar(recall.value, recall.low, recall.high),
         recall,
-        figure("macro_recall"),
-        figure("micro_precision"),
-        figure("macro_precision"),
-        figure("micro_recall_curve"),
-        figure("macro_recall_curve"),
-        figure("micro_average_precision"),
-        figure("macro_average_precision"),
-        figure("micro_recall", "forward"),
-        figure("micro_recall", "forward_seen"),
-        figure("micro_recall", "forward_unseen"),
+        scores.figure(variant, "macro_recall"),
+        scores.figure(variant, "micro_precision"),
+        scores.figure(variant, "macro_precision"),
+        scores.figure(variant, "micro_recall_curve"),
+        scores.figure(variant, "macro_recall_curve"),
+        scores.figure(variant, "micro_average_precision"),
+        scores.figure(variant, "macro_average_precision"),
+        scores.figure(variant, "micro_recall", split="forward"),
+        forward("forward_seen", SEEN_QUERIES),
+        forward("forward_unseen", UNSEEN_QUERIES),
     )
 
 
@@ -240,10 +264,15 @@ def _training_row(variant: str, models: Sequence[Model]) -> TrainingRow:
 
 
 def _locale_row(scores: Scores, variants: Sequence[str], locale: str, training_rows: int | None) -> LocaleRow:
-    recalls = {variant: scores.value(variant, "micro_recall", locale) for variant in variants}
-    best = number(max((recall for recall in recalls.values() if recall is not None), default=None))
+    recalls = {variant: scores.figure(variant, "micro_recall", locale) for variant in variants}
+    values = (recall.value for recall in recalls.values() if recall.value is not None)
+    best = number(max(values, default=None))
     cells = (
-        Cell(recall, scores.value(variant, "micro_precision", locale), recall is not None and number(recall) == best)
+        Cell(
+            recall,
+            scores.figure(variant, "micro_precision", locale),
+            recall.value is not None and number(recall.value) == best,
+        )
         for variant, recall in recalls.items()
     )
     n = span((scores.n(variant, "micro_recall", locale) for variant in variants), count)

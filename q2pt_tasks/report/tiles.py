@@ -41,10 +41,10 @@ def _recall(slices: Slices, candidate: str, split: str, name: str) -> Tile | Non
 
 
 def _plain(scores: Scores, candidate: str, metric: str, split: str, name: str) -> Tile | None:
-    value, champion = (scores.value(variant, metric, split=split) for variant in (candidate, CHAMPION))
-    if value is None:
+    found, champion = scores.figure(candidate, metric, split=split), scores.value(CHAMPION, metric, split=split)
+    if found.value is None:
         return None
-    return Tile(name, value, change=None if champion is None else value - champion)
+    return Tile(name, found.value, found.low, found.high, None if champion is None else found.value - champion)
 
 
 def _gap(slices: Slices, candidate: str) -> Tile | None:

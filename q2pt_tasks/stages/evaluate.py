@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,7 +17,7 @@ from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.metrics.intervals import Resampling, Sample
 from q2pt_tasks.metrics.thresholds import PRECISION
 from q2pt_tasks.model import summary
-from q2pt_tasks.model.breakdown import Breakdown, BreakdownRules
+from q2pt_tasks.model.breakdown import TEST, Breakdown, BreakdownRules
 from q2pt_tasks.model.card import judgements_of, rows_of
 from q2pt_tasks.model.champion import Champion, champion_folder, read_champion, why_not_comparable
 from q2pt_tasks.model.comparison import FolderOf, Ground, Incumbent, Rival, compare
@@ -86,7 +86,7 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     obstacles = [] if champion is None else why_not_comparable(layout.root, champion, split)
     # One that cannot be compared fairly is not scored; the gate says what to do.
     scored = None if obstacles else champion
-    samples = {split: _sample(truth, split) for split in RESAMPLED_SPLITS}
+    samples = {split: _sample(truth, split) for split in (TEST, *truth.marked)}
     brands = json.loads(layout.brands.read_text(encoding="utf-8"))
     slicing = BreakdownRules(params.plan, params.min_support, params.min_store_positives)
     breakdown = Breakdown(truth, samples, brands, slicing)
@@ -120,13 +120,14 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
     trained = {name: one.thresholds for name, one in evaluated.items() if name in (NON_UNIFIED, *variants)}
     _write(layout.model_card, {"rows": rows_of(truth), "variants": variant_cards(layout, locales, trained)})
     rivals = {
-        name: Rival(folder_of, evaluated[name].decisive, _expected_error(evaluated[name]), slices["parity"][name])
+        name: _rival(folder_of, evaluated[name], slices["parity"][name])
         for name, folder_of in _compared(layout, variants, scored).items()
     }
     rival = rivals.pop(CHAMPION, None)
     incumbent = None if champion is None else Incumbent(champion, obstacles, rival)
     timed = queries_to_time(truth, params.timed_queries) if params.timed_queries else ()
-    _write(layout.comparison, compare(Ground(layout, truth, samples, params.plan, timed), rivals, incumbent))
+    ground = Ground(layout, truth, {split: samples[split] for split in RESAMPLED_SPLITS}, params.plan, timed)
+    _write(layout.comparison, compare(ground, rivals, incumbent))
     return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
 
 
@@ -136,8 +137,9 @@ def _compared(layout: Layout, variants: Sequence[str], champion: Champion | None
     return trained if champion is None else {**trained, CHAMPION: champion_folder(layout.root, champion)}
 
 
-def _expected_error(evaluated: Evaluated) -> float | None:
-    return None if evaluated.calibration is None else evaluated.calibration.best.expected_error()
+def _rival(folder_of: FolderOf, evaluated: Evaluated, parity: Mapping[str, Any] | None) -> Rival:
+    error = None if evaluated.calibration is None else evaluated.calibration.best.expected_error()
+    return Rival(folder_of, evaluated.decisive, error, parity, evaluated.judged)
 
 
 def _read_truth(layout: Layout, locales: Sequence[str], judgements: Judgements | None) -> Truth:

@@ -97,8 +97,12 @@ def test_shards_merge_to_the_whole() -> None:
     shards = [scored.where(np.arange(3000) % 2 == part) for part in range(2)]
     together = merge_positives([find_positives([shard]) for shard in shards])
     merged = merge_counts([count_curves(together, [shard], EVERY) for shard in shards])
+    whole = counted([scored])
+    assert whole.all.total == [scored.targets.sum()]
     for name in ("all", "types", "locales", "cells"):
-        assert (getattr(merged, name).pairs == getattr(counted([scored]), name).pairs).all()
+        for counts in ("start", "thresholds", "true_positives", "pairs", "total"):
+            own, expected = getattr(getattr(merged, name), counts), getattr(getattr(whole, name), counts)
+            np.testing.assert_array_equal(own, expected, f"{counts} of {name}")
     with pytest.raises(ValueError, match="merge the positives"):
         merge_counts([counted([shard]) for shard in shards])
 

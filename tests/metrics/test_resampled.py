@@ -78,7 +78,9 @@ def test_a_paired_difference_is_surer_than_two_figures_apart() -> None:
 
 def test_a_model_does_not_differ_from_itself() -> None:
     one = resampled(Split(np.random.default_rng(3), 300), 3.0)
-    for found in differences(one, one, 0.95).values():
+    same = differences(one, one, 0.95)
+    assert set(same) == set(one.seen) >= {(locale, "micro_recall") for locale in ("all", *LOCALES)}
+    for found in same.values():
         assert (found.value, found.interval.low, found.interval.high, found.p_value) == (0, 0, 0, 1)
 
 

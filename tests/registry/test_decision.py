@@ -16,14 +16,15 @@ from decisions import (
     failed,
     figures_of,
     judged,
+    known_of,
     rule,
     trained,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from q2pt_tasks.registry.decision import decide
-from q2pt_tasks.registry.evidence import Evidence, ModelState, SummaryError
+from q2pt_tasks.registry.decision import Decision, decide
+from q2pt_tasks.registry.evidence import Evidence, JudgedFigure, ModelState, SummaryError
 
 WITHOUT_CHAMPION = [
     ({}, []),
@@ -279,14 +280,40 @@ def test_a_difference_that_the_summary_lacks_fails_its_rule() -> None:
         assert failed(decision) == [name]
 
 
+def _on_judgements(value: float, low: float, queries: int, champion: bool) -> Decision:
+    """Two figures on human judgements, of which the rules ask for one, with a floor of 0.5."""
+    values = figures_of("unified_aware", 0.6) | (figures_of("champion", 0.5) if champion else {})
+    figures = (JudgedFigure("ndcg", 0.1, 0.0, 0.2, queries), JudgedFigure("micro_recall", value, low, 1.0, queries))
+    evidence = evidence_of(values, trained("unified_aware"), CHAMPION if champion else None)
+    facts = (replace(known_of("unified_aware"), judged=figures),)
+    return decide(replace(evidence, variants=facts), replace(RULES, judgements_floor=0.5))
+
+
 @pytest.mark.parametrize("champion", [False, True])
-@pytest.mark.parametrize(("value", "names"), [(0.5, []), (0.499, ["judgements"]), (None, ["judgements"])])
-def test_human_judgements_are_asked_only_where_they_have_a_floor(
-    value: float | None, names: list[str], champion: bool
+@pytest.mark.parametrize(("value", "low", "names"), [(0.7, 0.5, []), (0.7, 0.499, ["judgements"])])
+def test_human_judgements_decide_by_the_lower_end_of_their_interval(
+    value: float, low: float, names: list[str], champion: bool
 ) -> None:
-    figure = at("all", "judgements", value)
-    assert failed(judged(figure, champion, replace(RULES, judgements_floor=0.5))) == names
-    assert "judgements" not in [result.name for result in judged(figure, champion).rules]
+    decision = _on_judgements(value, low, 40, champion)
+    assert failed(decision) == names
+    assert rule(decision, "judgements").figures["queries"] == 40
+
+
+@pytest.mark.parametrize("champion", [False, True])
+def test_human_judgements_are_asked_only_where_they_have_a_floor(champion: bool) -> None:
+    assert "judgements" not in [result.name for result in judged({}, champion).rules]
+    missing = judged({}, champion, replace(RULES, judgements_floor=0.5))
+    assert failed(missing) == ["judgements"]
+    assert "name their file in evaluate.judgements" in rule(missing, "judgements").sentence
+
+
+def test_one_judged_query_cannot_decide_and_the_rule_says_what_to_do() -> None:
+    sentence = rule(_on_judgements(1.0, 0.025, 1, champion=True), "judgements").sentence
+    assert sentence == (
+        "Micro recall on human judgements is 1.000 (0.025 to 1.000) in 1 query, needed 0.500 or more at its lower end. "
+        "So few queries leave it open: judge more of them."
+    )
+    assert "judge more" not in rule(_on_judgements(0.4, 0.3, 90, champion=True), "judgements").sentence
 
 
 def test_a_figure_given_twice_is_refused() -> None:

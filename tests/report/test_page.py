@@ -4,10 +4,10 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from report_inputs import CANDIDATE, HOSTILE, HOSTILE_QUERY, first_run, inputs
+from report_inputs import CANDIDATE, HOSTILE, HOSTILE_QUERY, STORES, first_run, inputs, large_shop
 
 from q2pt_tasks.report.page import render
-from q2pt_tasks.report.tables import Model
+from q2pt_tasks.report.tables import VARIANTS, Model
 
 SECTIONS = [
     "changes",
@@ -23,6 +23,8 @@ SECTIONS = [
     "card",
     "reading",
 ]
+# Of the page of twenty stores, as docs/decisions/2026-11-28-slices-judgements-and-the-report.md says.
+MOST_BYTES = 256_000
 
 
 class Page(HTMLParser):
@@ -187,4 +189,32 @@ def test_calibration_is_drawn_and_said_in_numbers(html: str) -> None:
 def test_headline_figures_have_their_intervals(html: str) -> None:
     text = section(html, "headline")
     assert text.count("0.123 to 0.456") == 3
+    assert text.count("0.570 to 0.630") == 2  # seen and unseen queries of the newest days, from the slices
     assert "95" in text
+
+
+def test_the_precision_reached_and_human_judgements_have_an_interval_as_a_tile_and_in_the_table(html: str) -> None:
+    tiles, _, table = section(html, "changes").partition("Over all locales")
+    for interval in ("0.211 to 0.222", "0.066 to 0.777"):
+        assert interval in tiles
+        assert interval in table.partition("In each locale")[0]
+    assert "0.588 to 0.612" in table  # the champion's
+
+
+def test_every_variant_in_a_locale_has_the_interval_that_is_known(html: str) -> None:
+    assert section(html, "locales").count("0.288 to 0.299") == 1
+
+
+def test_how_high_types_rank_is_said_of_every_variant_that_ranks(html: str) -> None:
+    text = section(html, "headline").partition("How high the right types rank")[2]
+    assert "P@1: how often the first type is right." in text
+    assert text.count("0.700") == 6
+    assert text.count("0.611 to 0.722") == 1
+    assert "How high" not in render("t", first_run())
+
+
+def test_the_page_of_twenty_stores_is_light_enough_to_be_forwarded() -> None:
+    html = render("t", large_shop())
+    # Recall and precision of every variant in every store and in all of them, each with its interval.
+    assert section(html, "locales").count("0.111 to 0.222") == 2 * len(VARIANTS) * (len(STORES) + 1)
+    assert len(html.encode()) < MOST_BYTES

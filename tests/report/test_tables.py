@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from q2pt_tasks.report.evidence import FigureInterval
+from q2pt_tasks.report.evidence import FigureInterval, Slice
 from q2pt_tasks.report.marks import Bar
 from q2pt_tasks.report.tables import (
     Figure,
@@ -15,6 +15,7 @@ from q2pt_tasks.report.tables import (
     in_order,
     locale_rows,
     locales_in_order,
+    ranking_rows,
     training_rows_of,
     training_table,
 )
@@ -63,10 +64,24 @@ def test_the_headline_keeps_test_and_forward_apart() -> None:
     forward = Row("a", "all", "forward_seen", "micro_recall", 0.9, 10)
     whole = FigureInterval("a", "test", "all", "micro_recall", 0.35, 0.45)
     intervals = (replace(whole, split="forward"), replace(whole, locale="de-DE", low=0.0), whole)
-    (row,) = headline_rows(Scores([recall("a", "all", 0.4), forward]), ["a"], intervals)
+    seen = Slice("a", "forward", "seen", "seen in training", 0.9, 0.8, 0.95, 10, None, None, None)
+    slices = (replace(seen, dimension="length", low=0.0), replace(seen, variant="b", low=0.0), seen)
+    (row,) = headline_rows(Scores([recall("a", "all", 0.4), forward], intervals), ["a"], slices)
     assert (row.micro_recall, row.bar) == (Figure(0.4, 0.35, 0.45), Bar(0, 40, 35, 45, None))
-    assert (row.forward_seen, row.forward_unseen) == (Figure(0.9, None, None), Figure(None, None, None))
+    assert (row.forward_seen, row.forward_unseen) == (Figure(0.9, 0.8, 0.95), Figure(None, None, None))
     assert row.forward == Figure(None, 0.35, 0.45)
+
+
+def test_a_cell_of_a_locale_has_its_own_interval() -> None:
+    interval = FigureInterval("a", "test", "pl-PL", "micro_recall", 0.3, 0.5)
+    (row,) = locale_rows(Scores([recall("a", "pl-PL", 0.4)], [interval]), ["a"], {"pl-PL": 3})
+    assert (row.cells[0].recall, row.cells[0].precision) == (Figure(0.4, 0.3, 0.5), Figure(None, None, None))
+
+
+def test_a_variant_without_rank_figures_has_no_row_of_them() -> None:
+    rows = [Row("a", "all", "test", metric, 0.5, 9) for metric in ("precision_at_1", "recall_at_5", "ndcg")]
+    (row,) = ranking_rows(Scores([*rows, recall("b", "all", 0.4)]), ["a", "b"])
+    assert (row.variant, row.precision_at_1, row.ndcg) == ("a", Figure(0.5, None, None), Figure(0.5, None, None))
 
 
 def test_training_is_summed_by_variant() -> None:

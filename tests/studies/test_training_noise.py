@@ -1,12 +1,14 @@
 """The page says the standard deviation of the trainings, and a figure for the gate."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from q2pt_tasks.layout import Layout
-from q2pt_tasks.studies.training_noise import page, read_figures, study
+from q2pt_tasks.model.variants import UNIFIED_VARIANTS
+from q2pt_tasks.studies.training_noise import METRICS, page, read_figures, study
 
 
 def test_the_page_has_the_sample_standard_deviation_of_each_figure() -> None:
@@ -23,5 +25,7 @@ def test_one_training_has_no_noise(tmp_path: Path) -> None:
 
 def test_the_figures_are_those_of_evaluate(finished: Layout) -> None:
     headline = json.loads(finished.summary.read_text())["headline"]
-    for (variant, metric), value in read_figures(finished).items():
+    found = read_figures(finished)
+    assert set(found) == set(product(UNIFIED_VARIANTS, METRICS))
+    for (variant, metric), value in found.items():
         assert value == pytest.approx(headline[variant][metric])

@@ -135,6 +135,24 @@ def test_human_judgements_are_scored_apart_and_counted(finished: Layout) -> None
     assert "<img src=x onerror=alert(1)>" not in trained
 
 
+def test_three_judged_queries_have_a_wide_interval_and_it_decides(finished: Layout, tmp_path: Path) -> None:
+    on_judgements = [one for one in json.loads(finished.intervals.read_text()) if one["split"] == "judgements"]
+    kept = {(one["variant"], one["locale"], one["metric"]): one for one in on_judgements}
+    for variant in json.loads(finished.comparison.read_text())["variants"]:
+        (judged,) = (one for one in variant["judged"] if one["metric"] == "micro_recall")
+        own = kept[variant["variant"], "all", "micro_recall"]
+        names = {"variant": variant["variant"], "metric": "micro_recall", "locale": "all", "split": "judgements"}
+        assert judged["value"] == figure_rows(finished, **names)[0]["value"]
+        assert (judged["low"], judged["high"], judged["queries"]) == (own["low"], own["high"], 3)
+        assert judged["high"] - judged["low"] > 0.5
+    layout = project_copy(finished, tmp_path)
+    copy_folder(finished.metrics, layout.metrics)
+    edit_params(layout.params, {"gate.judgements_floor": 0.5})
+    (rule,) = (rule for rule in gate.main(layout).decision.rules if rule.name == "judgements")
+    assert rule.refuses
+    assert "in 3 queries, needed 0.500 or more at its lower end." in rule.sentence
+
+
 def test_slices_add_up_to_the_whole_and_the_gap_is_that_of_two_stores(finished: Layout) -> None:
     found = json.loads(finished.slices.read_text())
     rows = [row for row in found["rows"] if row["variant"] == "unified_aware" and row["split"] == "test"]
