@@ -10,7 +10,8 @@ group per matrix stage, the edges that DVC sees.
   run's page *Results* says why one was skipped. Clear it, and it looks again.
 - **join** commits one `dvc.lock` of all that has ended well, also after a failure: every night can be reproduced.
 - **decide** follows the gate. **approval** waits for a person and in the end rejects by itself: where the form asks for
-  it, and, with `Q2PT_APPROVAL_REQUIRED`, where the form changes anything. **promote** puts the candidate into production.
+  it, and where it changes anything unless `Q2PT_APPROVAL_REQUIRED` is `no`. **promote** puts the candidate into
+  production.
 
 **The form:** an empty field means as committed. A run of fewer stores or variants, or of a past window, promotes only
 where *promote* is on, and never without a store that the model in production serves.
