@@ -59,8 +59,8 @@ SHELLS = {"sh", "bash", "dash", "zsh", "/bin/sh", "/bin/bash", "/usr/bin/env"}
 TRUSTED_HTML = {"q2pt_tasks/report/page.py", "q2pt_tasks/report/plots.py"}
 # What is forbidden and is there all the same, by file, with the reason.
 ALLOWED = {
-    # It tells Spark to send this package's functions with each task, between Spark's own processes; nothing here reads a
-    # pickle. docs/security.md says who could.
+    # It tells Spark to send this package's functions with each task, between Spark's own processes; nothing here reads
+    # a pickle. docs/security.md says who could.
     "q2pt_tasks/engine/spark_engine.py": ["pyspark.cloudpickle"],
 }
 # Keywords and the values that no call may give them.
