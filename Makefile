@@ -175,8 +175,10 @@ hashes: install ## write the hashes of what constraints.txt pins to hashes.txt; 
 	done
 	mv build/hashes.txt hashes.txt
 
-licences: install ## the licence of every installed package; wants the network
-	$(BIN)/uvx --quiet --from $(LICENCES) pip-licenses --python $(BIN)/python --order=license
+licences: install $(SPARK) $(LAKES) ## the licence of every pinned package into docs/licences-table.md; wants the network
+	$(BIN)/uvx --quiet --from $(LICENCES) pip-licenses --python $(BIN)/python --with-system --ignore-packages q2pt pip setuptools \
+		--order=license --format=markdown > build/licences-table.md
+	mv build/licences-table.md docs/licences-table.md
 
 audit: install ## the known vulnerabilities of the pinned versions; wants the network
 	$(BIN)/uvx --quiet --from $(AUDIT) pip-audit --strict --requirement hashes.txt --disable-pip --require-hashes

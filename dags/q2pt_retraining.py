@@ -9,8 +9,9 @@ group per matrix stage, the edges that DVC sees.
 - **A stage** is skipped where nothing that it depends on has changed, else restored from the DVC cache, else run. The
   run's page *Results* says why one was skipped. Clear it, and it looks again.
 - **join** commits one `dvc.lock` of all that has ended well, also after a failure: every night can be reproduced.
-- **decide** follows the gate. **approval**, where the form asks for it, waits for a person and in the end rejects by
-  itself. **promote** puts the candidate into production.
+- **decide** follows the gate. **approval** waits for a person and in the end rejects by itself: where the form asks for
+  it, and where it changes anything unless `Q2PT_APPROVAL_REQUIRED` is `no`. **promote** puts the candidate into
+  production.
 
 **The form:** an empty field means as committed. A run of fewer stores or variants, or of a past window, promotes only
 where *promote* is on, and never without a store that the model in production serves.
@@ -70,7 +71,7 @@ FORM = {
     ),
     "epochs": field("The most epochs of a training.", "integer", minimum=1, maximum=1000),
     "force": field("Run every stage, changed or not.", "boolean"),
-    "approval": field("Ask a person before the promotion.", "boolean"),
+    "approval": field("Ask a person before the promotion. A changed run may ask anyway.", "boolean"),
     "promote": field("On: a run of fewer stores or of a past window may promote too. Off again: never.", "boolean"),
     "why": field("The reason, for the run's commit.", "string", format="multiline", maxLength=1000),
 }

@@ -16,6 +16,7 @@ def new_secrets() -> dict[str, str]:
     return {
         "POSTGRES_PASSWORD": secrets.token_hex(32),
         "RESULTS_PASSWORD": secrets.token_hex(32),
+        "REDIS_PASSWORD": secrets.token_hex(32),
         # Fernet takes exactly 32 bytes.
         "FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         # HS512 wants 64 bytes at least.

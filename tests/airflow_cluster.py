@@ -197,7 +197,7 @@ class Cluster:
     def here(self, text: str) -> str:
         """A text of docker-compose.yml with the addresses and the folders that are here."""
         here = {
-            "redis://redis:6379": f"redis://{HOST}:{self.ports['redis']}",
+            "@redis:6379": f"@{HOST}:{self.ports['redis']}",
             "@postgres/": f"@{HOST}:{self.ports['postgres']}/",
             "http://api-server:8080": f"http://{HOST}:{self.ports['api-server']}",
             "http://store:7070": f"http://{HOST}:{self.ports['store']}",
@@ -340,6 +340,15 @@ def _launch_postgres(cluster: Cluster) -> None:
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     server = [str(programs / "postgres"), "-D", str(folder / "data"), *settings]
     cluster.launch("postgres", as_postgres(server), environment)
+
+
+def dump_table(cluster: Cluster, table: str) -> str:
+    """All rows of a table of Airflow's own, as text."""
+    environment = cluster.environment("postgres")
+    place = [f"--host={cluster.folder / 'postgres'}", f"--port={cluster.ports['postgres']}"]
+    user = [f"--username={environment['POSTGRES_USER']}", environment["POSTGRES_DB"]]
+    command = [str(program_folders()[-1] / "pg_dump"), "--data-only", f"--table=public.{table}", *place, *user]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def _finish(cluster: Cluster, service: str) -> None:

@@ -166,6 +166,7 @@ def make_settings(folder: Path, git_remote: str) -> Settings:
         state_dir=None,
         keep_failed_hours=24,
         cache_type="reflink,copy",
+        approval_required=False,
     )
 
 

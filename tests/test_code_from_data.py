@@ -12,16 +12,9 @@ from q2pt_tasks.model.transformers_network import _DATA_ALONE
 # What runs from `q2pt`, from Airflow or in a container.
 PLACES = ("q2pt_tasks", "dags", "deploy")
 FILES = sorted(file for place in PLACES for file in Path(place).rglob("*.py"))
+PICKLES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 # Modules whose formats hold code, or that start a shell.
-FORBIDDEN_MODULES = {
-    "pickle",
-    "_pickle",
-    "cPickle",
-    "cloudpickle",
-    "dill",
-    "joblib",
-    "shelve",
-    "marshal",
+FORBIDDEN_MODULES = PICKLES | {
     "code",
     "runpy",
     "pty",
@@ -64,6 +57,12 @@ DATA_ALONE = "_DATA_ALONE"
 SHELLS = {"sh", "bash", "dash", "zsh", "/bin/sh", "/bin/bash", "/usr/bin/env"}
 # What is taken for HTML without being escaped: the page's own style and script, and what matplotlib drew.
 TRUSTED_HTML = {"q2pt_tasks/report/page.py", "q2pt_tasks/report/plots.py"}
+# What is forbidden and is there all the same, by file, with the reason.
+ALLOWED = {
+    # It tells Spark to send this package's functions with each task, between Spark's own processes; nothing here reads
+    # a pickle. docs/security.md says who could.
+    "q2pt_tasks/engine/spark_engine.py": ["pyspark.cloudpickle"],
+}
 # Keywords and the values that no call may give them.
 FORBIDDEN_KEYWORDS: Mapping[str, object] = {
     "shell": True,
@@ -81,9 +80,10 @@ def problems(tree: ast.AST) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.ImportFrom) and _is_forbidden(node.module or ""):
             yield node.lineno, f"from {node.module}"
         elif isinstance(node, ast.ImportFrom):
+            names = sorted(f"{node.module}.{alias.name}" for alias in node.names)
             # By its bare name a call would not be known.
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            yield from ((node.lineno, name) for name in sorted(names & (FORBIDDEN_CALLS | REQUIRED.keys())))
+            calls = FORBIDDEN_CALLS | REQUIRED.keys()
+            yield from ((node.lineno, name) for name in names if name in calls or _is_forbidden(name))
         elif isinstance(node, ast.Call):
             yield from ((node.lineno, problem) for problem in _of_call(node))
         elif isinstance(node, ast.List | ast.Tuple) and node.elts and _is_shell(node.elts[0]):
@@ -91,7 +91,9 @@ def problems(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _is_forbidden(module: str) -> bool:
-    return module.split(".")[0] in FORBIDDEN_MODULES
+    first, *others = module.split(".")
+    # A copy of a pickle's reader inside of another package reads pickles too.
+    return first in FORBIDDEN_MODULES or not PICKLES.isdisjoint(others)
 
 
 def _is_shell(word: ast.expr) -> bool:
@@ -117,7 +119,7 @@ def _of_call(call: ast.Call) -> Iterator[str]:
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_no_file_turns_data_into_code(file: Path) -> None:
     found = list(problems(ast.parse(file.read_text(encoding="utf-8"))))
-    assert found == [], f"{file}: line and what to replace"
+    assert [name for _, name in found] == ALLOWED.get(file.as_posix(), []), f"{file}: {found}"
 
 
 def test_the_words_that_are_handed_on_are_those() -> None:
@@ -152,6 +154,8 @@ def test_all_of_the_package_was_read() -> None:
         ("import pickle", "pickle"),
         ("from dill import load", "from dill"),
         ("import zipfile as z", "zipfile"),
+        ("from pyspark import cloudpickle", "pyspark.cloudpickle"),
+        ("import pandas.compat.pickle", "pandas.compat.pickle"),
         ("subprocess.run('ls', shell=True)", "subprocess.run(shell=True)"),
         ("os.system('ls')", "os.system"),
         ("eval(text)", "eval"),

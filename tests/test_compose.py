@@ -109,7 +109,7 @@ def test_a_service_waits_until_what_it_needs_is_healthy(service: Service) -> Non
 
 
 @pytest.mark.parametrize(
-    ("word", "needed"), [("postgres/airflow", "postgres"), ("redis://redis", "redis"), ("http://store", "store")]
+    ("word", "needed"), [("postgres/airflow", "postgres"), ("@redis:", "redis"), ("http://store", "store")]
 )
 def test_who_calls_a_service_at_its_start_waits_for_it(word: str, needed: str) -> None:
     callers = [s for s in SERVICES.values() if any(word in text for text in s.environment.values())]
@@ -248,6 +248,16 @@ def test_the_service_of_the_model_writes_nothing_and_is_asked_for() -> None:
     assert not any(SECRET_NAME.search(name) for name in serve.environment)
 
 
+def test_the_service_of_the_model_reaches_no_other_service() -> None:
+    assert [name for name, service in SERVICES.items() if service.networks & SERVICES["serve"].networks] == ["serve"]
+
+
+def test_redis_is_told_its_password_and_no_argument_has_it() -> None:
+    redis = SERVICES["redis"]
+    assert redis.environment == {"REDIS_PASSWORD": "REDIS_PASSWORD", "REDISCLI_AUTH": "REDIS_PASSWORD"}
+    assert not any("REDIS_PASSWORD" in word for word in redis["command"])
+
+
 def test_the_service_of_the_model_is_called_as_the_command_takes_it() -> None:
     program, *words = SERVICES["serve"]["command"]
     options = _parser().parse_args(words)
@@ -260,7 +270,7 @@ def test_the_service_of_the_model_is_called_as_the_command_takes_it() -> None:
 def test_scripts_are_there_and_can_be_run() -> None:
     commands = [word for service in SERVICES.values() for word in service.get("command", [])]
     called = {word.removeprefix("/opt/q2pt/") for word in commands if word.startswith("/opt/q2pt/")}
-    assert called == {"deploy/init.sh", "deploy/git-write.sh"}
+    assert called == {"deploy/init.sh", "deploy/git-write.sh", "deploy/redis/start.sh"}
     for script in [*called, "deploy/git-hooks/update", "deploy/postgres/results.sh"]:
         assert Path(script).stat().st_mode & 0o111 == 0o111
         subprocess.run(["sh", "-n", script], check=True)
@@ -364,7 +374,7 @@ def test_only_one_worker_reaches_the_git_service_that_takes_pushes() -> None:
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_knows_no_secret_of_airflow(name: str) -> None:
     known = " ".join(SERVICES[name].environment.values())
-    needed = {"RESULTS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY"}
+    needed = {"RESULTS_PASSWORD", "REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY"}
     assert {secret for secret in required_variables(COMPOSE_FILE.read_text()) if secret in known} == needed
 
 

@@ -27,6 +27,17 @@ def test_every_pin_has_a_hash() -> None:
         assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}", line) for line in others), first
 
 
+def test_the_licence_of_every_pinned_version_is_listed_and_of_no_other() -> None:
+    header, _, *lines = Path("docs/licences-table.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in [header, *lines]]
+    assert rows.pop(0) == ["Name", "Version", "License"]
+    # A build of torch says for what it was built.
+    listed = {re.sub(r"[-_.]+", "-", name).lower(): version.partition("+")[0] for name, version, _ in rows}
+    assert listed == _pins("constraints.txt"), "make licences"
+    assert [name for name, _, licence in rows if licence in ("", "UNKNOWN")] == []
+    assert f"all {len(rows)} packages" in Path("docs/licences.md").read_text(encoding="utf-8")
+
+
 def test_ci_installs_by_hash() -> None:
     assert "make CONSTRAINTS=hashes.txt" in Path(".ci/run").read_text(encoding="utf-8")
 

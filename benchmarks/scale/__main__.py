@@ -1,6 +1,8 @@
 """Ingest to split on logs of growing size, beside plain pandas and hand-written SQL.
 
-Run as `make bench-scale`; it writes `docs/results/scale.md`, and needs 2 GB of disk below `build/` per 10,000,000 rows.
+`make bench-scale` measures 1 and 10 million events, `python -m benchmarks.scale --alone 100000000` also 105 million by
+q2pt alone, as `docs/results/scale.md` has it. Either writes that page, and needs 2 GB of disk below `build/` for each
+10,000,000 rows.
 What was measured is kept in `build/scale/figures`: ended, or done in pieces (`--seconds`), it is taken up by the same
 command. Delete that folder to measure again.
 """

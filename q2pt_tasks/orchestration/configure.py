@@ -19,6 +19,7 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.model.champion import read_champion
 from q2pt_tasks.orchestration.branches import LATEST, LOCK, branch_name, file_at
 from q2pt_tasks.orchestration.clone import private_clone, sweep
+from q2pt_tasks.orchestration.form import Form
 from q2pt_tasks.orchestration.graph import Graph, read_graph
 from q2pt_tasks.orchestration.inputs import inputs_of
 from q2pt_tasks.orchestration.lock import Entry, read_lock, write_lock
@@ -95,12 +96,18 @@ def configure(settings: Settings, request: RunRequest) -> RunPlan:
         unchanged=unchanged,
         last=last,
         force=bool(form.force),
-        approval=bool(form.approval),
+        approval=_needs_approval(settings, form),
         may_promote=not why_not,
         why_not_promote=why_not,
         any_window=form.promote is True,
         summary=_summary(world, graph, unchanged, why_not),
     )
+
+
+def _needs_approval(settings: Settings, form: Form) -> bool:
+    # Whoever starts a run does not decide whether somebody looks at what they changed. A run that the schedule or a new
+    # log starts has an empty form.
+    return bool(form.approval) or (settings.approval_required and bool(form.overrides()))
 
 
 def _resolve_world(layout: Layout, request: RunRequest) -> _World:

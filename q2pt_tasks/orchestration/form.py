@@ -22,6 +22,8 @@ ENCODER_PATTERN = rf"^({_PART}(/{_PART})?|(/\.?{_PART})+)$(?!\n)"
 # A locale or a variant. The commit knows which there are; this keeps out what can be none in any commit.
 _NAME = re.compile(r"[a-z0-9_][\w-]*", re.ASCII | re.IGNORECASE)
 _MAX_TEXT = 1000
+# Fields that change neither what a run makes nor what becomes of it.
+_ASIDE = ("approval", "why")
 # What templates show a person make of a form's text.
 FILTERS = {"in_markdown": in_markdown}
 
@@ -80,6 +82,10 @@ class Form(BaseModel):
     approval: bool | None = None
     promote: bool | None = None
     why: Prose | None = None
+
+    def overrides(self) -> tuple[str, ...]:
+        """The fields by which the run does other than the committed night would."""
+        return tuple(name for name, value in self if value is not None and name not in _ASIDE)
 
 
 def read_form(values: Mapping[str, Any]) -> Form:

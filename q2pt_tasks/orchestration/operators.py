@@ -178,7 +178,7 @@ class JoinOperator(ChildOperator):
 
 
 class PromoteOperator(ChildOperator):
-    """Makes the candidate of the run the champion, with a person's yes where the form asks for one."""
+    """Makes the candidate of the run the champion, with a person's yes where the plan asks for one."""
 
     command = "promote"
 
@@ -188,7 +188,7 @@ class PromoteOperator(ChildOperator):
         # Not the task's state, which whoever may edit the run can set.
         answer = task.xcom_pull(task_ids=APPROVAL) if plan["approval"] else {"chosen_options": [APPROVE]}
         if not answer or answer["chosen_options"] != [APPROVE]:
-            raise NotApprovedError("the form asks for an approval, and nobody has approved: clear the task approval")
+            raise NotApprovedError("the run needs an approval, and nobody has approved: clear the task approval")
         return self.run_child({"plan": plan, "joined": joined})
 
 

@@ -30,6 +30,7 @@ class Settings:
         state_dir: directory or S3 URL of the trainings' resume files; None where a training starts over.
         keep_failed_hours: how long a failed task's clone is kept.
         cache_type: DVC's link types from the cache to a clone, the first possible one counts.
+        approval_required: a person approves what a run promotes that is not as committed, whether its form asks or not.
     """
 
     git_remote: str
@@ -41,6 +42,7 @@ class Settings:
     state_dir: str | None
     keep_failed_hours: float
     cache_type: str
+    approval_required: bool
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         state_dir=_read(environ, "Q2PT_STATE_DIR", _store, None),
         keep_failed_hours=_read(environ, "Q2PT_KEEP_FAILED_HOURS", _hours, 24.0),
         cache_type=_read(environ, "Q2PT_CACHE_TYPE", _link_types, "reflink,copy"),
+        approval_required=_read(environ, "Q2PT_APPROVAL_REQUIRED", _yes_or_no, True),
     )
 
 
@@ -193,6 +196,10 @@ def _git_remotes(text: str) -> tuple[str, ...]:
 def _folder(text: str) -> Path:
     # A relative one would mean another folder in each process.
     return Path(_text(r"/[^\x00-\x1f]*", "an absolute path")(text))
+
+
+def _yes_or_no(text: str) -> bool:
+    return _text("yes|no", "yes or no")(text) == "yes"
 
 
 def _hours(text: str) -> float:

@@ -17,7 +17,8 @@ from typing import Any, cast
 import httpx
 import pytest
 from airflow_api import ENDED, Run, wait_until
-from airflow_cluster import Cluster, missing_servers, running_cluster
+from airflow_cluster import Cluster, dump_table, missing_servers, running_cluster
+from compose_file import read_env
 from dvc.repo import Repo
 from fast_project import STAGE_FILE, fast_pipeline, fast_stage
 from night_repository import LOCALES, PIPELINE, VARIANTS, Shop, checkpoints_of, make_shop, verdict
@@ -275,7 +276,7 @@ def test_a_task_that_waits_in_redis_survives_its_crash(cluster: Cluster, shop: S
 def _waiting(cluster: Cluster) -> int | None:
     """How many tasks wait for the worker that pushes; None where Redis does not answer."""
     try:
-        with Redis(port=cluster.ports["redis"]) as redis:
+        with Redis(port=cluster.ports["redis"], password=cluster.variables["REDIS_PASSWORD"]) as redis:
             return int(cast(int, redis.llen("commits")))
     except RedisError:
         return None
@@ -315,6 +316,34 @@ def test_a_night_of_twenty_stores_without_news(on_s3: Cluster, shop: Shop, capsy
     seconds = on_s3.api.run(night.id).seconds
     with capsys.disabled():
         sys.stdout.write(f"\nAll unchanged, {len(locales)} locales, {len(states)} tasks, Celery: {seconds:.1f} s\n")
+
+
+@pytest.mark.parametrize("table", ["xcom", "task_instance", "dag_run", "log"])
+def test_no_secret_is_in_what_airflow_keeps_of_these_nights(on_s3: Cluster, table: str) -> None:
+    rows = dump_table(on_s3, table)
+    assert "q2pt_retraining" in rows
+    assert _secrets_in(on_s3, rows) == []
+
+
+def test_no_secret_is_rendered_since_nothing_is(on_s3: Cluster) -> None:
+    # The approval alone has fields to render, and in these nights nobody is asked.
+    assert "q2pt_retraining" not in dump_table(on_s3, "rendered_task_instance_fields")
+
+
+def test_no_secret_is_in_a_log_of_these_nights(on_s3: Cluster) -> None:
+    of_tasks = [file for file in (on_s3.folder / "logs").rglob("*") if file.is_file()]
+    of_services = list(on_s3.folder.glob("*.log"))
+    assert any("configure" in str(file) for file in of_tasks)
+    assert {"redis", "postgres", "scheduler", *WORKERS} <= {file.name.partition(".")[0] for file in of_services}
+    found = {str(file): _secrets_in(on_s3, file.read_text(errors="replace")) for file in [*of_tasks, *of_services]}
+    assert {file: names for file, names in found.items() if names} == {}
+
+
+def _secrets_in(cluster: Cluster, text: str) -> list[str]:
+    """The names of this cluster's secrets that a text has."""
+    secrets = read_env(cluster.folder / "secrets")
+    assert len(secrets) == 9
+    return [name for name, value in secrets.items() if value in text]
 
 
 def _trigger_when_rendered(cluster: Cluster, locales: tuple[str, ...]) -> Run:

@@ -97,3 +97,7 @@ def test_no_secret_is_in_a_log_or_in_a_file_of_airflows_own(server: Roles) -> No
 
 def test_the_assigned_user_is_the_admin_that_the_first_script_makes() -> None:
     assert read_env(Path("deploy/airflow.env"))["Q2PT_APPROVERS"] == "1:admin"
+
+
+def test_on_compose_nobody_changes_a_run_and_has_it_promoted_alone() -> None:
+    assert read_env(Path("deploy/airflow.env"))["Q2PT_APPROVAL_REQUIRED"] == "yes"

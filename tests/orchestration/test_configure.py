@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,27 @@ def test_a_night_on_which_nothing_is_new_sweeps_what_earlier_ones_remembered_too
     monkeypatch.setenv("Q2PT_STATE_DIR", str(tmp_path / "state"))
     assert "ingest" in judged_shop.configure("second").unchanged
     assert [old.exists(), young.exists()] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"encoder": "scratch", "promote": True},
+        {"epochs": 1},
+        {"variants": ["unified_aware"], "promote": True},
+        {"last_day": "2026-06-28", "promote": True, "approval": False},
+        {"force": True},
+    ],
+)
+def test_who_changes_a_run_does_not_choose_whether_somebody_approves_it(new_shop: Shop, form: dict[str, Any]) -> None:
+    new_shop.settings = replace(new_shop.settings, approval_required=True)
+    assert new_shop.configure(**form).approval
+
+
+def test_a_night_as_committed_is_not_approved_by_a_person(new_shop: Shop) -> None:
+    new_shop.settings = replace(new_shop.settings, approval_required=True)
+    assert not new_shop.configure("scheduled", at=datetime(2026, 7, 9, 2, tzinfo=UTC)).approval
+    assert not new_shop.configure("by hand", why="the night was down").approval
 
 
 def test_what_the_form_leaves_out_is_skipped_and_not_promoted(new_shop: Shop) -> None:

@@ -33,6 +33,12 @@ def test_a_full_form_is_read_as_json_has_it() -> None:
     assert (form.epochs, form.force, form.approval, form.promote) == (3, True, False, None)
 
 
+def test_a_reason_and_a_wish_to_be_asked_override_nothing_of_a_run() -> None:
+    assert read_form({"why": "to look", "approval": True}).overrides() == ()
+    form = read_form({"why": "to look", "epochs": 3, "promote": True, "approval": False})
+    assert form.overrides() == ("epochs", "promote")
+
+
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("field", ["locales", "variants", "encoder"])
 def test_a_name_that_is_none_is_refused_by_its_field(field: str, value: str) -> None:

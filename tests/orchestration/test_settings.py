@@ -31,6 +31,7 @@ def test_one_variable_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         state_dir=None,
         keep_failed_hours=24.0,
         cache_type="reflink,copy",
+        approval_required=True,
     )
 
 
@@ -45,6 +46,7 @@ def test_every_variable_is_read() -> None:
         "Q2PT_STATE_DIR": "s3://bucket/state",
         "Q2PT_KEEP_FAILED_HOURS": "0.5",
         "Q2PT_CACHE_TYPE": "hardlink,copy",
+        "Q2PT_APPROVAL_REQUIRED": "no",
         "Q2PT_REPOSITORY": "/opt/q2pt",
         "Q2PT_APPROVERS": "3:Ada Lovelace,grace",
         "Q2PT_SCHEDULE": "30 3 * * 1-5",
@@ -62,6 +64,7 @@ def test_every_variable_is_read() -> None:
         state_dir="s3://bucket/state",
         keep_failed_hours=0.5,
         cache_type="hardlink,copy",
+        approval_required=False,
     )
     assert read_rendering(Path("/elsewhere/dags/one.py"), environ) == Rendering(
         repository=Path("/opt/q2pt"),
@@ -122,6 +125,7 @@ def test_an_empty_variable_counts_as_not_set(name: str) -> None:
         ("Q2PT_KEEP_FAILED_HOURS", "a day", "a number of hours from 0 on"),
         ("Q2PT_KEEP_FAILED_HOURS", "-1", "a number of hours from 0 on"),
         ("Q2PT_KEEP_FAILED_HOURS", "nan", "a number of hours from 0 on"),
+        ("Q2PT_APPROVAL_REQUIRED", "false", "yes or no"),
         ("Q2PT_CACHE_TYPE", "reflink copy", "one or more of reflink, hardlink, symlink and copy"),
     ],
 )
