@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from q2pt_tasks.data.queries import each_text
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.engine.tables import open_table
 from q2pt_tasks.layout import Layout
@@ -179,16 +180,11 @@ def _trained_tokenizer(layout: Layout, locales: Sequence[str], vocabulary: int) 
     columns = [_training_queries(layout, locale).cast(pa.large_string()) for locale in locales]
     texts = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.large_string()).unique()
     # Arrow sorts by bytes of UTF-8, which is the order of Python's strings.
-    return train_tokenizer(_in_python(texts.take(pc.array_sort_indices(texts))), vocabulary)
+    return train_tokenizer(each_text(texts.take(pc.array_sort_indices(texts))), vocabulary)
 
 
 def _training_queries(layout: Layout, locale: str) -> pa.ChunkedArray:
     return pq.ParquetFile(layout.split(locale, "train")).read(columns=["query"])["query"]
-
-
-def _in_python(texts: pa.Array) -> Iterator[str]:
-    for start in range(0, len(texts), ROWS_AT_ONCE):
-        yield from texts.slice(start, ROWS_AT_ONCE).to_pylist()
 
 
 def _check_unknown(report: TokenizeReport, params: TokenizeParams) -> None:
