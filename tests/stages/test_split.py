@@ -12,7 +12,6 @@ from q2pt_tasks.data.splits import HISTORY_SPLITS, SplitLeakError, with_seen
 from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import ParamsError, read_section
-from q2pt_tasks.stages import split
 from q2pt_tasks.stages.split import SplitParams, run
 
 
@@ -78,7 +77,7 @@ def test_a_leak_stops_the_stage_and_leaves_no_split(tmp_path: Path, monkeypatch:
             name: with_seen(history if name == side else LABELS.empty_table(), seen=False) for name in HISTORY_SPLITS
         }
 
-    monkeypatch.setattr(split, "divide", divide_by_store)
+    monkeypatch.setattr("q2pt_tasks.stages.split.divide", divide_by_store)
     with pytest.raises(SplitLeakError, match="a query is in train and in test; its text is 'pants'"):
         run(layout, read_section(Path("params.yaml"), "split", SplitParams), ["en-US", "en-GB"])
     assert not layout.splits.exists()
