@@ -14,14 +14,14 @@ import numpy as np
 
 from benchmarks.quality.figures import Differences, Judged, judge, mean_of
 from benchmarks.quality.findings import Findings
-from benchmarks.quality.kept import KeptScores, read_truth
+from benchmarks.quality.kept import KeptScores
 from benchmarks.quality.ours import OURS, Judge, weights_of
 from benchmarks.quality.page import page
 from benchmarks.quality.race import Race
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.intervals import Sample
-from q2pt_tasks.model.truth import Truth
+from q2pt_tasks.model.truth import Truth, read_truth
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_VARIANTS
 from q2pt_tasks.params import read_section
 from q2pt_tasks.stages.evaluate import EvaluateParams

@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.model.scorers import Scorer
 from q2pt_tasks.model.truth import Truth
@@ -17,13 +15,6 @@ SCORED = ("validation", "test")
 
 class KeptScoresError(ValueError):
     """A file of scores is of other queries than those that are asked for."""
-
-
-def read_truth(layout: Layout, locales: Sequence[str]) -> Truth:
-    tables = {
-        split: {locale: pq.ParquetFile(layout.split(locale, split)).read() for locale in locales} for split in SPLITS
-    }
-    return Truth(tables, locales)
 
 
 def write_scores(folder: Path, truth: Truth, scorer: Scorer) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.quality.fasttext import FAST_TEXT_SETTINGS
-from benchmarks.quality.kept import read_truth, write_scores
+from benchmarks.quality.kept import write_scores
 from benchmarks.quality.models import PerLocale, Setting, Unified
 from benchmarks.quality.tasks import PER_LOCALE, Answer, Task, Tried, task_of, write_answer
 from benchmarks.quality.tfidf_linear import LINEAR_SETTINGS
@@ -18,7 +18,7 @@ from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.recall_at_precision import curve
 from q2pt_tasks.metrics.thresholds import PRECISION
 from q2pt_tasks.model.scorers import Scorer
-from q2pt_tasks.model.truth import Truth
+from q2pt_tasks.model.truth import Truth, read_truth
 
 SETTINGS: Mapping[str, Sequence[Setting]] = {
     "tfidf_linear": LINEAR_SETTINGS,

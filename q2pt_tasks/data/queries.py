@@ -3,9 +3,13 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+import pyarrow as pa
+
+# Texts that are Python's at once, of all that Arrow holds.
+_TEXTS_AT_ONCE = 65_536
 
 # The name under which checkpoints record the normal form: a model must not be asked in another one.
 NORMALISATION = "nfkc-casefold-1"
@@ -67,6 +71,12 @@ def _fold(query: str) -> str:
     return " ".join(folded.split())
 
 
+def each_text(texts: pa.Array | pa.ChunkedArray) -> Iterator[str]:
+    """The texts one after another; as Python's strings, three times as large, only some of them are in memory."""
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        yield from texts.slice(start, _TEXTS_AT_ONCE).to_pylist()
+
+
 def query_hash(text: str) -> int:
     """The first 8 bytes of the MD5 of the text's UTF-8, as a number of 64 bits: the same on every engine."""
     return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], "big")
@@ -84,5 +94,7 @@ def query_positions(queries: Iterable[str], salt: str) -> np.ndarray[tuple[int],
     """The position of each of many normalised queries."""
     prefix, md5 = f"{salt}:".encode(), hashlib.md5
     # The hashes of `query_hash`, in one piece: half of its time for a single one is a call and a whole number.
-    digests = b"".join([md5(prefix + query.encode(), usedforsecurity=False).digest() for query in queries])
+    digests = bytearray()
+    for query in queries:
+        digests += md5(prefix + query.encode(), usedforsecurity=False).digest()
     return np.frombuffer(digests, ">u8")[::2] / 2.0**64

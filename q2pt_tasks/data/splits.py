@@ -4,6 +4,7 @@ A query's side depends on its normalised text alone. So it stays there as the lo
 locales falls on the same side: else a unified model would be tested on what it was trained on.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from q2pt_tasks.data.labels import LABELS
-from q2pt_tasks.data.queries import query_position, query_positions
+from q2pt_tasks.data.queries import each_text, query_position, query_positions
 
 # `seen`: the query's text is in the same locale's training rows.
 SPLIT = LABELS.append(pa.field("seen", pa.bool_()))
@@ -40,13 +41,14 @@ class SplitRules:
 
     def side(self, query: str) -> str:
         """`test`, `validation` or `train` for a normalised query."""
-        return str(self.sides([query])[0])
+        return HISTORY_SPLITS[self.sides([query])[0]]
 
-    def sides(self, queries: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
-        """The side of each normalised query."""
+    def sides(self, queries: Iterable[str]) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+        """The side of each normalised query, as its place in `HISTORY_SPLITS`."""
         positions = query_positions(queries, self.salt)
         below = [positions < self.test, positions < self.test + self.validation]
-        return np.select(below, ["test", "validation"], "train")
+        test, validation, train = (np.int8(HISTORY_SPLITS.index(side)) for side in ("test", "validation", "train"))
+        return np.select(below, [test, validation], train)
 
 
 @dataclass(frozen=True)
@@ -67,20 +69,21 @@ def divide(history: pa.Table, rules: SplitRules, sample: Sample) -> dict[str, pa
 
     Of training and validation `sample` stays; the test set is never thinned.
     """
-    queries = history["query"].to_pylist()
-    sides = rules.sides(queries)
-    kept = np.full(len(queries), True) if sample == Sample() else _kept(queries, sides == "test", rules.salt, sample)
+    queries = history["query"]
+    sides = rules.sides(each_text(queries))
+    is_on = {split: sides == place for place, split in enumerate(HISTORY_SPLITS)}
+    kept = np.full(len(queries), True) if sample == Sample() else _kept(queries, is_on["test"], rules.salt, sample)
     return {
-        split: with_seen(history.filter(pa.array((sides == split) & kept)), seen=split == "train")
+        split: with_seen(history.filter(pa.array(is_on[split] & kept)), seen=split == "train")
         for split in HISTORY_SPLITS
     }
 
 
 def _kept(
-    queries: Sequence[str], is_test: np.ndarray[tuple[int], np.dtype[np.bool_]], salt: str, sample: Sample
+    queries: pa.ChunkedArray, is_test: np.ndarray[tuple[int], np.dtype[np.bool_]], salt: str, sample: Sample
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which queries stay: those of the test set, and of the others what `sample` says."""
-    positions = query_positions(queries, f"{salt}/keep")
+    positions = query_positions(each_text(queries), f"{salt}/keep")
     others = np.flatnonzero((positions < sample.share) & ~is_test)
     kept = is_test.copy()
     kept[others[np.argsort(positions[others], kind="stable")][: sample.most]] = True
@@ -119,15 +122,15 @@ def check_no_leak(splits: Mapping[str, Mapping[str, pa.Table]]) -> None:
     """Checks over all locales together that no query is in two of train, validation and test.
 
     Args:
-        splits: per locale the tables of `divide`.
+        splits: per locale the tables of `divide`, of which the column `query` is enough.
 
     Raises:
         SplitLeakError: a query is in two of them.
     """
     queries = [(locale, split, tables[split]["query"]) for locale, tables in splits.items() for split in HISTORY_SPLITS]
-    number = np.repeat(range(len(queries)), [len(column) for *_, column in queries])
+    number = np.repeat(np.arange(len(queries), dtype=np.int32), [len(column) for *_, column in queries])
     texts = pa.chunked_array([chunk for *_, column in queries for chunk in column.chunks], pa.string())
-    rows = pa.table({"query": texts, "split": number % len(HISTORY_SPLITS), "number": number})
+    rows = pa.table({"query": texts, "split": (number % len(HISTORY_SPLITS)).astype(np.int8), "number": number})
     spans = rows.group_by("query").aggregate([("split", "min"), ("split", "max"), ("number", "max")])
     on_both_sides = spans.filter(pc.not_equal(spans["split_min"], spans["split_max"]))
     if len(on_both_sides):
@@ -137,11 +140,14 @@ def check_no_leak(splits: Mapping[str, Mapping[str, pa.Table]]) -> None:
         raise SplitLeakError(f"{locale}: a query is in {one} and in {two}; its text is {first['query']!r}")
 
 
-def label_space(train_tables: Iterable[pa.Table], min_train_queries: int) -> list[str]:
-    """The product types, sorted, that at least `min_train_queries` training rows have."""
-    names = pa.chunked_array(
-        [chunk for table in train_tables for chunk in pc.list_flatten(table["product_types"]).chunks], pa.string()
-    )
-    counts = pc.value_counts(names)
-    kept = counts.filter(pc.greater_equal(counts.field("counts"), min_train_queries))
-    return sorted(kept.field("values").to_pylist())
+def label_space(counts: Iterable[Mapping[str, int]], min_train_queries: int) -> list[str]:
+    """The product types, sorted, of at least `min_train_queries` training queries.
+
+    Args:
+        counts: per locale the training queries of each product type, as `data.census.LocaleCensus.labels`.
+        min_train_queries: of all locales together.
+    """
+    totals: Counter[str] = Counter()
+    for own in counts:
+        totals.update(own)
+    return sorted(name for name, count in totals.items() if count >= min_train_queries)

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_union
@@ -19,7 +19,8 @@ class MajorityClass:
 
     def __init__(self, train: Mapping[str, LabeledQueries], types: Sequence[str]) -> None:
         self._shares = {
-            locale: _indicators(rows, types).sum(axis=0) / max(len(rows.queries), 1) for locale, rows in train.items()
+            locale: np.asarray(_indicators(rows, types).sum(axis=0)).ravel() / max(len(rows.queries), 1)
+            for locale, rows in train.items()
         }
 
     def scores(self, queries: Sequence[str], locale: str) -> FloatMatrix:
@@ -42,12 +43,14 @@ class TfidfUnified:
     """One linear model over the queries of all locales: TF-IDF of words and of their parts, squared hinge loss."""
 
     def __init__(self, train: Mapping[str, LabeledQueries], types: Sequence[str]) -> None:
-        queries = [query for rows in train.values() for query in rows.queries]
-        indicators = _indicators(
-            LabeledQueries(queries, [own for rows in train.values() for own in rows.product_types]), types
-        )
+        queries: list[str] = []
+        means: list[csr_matrix] = []
+        for rows in train.values():
+            queries += rows.queries
+            means.append(_indicators(rows, types))
+        indicators = vstack(means, format="csr")
         self._types = len(types)
-        self._known = np.flatnonzero(indicators.any(axis=0))
+        self._known = np.flatnonzero(indicators.getnnz(axis=0))
         self._model = _fit_linear(queries, indicators[:, self._known]) if len(self._known) else None
 
     def scores(self, queries: Sequence[str], locale: str) -> FloatMatrix:  # noqa: ARG002 - the scorers' common form
@@ -59,7 +62,7 @@ class TfidfUnified:
         return scores
 
 
-def _fit_linear(queries: Sequence[str], indicators: np.ndarray) -> Pipeline:
+def _fit_linear(queries: Sequence[str], indicators: csr_matrix) -> Pipeline:
     features = make_union(
         TfidfVectorizer(analyzer="word", token_pattern=r"\S+", sublinear_tf=True, dtype=np.float32),  # noqa: S106
         TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True, dtype=np.float32),
@@ -70,14 +73,16 @@ def _fit_linear(queries: Sequence[str], indicators: np.ndarray) -> Pipeline:
     with warnings.catch_warnings():
         # A type that every query has needs no model; scikit-learn says so, and scores it right.
         warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
-        return model.fit(list(queries), csr_matrix(indicators))
+        return model.fit(queries, indicators)
 
 
-def _indicators(rows: LabeledQueries, types: Sequence[str]) -> np.ndarray:
+def _indicators(rows: LabeledQueries, types: Sequence[str]) -> csr_matrix:
     """Shape (queries, types): 1 where the query means the type."""
     column = {name: index for index, name in enumerate(types)}
+    columns = np.array([column[name] for names in rows.product_types for name in names], dtype=np.int32)
+    ends = np.cumsum([0, *map(len, rows.product_types)])
     # Of 64 bits: scikit-learn 1.9 learns nonsense from labels of 8, and says nothing.
-    indicators = np.zeros((len(rows.queries), len(types)), dtype=np.int64)
-    for row, names in enumerate(rows.product_types):
-        indicators[row, [column[name] for name in names]] = 1
+    ones = np.ones(len(columns), dtype=np.int64)
+    indicators = csr_matrix((ones, columns, ends), shape=(len(rows.queries), len(types)))
+    indicators.sort_indices()
     return indicators

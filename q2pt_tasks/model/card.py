@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from q2pt_tasks.data.judgements import Judgements
 from q2pt_tasks.metrics.thresholds import Thresholds
 from q2pt_tasks.model.metadata import Metadata
-from q2pt_tasks.model.truth import JUDGEMENTS, Truth
+from q2pt_tasks.model.truth import JUDGEMENTS, Truth, types_of
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,8 @@ def judgements_of(truth: Truth, judgements: Judgements) -> dict[str, Any]:
 
 def rows_of(truth: Truth) -> dict[str, int]:
     """Labelled queries per split, over all locales."""
-    return {split: sum(len(table) for table in tables.values()) for split, tables in truth.tables.items()}
+    return {split: sum(rows.values()) for split, rows in truth.rows.items()}
 
 
 def _types(tables: Mapping[str, pa.Table]) -> set[str]:
-    return {name for table in tables.values() for name in pc.list_flatten(table["product_types"]).to_pylist()}
+    return {name for table in tables.values() for name in types_of(table)}

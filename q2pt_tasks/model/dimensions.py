@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from q2pt_tasks.data.query_traits import LENGTHS, BrandFinder, length_of, script_of
 from q2pt_tasks.metrics.scored import Floats, Indices
@@ -25,12 +26,12 @@ def query_dimensions(split: Tables, train: Tables, brands: Sequence[str]) -> lis
         brands: those that the source knows, in their normal form.
     """
     queries = [query for table in split.values() for query in table["query"].to_pylist()]
-    counts = [len(types) for table in split.values() for types in table["product_types"].to_pylist()]
+    counts = [pc.list_value_length(table["product_types"]).to_numpy() for table in split.values()]
     dimensions = [
         Dimension("store", STORES, of_queries=_per_locale(split, store_groups(_clicks(train)))),
         Dimension("length", LENGTHS, of_queries=_of(queries, length_of)),
         _named("script", map(script_of, queries)),
-        Dimension("meaning", ("one product type", "several"), of_queries=(np.array(counts, dtype=np.intp) > 1) + 0),
+        Dimension("meaning", ("one product type", "several"), of_queries=(np.concatenate(counts) > 1) + 0),
     ]
     if brands:
         is_in = BrandFinder(brands).is_in
@@ -47,7 +48,7 @@ def seen_dimension(split: Tables) -> Dimension:
 
 def support_dimension(types: Sequence[str], train: Tables) -> Dimension:
     """Head, torso and tail of the product types, by the clicks of all stores' training queries."""
-    return Dimension("support", SUPPORT_GROUPS, of_types=support_groups(_clicks_of_types(types, train)))
+    return Dimension("support", SUPPORT_GROUPS, of_types=support_groups(clicks_of_types(types, train)))
 
 
 def store_groups(clicks: Mapping[str, float]) -> dict[str, int]:
@@ -57,22 +58,24 @@ def store_groups(clicks: Mapping[str, float]) -> dict[str, int]:
     return {locale: 0 if value >= limit else 1 if _language(locale) in large else 2 for locale, value in clicks.items()}
 
 
+def clicks_of_types(types: Sequence[str], train: Tables) -> Floats:
+    """The clicks of all stores' training queries by product type, a query's clicks divided by its shares."""
+    known, clicks = pa.array(types, pa.string()), np.zeros(len(types))
+    for table in train.values():
+        names, shares = (table[column].combine_chunks() for column in ("product_types", "shares"))
+        places = pc.index_in(names.flatten(), known).to_numpy()
+        of_queries = table["clicks"].to_numpy()[pc.list_parent_indices(names).to_numpy()]
+        # One by one and in their order, so that a sum does not depend on how they lie in files.
+        np.add.at(clicks, places, shares.flatten().to_numpy() * of_queries)
+    return clicks
+
+
 def _language(locale: str) -> str:
     return locale.partition("-")[0]
 
 
 def _clicks(train: Tables) -> dict[str, float]:
     return {locale: float(table["clicks"].to_numpy().sum()) for locale, table in train.items()}
-
-
-def _clicks_of_types(types: Sequence[str], train: Tables) -> Floats:
-    index = {name: place for place, name in enumerate(types)}
-    clicks = np.zeros(len(types))
-    for table in train.values():
-        for row in table.select(["product_types", "shares", "clicks"]).to_pylist():
-            for name, share in zip(row["product_types"], row["shares"], strict=True):
-                clicks[index[name]] += share * row["clicks"]
-    return clicks
 
 
 def _per_locale(split: Tables, groups: Mapping[str, int]) -> Indices:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,12 +66,6 @@ class QueryTokenizer:
         self.pieces.enable_truncation(max_tokens)
         self.pieces.no_padding()
         return [encoded.ids for encoded in self.pieces.encode_batch_fast(list(queries))]
-
-    def unknown_share(self, token_ids: Sequence[Sequence[int]]) -> float:
-        """Share of unknown pieces among all, the first and last token of each query left out."""
-        unknown = self.unknown_token
-        total = sum(max(0, len(ids) - 2) for ids in token_ids)
-        return sum(ids.count(unknown) for ids in map(list, token_ids)) / total if total else 0.0
 
     def save(self, folder: Path) -> None:
         """Writes files that Hugging Face's `AutoTokenizer` opens."""
@@ -138,8 +132,8 @@ def encoder_not_found(encoder: Path, error: Exception) -> str:
     )
 
 
-def train_tokenizer(queries: Sequence[str], vocabulary: int) -> QueryTokenizer:
-    """A byte-pair tokenizer of at most `vocabulary` pieces, learnt from normalised `queries`.
+def train_tokenizer(queries: Iterable[str], vocabulary: int) -> QueryTokenizer:
+    """A byte-pair tokenizer of at most `vocabulary` pieces, learnt from normalised `queries`, which are read once.
 
     Works without spaces between words too (Japanese, Chinese): pieces never cross a space, and need none.
     """
@@ -150,7 +144,7 @@ def train_tokenizer(queries: Sequence[str], vocabulary: int) -> QueryTokenizer:
     tokenizer.decoder = decoders.Metaspace()
     special = [_PAD, _UNKNOWN, _FIRST, _LAST, _MASK]
     trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(sorted(queries), trainer)
+    tokenizer.train_from_iterator(queries, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{_FIRST} $A {_LAST}", special_tokens=[(_FIRST, special.index(_FIRST)), (_LAST, special.index(_LAST))]
     )

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from q2pt_tasks.data.judgements import Judgements, read_judgements
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.data.splits import mark_seen
-from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.intervals import Resampling, Sample
 from q2pt_tasks.metrics.thresholds import PRECISION
 from q2pt_tasks.model import summary
@@ -24,7 +23,7 @@ from q2pt_tasks.model.comparison import FolderOf, Ground, Incumbent, Rival, comp
 from q2pt_tasks.model.evaluated import RESAMPLED_SPLITS, Evaluated, Rules, evaluate
 from q2pt_tasks.model.latency import queries_to_time
 from q2pt_tasks.model.lineup import CHAMPION, check_models, model_rows, scorers, variant_cards, variant_folders
-from q2pt_tasks.model.truth import JUDGEMENTS, Truth
+from q2pt_tasks.model.truth import JUDGEMENTS, Truth, stored_splits
 from q2pt_tasks.model.variants import NON_UNIFIED, Variants
 from q2pt_tasks.params import Section, read_section
 from q2pt_tasks.sources.judgements import read_judged_rows
@@ -143,9 +142,7 @@ def _rival(folder_of: FolderOf, evaluated: Evaluated, parity: Mapping[str, Any] 
 
 
 def _read_truth(layout: Layout, locales: Sequence[str], judgements: Judgements | None) -> Truth:
-    tables = {
-        split: {locale: pq.ParquetFile(layout.split(locale, split)).read() for locale in locales} for split in SPLITS
-    }
+    tables = stored_splits(layout, locales)
     if judgements is not None:
         train = tables["train"]
         tables[JUDGEMENTS] = {locale: mark_seen(table, train[locale]) for locale, table in judgements.tables.items()}
@@ -159,7 +156,7 @@ def _read_judgements(layout: Layout, params: EvaluateParams, locales: Sequence[s
 
 def _sample(truth: Truth, split: str) -> Sample:
     """The queries of a split; one that was typed in several locales is one group."""
-    sizes = [len(truth.tables[split][locale]) for locale in truth.locales]
+    sizes = [truth.rows[split][locale] for locale in truth.locales]
     return Sample.of(truth.queries(split), np.repeat(np.arange(len(sizes)), sizes), len(sizes))
 
 

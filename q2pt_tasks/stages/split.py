@@ -14,7 +14,17 @@ from pydantic import Field, model_validator
 
 from q2pt_tasks.data.census import LocaleCensus, take_census
 from q2pt_tasks.data.schema import Locale, Locales
-from q2pt_tasks.data.splits import Sample, SplitRules, check_no_leak, divide, flip_labels, label_space, mark_seen
+from q2pt_tasks.data.splits import (
+    HISTORY_SPLITS,
+    Sample,
+    SplitLeakError,
+    SplitRules,
+    check_no_leak,
+    divide,
+    flip_labels,
+    label_space,
+    mark_seen,
+)
 from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import SPLITS, Layout
 from q2pt_tasks.params import ParamsError, Section, read_section
@@ -71,22 +81,46 @@ def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitRep
     """Writes `data/splits/locale=XX/{train,validation,test,forward}.parquet`, the label spaces and the censuses.
 
     Raises:
-        SplitLeakError: a query would stand on both sides of a split.
+        SplitLeakError: a query would stand on both sides of a split; no split is left then.
         ParamsError: `keep_share` or `keep_queries` names a locale that the shop does not have.
     """
     for key, named in (("keep_share", params.keep_share), ("keep_queries", params.keep_queries)):
         if strangers := set(named) - set(locales):
             raise ParamsError(f"split.{key} names {sorted(strangers)}, not among locales {list(locales)}")
-    splits = dict(zip(locales, side_by_side(partial(_divide_locale, layout, params), locales), strict=True))
-    check_no_leak(splits)
     shutil.rmtree(layout.splits, ignore_errors=True)
-    written = side_by_side(lambda locale: _write_locale(layout, params, locale, splits[locale]), locales)
-    censuses = dict(zip(locales, written, strict=True))
-    write_census(layout.census(None), censuses)
-    product_types = label_space([tables["train"] for tables in splits.values()], params.min_train_queries)
+    divided = dict(zip(locales, side_by_side(partial(_split_locale, layout, params), locales), strict=True))
+    try:
+        check_no_leak({locale: own.queries for locale, own in divided.items()})
+    except SplitLeakError:
+        shutil.rmtree(layout.splits)
+        raise
+    write_census(layout.census(None), {locale: own.census for locale, own in divided.items()})
+    product_types = label_space([own.census.labels for own in divided.values()], params.min_train_queries)
     _write_label_space(layout.label_space(None), product_types, params)
-    rows = {split: sum(len(tables[split]) for tables in splits.values()) for split in SPLITS}
+    rows = {split: sum(own.rows[split] for own in divided.values()) for split in SPLITS}
     return SplitReport(rows, len(product_types))
+
+
+@dataclass(frozen=True)
+class _Divided:
+    """What stays in memory of a locale that is written.
+
+    Attributes:
+        queries: the texts of training, validation and test, to be compared with those of the other locales.
+        rows: of each split.
+        census: of the training queries.
+    """
+
+    queries: Mapping[str, pa.Table]
+    rows: Mapping[str, int]
+    census: LocaleCensus
+
+
+def _split_locale(layout: Layout, params: SplitParams, locale: str) -> _Divided:
+    tables = _divide_locale(layout, params, locale)
+    census = _write_locale(layout, params, locale, tables)
+    queries = {split: tables[split].select(["query"]) for split in HISTORY_SPLITS}
+    return _Divided(queries, {split: len(table) for split, table in tables.items()}, census)
 
 
 def _divide_locale(layout: Layout, params: SplitParams, locale: str) -> dict[str, pa.Table]:
@@ -99,9 +133,9 @@ def _write_locale(layout: Layout, params: SplitParams, locale: str, tables: Mapp
     """Writes what one locale's models are made of, and returns its census."""
     for split, table in tables.items():
         write_table(table, layout.split(locale, split))
-    own_types = label_space([tables["train"]], params.min_train_queries)
-    _write_label_space(layout.label_space(locale), own_types, params)
     census = take_census(tables["train"])
+    own_types = label_space([census.labels], params.min_train_queries)
+    _write_label_space(layout.label_space(locale), own_types, params)
     write_census(layout.census(locale), {locale: census})
     return census
 

@@ -4,15 +4,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow.parquet as pq
-
 from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.measurements import measure
 from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
 from q2pt_tasks.model.scorers import CheckpointScorer, Scorer
-from q2pt_tasks.model.truth import Truth
+from q2pt_tasks.model.truth import read_truth
 from q2pt_tasks.model.variants import NON_UNIFIED
 from q2pt_tasks.params import read_section
 from q2pt_tasks.stages.evaluate import EvaluateParams
@@ -49,12 +47,9 @@ class Examination:
 
     def __init__(self, layout: Layout, locales: Sequence[str] | None = None) -> None:
         asked = read_section(layout.params, "locales", Locales) if locales is None else locales
-        tables = {
-            split: {locale: pq.ParquetFile(layout.split(locale, split)).read() for locale in asked} for split in SPLITS
-        }
         self._layout = layout
         self._params = read_section(layout.params, "evaluate", EvaluateParams)
-        self.truth = Truth(tables, asked)
+        self.truth = read_truth(layout, asked)
 
     def scorer(self, variant: str) -> CheckpointScorer:
         """The scorer of a trained variant."""

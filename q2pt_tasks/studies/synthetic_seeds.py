@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from q2pt_tasks.data.queries import normalise_query
 from q2pt_tasks.data.schema import Locales
 from q2pt_tasks.data.splits import SplitRules
-from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.measurements import measure
 from q2pt_tasks.metrics.thresholds import PRECISION, choose_thresholds
 from q2pt_tasks.model.prediction import Predictor
 from q2pt_tasks.model.scorers import CheckpointScorer
-from q2pt_tasks.model.truth import Truth
+from q2pt_tasks.model.truth import read_truth
 from q2pt_tasks.params import read_section
 from q2pt_tasks.report.tables import Scores, Summary
 from q2pt_tasks.sources.synthetic.source import PlantedQuery, planted_queries
@@ -104,10 +103,7 @@ class UnplantedTest:
     def __init__(self, layout: Layout, locales: Sequence[str], planted: Sequence[PlantedQuery]) -> None:
         self._layout = layout
         self._min_positives = read_section(layout.params, "evaluate", EvaluateParams).min_positives
-        self._truth = Truth(
-            {split: {name: pq.ParquetFile(layout.split(name, split)).read() for name in locales} for split in SPLITS},
-            locales,
-        )
+        self._truth = read_truth(layout, locales)
         texts = {locale: {normalise_query(one.query) for one in planted if one.locale == locale} for locale in locales}
         self._planted = {
             locale: np.array([query in texts[locale] for query in labeled.queries], dtype=bool)

@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from q2pt_tasks.data.schema import Locales
-from q2pt_tasks.layout import SPLITS, Layout
+from q2pt_tasks.layout import Layout
 from q2pt_tasks.metrics.measurements import ALL_LOCALES, measure
 from q2pt_tasks.metrics.thresholds import PRECISION, choose_thresholds
 from q2pt_tasks.model.score_stream import ScoreStream
 from q2pt_tasks.model.scorers import CheckpointScorer
-from q2pt_tasks.model.truth import Truth
+from q2pt_tasks.model.truth import read_truth
 from q2pt_tasks.model.variants import Variants
 from q2pt_tasks.params import read_section
 from q2pt_tasks.stages.evaluate import EvaluateParams
@@ -52,10 +51,7 @@ def read_figures(layout: Layout) -> dict[tuple[str, str], float]:
     """Per unified variant and metric the value on test, at validation's thresholds."""
     params = read_section(layout.params, "evaluate", EvaluateParams)
     locales = read_section(layout.params, "locales", Locales)
-    truth = Truth(
-        {split: {name: pq.ParquetFile(layout.split(name, split)).read() for name in locales} for split in SPLITS},
-        locales,
-    )
+    truth = read_truth(layout, locales)
     figures: dict[tuple[str, str], float] = {}
     for variant in read_section(layout.params, "variants", Variants):
         folder = layout.unified_model(variant)

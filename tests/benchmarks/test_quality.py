@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from benchmarks.quality.figures import Differences, Judged, judge, mean_of
 from benchmarks.quality.findings import Findings
-from benchmarks.quality.kept import KeptScores, KeptScoresError, read_truth, write_scores
+from benchmarks.quality.kept import KeptScores, KeptScoresError, write_scores
 from benchmarks.quality.models import PerLocale, Unified
 from benchmarks.quality.ours import OURS, Judge, alone, weights_of
 from benchmarks.quality.page import page
@@ -25,7 +25,7 @@ from q2pt_tasks.metrics.intervals import Sample
 from q2pt_tasks.metrics.scored import Floats
 from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.model.scorers import Scorer
-from q2pt_tasks.model.truth import LabeledQueries, Truth
+from q2pt_tasks.model.truth import LabeledQueries, Truth, read_truth
 from q2pt_tasks.model.variants import UNIFIED_VARIANTS
 from q2pt_tasks.params import read_section
 from q2pt_tasks.report.tables import Scores

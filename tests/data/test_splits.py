@@ -131,7 +131,7 @@ def test_the_division_itself_never_leaks() -> None:
 
 
 def test_the_label_space_is_sorted_and_needs_enough_training_queries() -> None:
-    tables = [_labeled(["a", "b"], "SHOES"), _labeled(["c"], "HATS"), _labeled(["d"], "SHOES")]
-    assert label_space(tables, 1) == ["HATS", "SHOES"]
-    assert label_space(tables, 2) == ["SHOES"]
-    assert label_space([_labeled([])], 1) == []
+    counts = [{"SHOES": 2, "HATS": 1}, {"SHOES": 1}, {}]
+    assert label_space(counts, 1) == ["HATS", "SHOES"]
+    assert label_space(counts, 2) == label_space(counts, 3) == ["SHOES"]
+    assert label_space(counts, 4) == label_space([{}], 1) == []

@@ -1,10 +1,18 @@
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from q2pt_tasks.data.splits import SPLIT
 from q2pt_tasks.metrics.slices import Dimension
-from q2pt_tasks.model.dimensions import STORES, query_dimensions, seen_dimension, store_groups, support_dimension
+from q2pt_tasks.model.dimensions import (
+    STORES,
+    clicks_of_types,
+    query_dimensions,
+    seen_dimension,
+    store_groups,
+    support_dimension,
+)
 
 
 def table(*rows: tuple[str, Sequence[str], int, bool]) -> pa.Table:
@@ -63,3 +71,15 @@ def test_types_are_divided_by_the_clicks_of_all_stores() -> None:
 def test_a_small_store_has_a_large_one_of_its_language_or_is_alone() -> None:
     clicks = {"en-US": 100.0, "en-SG": 9.0, "pl-PL": 9.9, "de-DE": 10.0, "de-AT": 0.0}
     assert store_groups(clicks) == {"en-US": 0, "en-SG": 1, "pl-PL": 2, "de-DE": 0, "de-AT": 1}
+
+
+def test_clicks_of_types_are_added_up_in_the_order_of_the_rows() -> None:
+    """To the last bit: a type at the border of two groups must not change sides."""
+    random = np.random.default_rng(0)
+    rows = [("q", ["A", "B"][: 1 + n % 2], int(random.integers(1, 10**9)), True) for n in range(200)]
+    train = {"en-US": table(*rows[:90]), "en-GB": table(*rows[90:]), "fr-BE": SPLIT.empty_table()}
+    expected = {"A": 0.0, "B": 0.0, "C": 0.0}
+    for _, types, clicks, _ in rows:
+        for name in types:
+            expected[name] += 1 / len(types) * clicks
+    assert clicks_of_types(("A", "B", "C"), train).tolist() == list(expected.values())

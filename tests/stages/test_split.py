@@ -2,10 +2,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tiny import LOCALES
 
+from q2pt_tasks.data.labels import LABELS
+from q2pt_tasks.data.splits import HISTORY_SPLITS, SplitLeakError, with_seen
+from q2pt_tasks.engine.tables import write_table
 from q2pt_tasks.layout import Layout
 from q2pt_tasks.params import ParamsError, read_section
 from q2pt_tasks.stages.split import SplitParams, run
@@ -57,3 +61,23 @@ def test_censuses_count_what_is_trained_on_and_stay_where_it_stays(finished: Lay
     assert whole["fr-BE"]["labels"] == {}
     rows = _rows(labeled, "en-US", "train")
     assert sum(whole["en-US"]["labels"].values()) == sum(len(row["product_types"]) for row in rows)
+
+
+def test_a_leak_stops_the_stage_and_leaves_no_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule by which a query's side were not that of its text in another store."""
+    layout, row = Layout(tmp_path), {"query": "pants", "product_types": ["PANTS"], "shares": [1.0], "clicks": 5}
+    for locale in ("en-US", "en-GB"):
+        for period in ("history", "forward"):
+            write_table(pa.Table.from_pylist([row], LABELS), layout.labeled / period / f"locale={locale}.parquet")
+    sides = iter(["train", "test"])
+
+    def divide_by_store(history: pa.Table, *_: object) -> dict[str, pa.Table]:
+        side = next(sides)
+        return {
+            name: with_seen(history if name == side else LABELS.empty_table(), seen=False) for name in HISTORY_SPLITS
+        }
+
+    monkeypatch.setattr("q2pt_tasks.stages.split.divide", divide_by_store)
+    with pytest.raises(SplitLeakError, match="a query is in train and in test; its text is 'pants'"):
+        run(layout, read_section(Path("params.yaml"), "split", SplitParams), ["en-US", "en-GB"])
+    assert not layout.splits.exists()
