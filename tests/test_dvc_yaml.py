@@ -110,7 +110,7 @@ def test_an_edited_section_reruns_only_the_stages_that_read_it(graph: list[Any])
         ("q2pt_tasks/engine/tables.py", 5),
         ("q2pt_tasks/engine/duckdb_engine.py", 3),
         ("q2pt_tasks/engine/spark_engine.py", 3),
-        ("q2pt_tasks/data/queries.py", 26),
+        ("q2pt_tasks/data/queries.py", 27),
         ("q2pt_tasks/data/row_rules.py", 1),
         ("q2pt_tasks/data/labels.py", 3),
         ("q2pt_tasks/data/splits.py", 2),
