@@ -150,10 +150,11 @@ chaos: install ## the tests that break something on purpose, slow ones too: docs
 fuzz: install ## what reads from outside, with new hostile examples: FUZZ_SECONDS=60 a target
 	PYTHONPATH=tests python -m fuzzing
 
-lint: install ## ruff and mypy strict
+lint: install ## ruff and mypy strict, and no half of a merge left in any file
 	ruff check .
 	ruff format --check .
 	mypy
+	! git grep -nE '^(<<<<<<<|>>>>>>>) '
 
 format: install ## mend what ruff can mend
 	ruff check --fix .
