@@ -177,6 +177,7 @@ hashes: install ## write the hashes of what constraints.txt pins to hashes.txt; 
 	mv build/hashes.txt hashes.txt
 
 licences: install $(SPARK) $(LAKES) ## the licence of every pinned package into docs/licences-table.md; wants the network
+	mkdir -p build
 	$(BIN)/uvx --quiet --from $(LICENCES) pip-licenses --python $(BIN)/python --with-system --ignore-packages q2pt pip setuptools \
 		--order=license --format=markdown > build/licences-table.md
 	mv build/licences-table.md docs/licences-table.md

@@ -28,8 +28,8 @@ Key = Mapping[str, object]
 
 PLACE = "Q2PT_STATE_DIR"
 FOLDER = "days"
-# Of what no run has asked for since.
-FORGOTTEN_SECONDS = 7 * 86400.0
+# Of what no run has asked for since: a week, and a day for nights that are a week apart.
+FORGOTTEN_SECONDS = 8 * 86400.0
 # Without these an address where nothing answers would hold a stage up for minutes.
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 2}}
 # Bytes. Between two pieces a thread waits for its turn, which comes late while another one imports a large library.

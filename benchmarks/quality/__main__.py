@@ -93,7 +93,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--peers", type=Path, default=PYTHON, help="Python of the peers' environment")
     parser.add_argument("--taxonomy", type=Path, help="directory with Google's files; downloaded where not given")
-    parser.add_argument("--encoder", help="name or directory of an encoder; that of params.yaml where not given")
+    # Without it the study's models would be trained anew with the encoder of params.yaml.
+    parser.add_argument("--encoder", required=True, help="name or directory of the encoder of `make taxonomy`")
     parser.add_argument("--seeds", type=int, nargs="+", default=google_taxonomy.SEEDS, help="of our trainings")
     parser.add_argument(
         "--unified-only", action="store_true", help="without per-locale models, whose trainings take longest"

@@ -15,13 +15,13 @@ from q2pt_tasks.metrics.intervals import Interval, Resampling, Sample
 from q2pt_tasks.metrics.measurements import ALL_LOCALES, Measured
 from q2pt_tasks.metrics.resampled import figure_intervals, resample
 
-# Every judged query takes part in these. A precision rests on the queries that are answered, which are fewer.
+# These rest on the queries that mean something. A precision rests on those that are answered, which are fewer.
 METRICS = ("micro_recall", "macro_recall", "precision_at_1", "recall_at_5", "ndcg")
 
 
 @dataclass(frozen=True)
 class JudgedFigure:
-    """A figure of `METRICS` on judged queries; `queries` are counted once, in however many stores they are judged."""
+    """A figure of `METRICS` and the judged queries that it rests on, each once, in however many stores it is judged."""
 
     locale: str
     metric: str
@@ -39,12 +39,11 @@ def judged_figures(measured: Measured, sample: Sample, plan: Resampling) -> list
         plan: of the resamples.
     """
     resampled = resample(measured, sample, plan)
-    queries = _queries(measured.observed.answers.locales, sample)
     return [
-        JudgedFigure(locale, metric, value, _at_least(found, value, queries[locale], plan.level), queries[locale])
+        JudgedFigure(locale, metric, value, _at_least(found, value, queries, plan.level), queries)
         for (locale, metric), found in figure_intervals(resampled, plan.level).items()
         if metric in METRICS
-        for value in (resampled.seen[locale, metric],)
+        for value, queries in ((resampled.seen[locale, metric], _queries(measured, sample, locale, metric)),)
     ]
 
 
@@ -62,6 +61,14 @@ def _at_least(found: Interval, value: float, queries: int, level: float) -> Inte
     return Interval(min(found.low, low), max(found.high, high), found.standard_error)
 
 
-def _queries(locales: tuple[str, ...], sample: Sample) -> dict[str, int]:
-    each = {locale: len(np.unique(sample.group[sample.part == index])) for index, locale in enumerate(locales)}
-    return {ALL_LOCALES: sample.groups, **each}
+def _queries(measured: Measured, sample: Sample, locale: str, metric: str) -> int:
+    """How many different queries the figure rests on: a mean over types on those that mean a type that it covers."""
+    answers, counts = measured.observed.answers, measured.counts.pooled()
+    asked = np.ones(len(sample.part), dtype=np.bool_)
+    if locale != ALL_LOCALES:
+        index = answers.locales.index(locale)
+        asked, counts = sample.part == index, measured.counts.of_locale(index)
+    if metric == "macro_recall":
+        covered = counts.covered(measured.min_support)
+        asked = asked & (answers.per_query(answers.right & covered[answers.type]) > 0)
+    return len(np.unique(sample.group[asked]))

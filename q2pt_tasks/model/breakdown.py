@@ -40,7 +40,7 @@ class Breakdown:
 
     Args:
         truth: the labelled queries.
-        samples: the queries of test and of the forward days, to resample.
+        samples: the queries of test, of the forward days and of human judgements, to resample.
         brands: those that the source knows.
         rules: how to measure.
     """

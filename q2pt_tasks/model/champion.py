@@ -144,7 +144,8 @@ def _why_not(checkpoint: Path, split: Mapping[str, Any]) -> str:
         found = load_metadata(checkpoint)
     except CheckpointError as error:
         # The files are those that were promoted, by their hash: the code has changed.
-        return f"this code cannot read it ({error})"
+        said = str(error).removeprefix(f"{checkpoint}: ")
+        return f"this code cannot read it ({said})"
     if dict(found.split) != dict(split):
         return (
             f"it was trained on the split {dict(found.split)}, this run has {dict(split)}: it may have seen the test "

@@ -40,7 +40,7 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class NGramsBeside:
-    """The n-gram model whose logits are added to the encoder's.
+    """The n-gram model whose logits are averaged with the encoder's.
 
     Attributes:
         weight: of its logits.
@@ -133,7 +133,7 @@ def load_metadata(folder: Path) -> Metadata:
         raise CheckpointError(f"{folder / METADATA} is not readable JSON: {error}") from None
     if not isinstance(document, dict):
         raise CheckpointError(f"{folder / METADATA} is no metadata of a checkpoint, found {document!r}")
-    _refuse_other_version(folder, document.get("schema_version"))
+    _refuse_other_version(folder, document)
     expected = {field.name for field in dataclasses.fields(Metadata)}
     refuse_if(folder, "metadata keys", sorted(document), sorted(expected))
     if document["objective"] not in get_args(ObjectiveName):
@@ -147,8 +147,11 @@ def load_metadata(folder: Path) -> Metadata:
         raise CheckpointError(f"{folder / METADATA}: {where}: {problem['msg']}") from None
 
 
-def _refuse_other_version(folder: Path, found: object) -> None:
-    if found != SCHEMA_VERSION:
+def _refuse_other_version(folder: Path, document: Mapping[str, Any]) -> None:
+    found = document.get("schema_version")
+    # The one before added the n-grams' logits instead of averaging; without n-grams it means the same.
+    is_the_same = found == SCHEMA_VERSION - 1 and document.get("ngrams") is None
+    if found != SCHEMA_VERSION and not is_the_same:
         raise CheckpointError(
             f"{folder}: the checkpoint has schema version {found!r}, this code reads {SCHEMA_VERSION}: train the model "
             "again, or use the code of the commit that `git_sha` in its metadata names"

@@ -130,7 +130,7 @@ def _with_others(result: RuleResult, obstacles: Mapping[str, str]) -> RuleResult
 
 # What a promotion is told by; the other rules say that nothing stands against it.
 _SPEAK_FOR_IT = ("better", "precision", "locales", "forward", "judgements")
-# Of a first model, and of one that replaces a champion that cannot be compared.
+# Of a first model, and, with a few more, of one that replaces a champion that cannot be compared.
 _FLOORS: tuple[Rule, ...] = (better, precision, locales, forward, size)
 _AGAINST_CHAMPION: tuple[Rule, ...] = (
     comparable,
@@ -153,7 +153,7 @@ _AGAINST_CHAMPION: tuple[Rule, ...] = (
 
 def _rules(case: Case) -> tuple[Rule, ...]:
     """Those that are asked: human judgements only where they have a floor, latency where it has a budget."""
-    asked: tuple[Rule, ...] = (comparable, *_FLOORS) if case.obstacles else _FLOORS
+    asked: tuple[Rule, ...] = (comparable, *_FLOORS, newer, stale) if case.obstacles else _FLOORS
     if case.champion:
         asked = _AGAINST_CHAMPION
     if case.rules.max_milliseconds is not None:

@@ -103,7 +103,11 @@ def main(layout: Layout) -> IngestReport:
     params = read_section(layout.params, "ingest", IngestParams)
     locales = read_section(layout.params, "locales", Locales)
     privacy = read_section(layout.params, "privacy", PrivacyParams)
-    return run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams), memo_of())
+    memo = memo_of()
+    report = run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams), memo)
+    # `resolve` sweeps too, but perhaps on another machine, with a directory of its own.
+    memo.sweep()
+    return report
 
 
 def run(

@@ -17,7 +17,6 @@ from q2pt_tasks.data.schema import Locale, Locales
 from q2pt_tasks.data.splits import (
     HISTORY_SPLITS,
     Sample,
-    SplitLeakError,
     SplitRules,
     check_no_leak,
     divide,
@@ -88,11 +87,12 @@ def run(layout: Layout, params: SplitParams, locales: Sequence[str]) -> SplitRep
         if strangers := set(named) - set(locales):
             raise ParamsError(f"split.{key} names {sorted(strangers)}, not among locales {list(locales)}")
     shutil.rmtree(layout.splits, ignore_errors=True)
-    divided = dict(zip(locales, side_by_side(partial(_split_locale, layout, params), locales), strict=True))
     try:
+        divided = dict(zip(locales, side_by_side(partial(_split_locale, layout, params), locales), strict=True))
         check_no_leak({locale: own.queries for locale, own in divided.items()})
-    except SplitLeakError:
-        shutil.rmtree(layout.splits)
+    except BaseException:
+        # A half of the splits could be taken for all of them.
+        shutil.rmtree(layout.splits, ignore_errors=True)
         raise
     write_census(layout.census(None), {locale: own.census for locale, own in divided.items()})
     product_types = label_space([own.census.labels for own in divided.values()], params.min_train_queries)

@@ -99,7 +99,8 @@ def prepare_workspace(root: Path, name: str, changes: Mapping[str, Any]) -> Work
     _share_cache(root, folder)
     # A study asks about variants, not about the model in production, whose files the copy does not have.
     (folder / "champion.json").write_text('{"version": null}\n', encoding="utf-8")
-    edit_params(folder / "params.yaml", changes)
+    # A study says how it trains; the paper's recipe would overrule it.
+    edit_params(folder / "params.yaml", {"training": "q2pt", **changes})
     return Workspace(folder)
 
 

@@ -76,3 +76,19 @@ def test_a_model_below_the_floor_seldom_passes_it() -> None:
     random = np.random.default_rng(5)
     lows = [judged(list(random.random(5) < 0.7))["all", "micro_recall"].interval.low for _ in range(200)]
     assert sum(low > 0.7 for low in lows) <= 5
+
+
+def test_a_mean_over_types_rests_on_the_queries_that_mean_a_type_that_it_covers() -> None:
+    # Ten of thirty queries mean A, the others one type each of twenty.
+    types = tuple("ABCDEFGHIJKLMNOPQRSTU")
+    targets = np.eye(21, dtype=np.bool_)[np.r_[np.zeros(10, int), 1:21]]
+    locale = np.zeros(30, dtype=np.intp)
+    measured = measure(
+        [Scored(types, LOCALES, locale, targets.astype(np.float32), targets, np.ones(30))], PREDICTED, 0.8, 10
+    )
+    sample = Sample.of([f"query {number}" for number in range(30)], locale, len(LOCALES))
+    found = {(one.locale, one.metric): one for one in judged_figures(measured, sample, PLAN)}
+    for place in ("all", "de-DE"):
+        assert found[place, "macro_recall"].queries == 10
+        assert found[place, "macro_recall"].interval.low == pytest.approx(0.692, abs=1e-3)
+        assert found[place, "micro_recall"].queries == 30

@@ -135,6 +135,10 @@ def test_a_champion_that_cannot_be_compared_needs_a_person_who_names_it() -> Non
     assert "cannot be compared" in against(evidence, strange, allowed).sentence
     weak = replace(evidence, rows=tuple(replace(row, value=0.2) for row in evidence.rows))
     assert "better" in failed(against(weak, strange, allowed)), "the floors of a first model hold"
+    # Its age is known all the same.
+    for age, name in ((-1, "newer"), (400, "stale")):
+        assert not rule(against(evidence, replace(strange, last_day=champion_of(age).last_day), allowed), name).passed
+    assert rule(against(evidence, strange, allowed), "newer").passed
 
 
 def test_a_locale_that_the_champion_lacks_reaches_the_floor_and_is_not_compared() -> None:

@@ -130,3 +130,18 @@ def test_a_champion_that_this_code_cannot_read_is_not_compared(finished: Layout,
     evaluate(layout)
     (said,) = json.loads(layout.comparison.read_text())["champion"]["incomparable"]
     assert "normalised as lower" in said
+
+
+def test_a_champion_of_per_locale_models_from_before_is_named_once(finished: Layout, tmp_path: Path) -> None:
+    layout = _champion(finished, tmp_path, finished.models)
+    for folder in ("unified_agnostic", "unified_aware"):
+        shutil.rmtree(tmp_path / "champion" / folder)
+    files = list((tmp_path / "champion").rglob("metadata.json"))
+    assert len(files) > 1
+    for file in files:
+        file.write_text(json.dumps({**json.loads(file.read_text()), "schema_version": 4}))
+    champion = {"version": "v1", "hash": hash_folder(tmp_path / "champion"), "path": "champion"}
+    layout.champion.write_text(json.dumps(champion))
+    evaluate(layout)
+    (said,) = json.loads(layout.comparison.read_text())["champion"]["incomparable"]
+    assert "schema version 4, this code reads 6" in said

@@ -131,6 +131,17 @@ def test_a_checkpoint_that_breaks_its_contract_is_refused(
         load_checkpoint(folder)
 
 
+def test_a_checkpoint_of_the_version_before_is_read_where_it_means_the_same(finished: Layout, tmp_path: Path) -> None:
+    folder = copy_folder(finished.unified_model("unified_aware"), tmp_path / "model")
+    metadata = json.loads((folder / "metadata.json").read_text())
+    (folder / "metadata.json").write_text(json.dumps({**metadata, "schema_version": 5}))
+    with pytest.raises(CheckpointError, match="schema version 5, this code reads 6"):
+        load_checkpoint(folder)
+    (folder / "metadata.json").write_text(json.dumps({**metadata, "schema_version": 5, "ngrams": None}))
+    (folder / "ngrams.safetensors").unlink()
+    assert load_checkpoint(folder).ngrams is None
+
+
 def test_a_model_with_n_grams_is_exported_with_them(finished: Layout, tmp_path: Path) -> None:
     model = finished.unified_model("unified_aware")
     assert load_metadata(model).ngrams is not None
