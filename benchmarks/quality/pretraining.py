@@ -58,7 +58,7 @@ def unlabelled_queries(layout: Layout) -> list[str]:
     rules = read_section(layout.params, "split", SplitParams).rules()
     files = sorted((layout.labeled / "history").glob("*.parquet"))
     queries = sorted({query for file in files for query in pq.read_table(file)["query"].to_pylist()})
-    return [query for query, side in zip(queries, rules.sides(queries), strict=True) if side == "train"]
+    return [query for query in queries if rules.side(query) == "train"]
 
 
 def _layout_with_splits(options: Options) -> Layout:
