@@ -202,12 +202,14 @@ def _compute(contents: Mapping[str, bytes]) -> Graph:
     from dvc.repo import Repo
     from dvc.repo.index import Index
 
-    # A folder with nothing else: DVC can read no other file, and leaves nothing in the checkout.
+    # A folder with nothing else: DVC can read no other file, and leaves nothing in the checkout. It is a project of its
+    # own, for the temporary directory may lie in a checkout whose git ignores it.
     with tempfile.TemporaryDirectory(prefix="q2pt-graph-") as folder:
+        (Path(folder) / Repo.DVC_DIR).mkdir()
         for name, content in contents.items():
             (Path(folder) / name).write_bytes(content)
         try:
-            with Repo(folder, uninitialized=True) as repo:
+            with Repo(folder, config={"core": {"no_scm": True, "site_cache_dir": f"{folder}/site-cache"}}) as repo:
                 stages = Index.from_file(repo, str(Path(folder) / PIPELINE)).graph
         except DvcException as error:
             raise GraphError(f"DVC cannot load the graph of {PIPELINE}: {error}") from error

@@ -57,6 +57,18 @@ def test_the_ancestors_reach_back_to_the_first_stage() -> None:
     assert set(graph.ancestors("report")) == set(graph.addresses) - {"report"}
 
 
+def test_temporary_files_may_lie_in_a_checkout_whose_git_ignores_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = dvc_project(tmp_path, {})
+    ignored = checkout / "build/tmp"
+    ignored.mkdir(parents=True)
+    (checkout / ".gitignore").write_text("/build/\n")
+    monkeypatch.setattr("tempfile.tempdir", str(ignored))
+    assert _edges(compute_graph(checkout)) == edges_of_dvc(checkout)
+    assert not list(ignored.iterdir())
+
+
 def test_an_edge_of_all_items_is_one_edge_of_the_stage() -> None:
     edges = set(compute_graph(Path.cwd()).edges())
     assert {("tokenize", "train_non_unified"), ("train_non_unified", "evaluate"), ("ingest", "validate")} <= edges
