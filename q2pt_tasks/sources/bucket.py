@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from q2pt_tasks.sources.addresses import check_place
+from q2pt_tasks.sources.error_text import said
 from q2pt_tasks.sources.events import ENDINGS, EventsParams, check_ending
 from q2pt_tasks.sources.landing import CATALOG_NAME, IDENTITY, UNFINISHED, land_file, landing_folder, sweep
-from q2pt_tasks.sources.library_errors import said
 from q2pt_tasks.sources.manifest import SourceError
 
 _SCHEME = "s3://"

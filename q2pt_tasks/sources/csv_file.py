@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 import pyarrow.csv
 
-from q2pt_tasks.sources.library_errors import first_line, said
+from q2pt_tasks.sources.error_text import first_line, said
 from q2pt_tasks.sources.manifest import SourceError
 
 # A row must fit into one block.

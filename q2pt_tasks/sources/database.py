@@ -12,8 +12,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from q2pt_tasks.params import Section
+from q2pt_tasks.sources.error_text import first_line, said, said_of_rows
 from q2pt_tasks.sources.landed_tables import Asked, Landed, land_tables
-from q2pt_tasks.sources.library_errors import first_line, said, said_of_rows
 from q2pt_tasks.sources.manifest import SourceError, Window
 
 TableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")]

@@ -22,7 +22,7 @@ from q2pt_tasks.params import Section
 from q2pt_tasks.plain_text import show_text
 from q2pt_tasks.sources.conversion import converted, from_text, from_typed
 from q2pt_tasks.sources.csv_file import check_encoding, csv_columns, read_csv
-from q2pt_tasks.sources.library_errors import first_line, said
+from q2pt_tasks.sources.error_text import first_line, said
 from q2pt_tasks.sources.manifest import SourceError, locate
 
 PARQUET = (".parquet",)

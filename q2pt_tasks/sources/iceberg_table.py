@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from q2pt_tasks.sources.bucket import endpoint
+from q2pt_tasks.sources.error_text import first_line, said, said_of_rows
 from q2pt_tasks.sources.landed_tables import newest_day_in
-from q2pt_tasks.sources.library_errors import first_line, said, said_of_rows
 from q2pt_tasks.sources.manifest import SourceError, Window
 
 _DAY = "event_date"

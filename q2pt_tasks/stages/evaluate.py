@@ -78,56 +78,111 @@ def run(layout: Layout, params: EvaluateParams, *, locales: Sequence[str], varia
         JudgementsError: one of their rows says nothing that can be scored.
     """
     check_models(layout, locales, variants)
-    judgements = _read_judgements(layout, params, locales)
-    truth = _read_truth(layout, locales, judgements)
-    champion = read_champion(layout.champion)
-    split = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
-    obstacles = [] if champion is None else why_not_comparable(layout.root, champion, split)
-    # One that cannot be compared fairly is not scored; the gate says what to do.
-    scored = None if obstacles else champion
-    samples = {split: _sample(truth, split) for split in (TEST, *truth.marked)}
-    brands = json.loads(layout.brands.read_text(encoding="utf-8"))
-    slicing = BreakdownRules(params.plan, params.min_support, params.min_store_positives)
-    breakdown = Breakdown(truth, samples, brands, slicing)
+    asked = _ask(layout, params, locales, variants)
     rules = Rules(params.min_positives, params.min_support, params.plan)
+    breakdown = asked.breakdown()
     evaluated = {
-        name: evaluate(name, scorer, truth, breakdown, rules)
-        for name, scorer in scorers(layout, truth, variants, scored)
+        name: evaluate(name, scorer, asked.truth, breakdown, rules)
+        for name, scorer in scorers(layout, asked.truth, variants, asked.scored)
     }
     rows = summary.figure_rows(evaluated)
     headline = summary.headline(rows)
-    differences = summary.difference_rows(evaluated, LEVEL)
+    slices = breakdown.slices(CHAMPION)
+    _write_summary(asked, rows, headline, summary.difference_rows(evaluated, LEVEL))
+    _write(layout.intervals, summary.interval_rows(evaluated, LEVEL))
+    _write(layout.calibration, summary.calibration_rows(evaluated))
+    _write(layout.precision_recall, summary.curve_rows(evaluated))
+    _write(layout.locales, summary.locale_rows(rows, asked.truth))
+    _write(layout.slices, slices)
+    _write(layout.mistakes, breakdown.mistakes())
+    _write(layout.model_card, _card(asked, evaluated))
+    _write(layout.comparison, _comparison(asked, evaluated, slices["parity"]))
+    return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is evaluated, and on what.
+
+    Attributes:
+        samples: per split whose figures have intervals its queries.
+        champion: the model in production, where there is one.
+        obstacles: why it cannot be compared fairly, if so: then it is not scored, and the gate says what to do.
+    """
+
+    layout: Layout
+    params: EvaluateParams
+    locales: Sequence[str]
+    variants: Sequence[str]
+    judgements: Judgements | None
+    truth: Truth
+    samples: Mapping[str, Sample]
+    champion: Champion | None
+    obstacles: Sequence[str]
+
+    @property
+    def scored(self) -> Champion | None:
+        """The champion, where it is scored."""
+        return None if self.obstacles else self.champion
+
+    def breakdown(self) -> Breakdown:
+        brands = json.loads(self.layout.brands.read_text(encoding="utf-8"))
+        rules = BreakdownRules(self.params.plan, self.params.min_support, self.params.min_store_positives)
+        return Breakdown(self.truth, self.samples, brands, rules)
+
+    def ground(self) -> Ground:
+        """What models are compared on."""
+        few = self.params.timed_queries
+        timed = queries_to_time(self.truth, few) if few else ()
+        resampled = {split: self.samples[split] for split in RESAMPLED_SPLITS}
+        return Ground(self.layout, self.truth, resampled, self.params.plan, timed)
+
+
+def _ask(layout: Layout, params: EvaluateParams, locales: Sequence[str], variants: Sequence[str]) -> _Asked:
+    judgements = _read_judgements(layout, params, locales)
+    truth = _read_truth(layout, locales, judgements)
+    samples = {split: _sample(truth, split) for split in (TEST, *truth.marked)}
+    champion = read_champion(layout.champion)
+    rule = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["split"]
+    obstacles = [] if champion is None else why_not_comparable(layout.root, champion, rule)
+    return _Asked(layout, params, locales, variants, judgements, truth, samples, champion, obstacles)
+
+
+def _write_summary(
+    asked: _Asked, rows: Sequence[Any], headline: Mapping[str, Any], differences: Sequence[Mapping[str, Any]]
+) -> None:
+    """The figures, and how far apart models are: in the summary from the champion, in a file of their own else."""
+    champion = asked.champion
     whole = {
         "precision": PRECISION,
         "headline": headline,
         "level": LEVEL,
-        "models": model_rows(layout, locales, variants),
-        "judgements": None if judgements is None else judgements_of(truth, judgements),
+        "models": model_rows(asked.layout, asked.locales, asked.variants),
+        "judgements": None if asked.judgements is None else judgements_of(asked.truth, asked.judgements),
         "champion": None if champion is None else {"version": champion.version, "hash": champion.hash},
         "differences": [one for one in differences if one["against"] == CHAMPION],
         "rows": rows,
     }
-    _write(layout.summary, whole)
-    _write(layout.differences, [one for one in differences if one["against"] != CHAMPION])
-    _write(layout.intervals, summary.interval_rows(evaluated, LEVEL))
-    _write(layout.calibration, summary.calibration_rows(evaluated))
-    _write(layout.precision_recall, summary.curve_rows(evaluated))
-    _write(layout.locales, summary.locale_rows(rows, truth))
-    slices = breakdown.slices(CHAMPION)
-    _write(layout.slices, slices)
-    _write(layout.mistakes, breakdown.mistakes())
-    trained = {name: one.thresholds for name, one in evaluated.items() if name in (NON_UNIFIED, *variants)}
-    _write(layout.model_card, {"rows": rows_of(truth), "variants": variant_cards(layout, locales, trained)})
+    _write(asked.layout.summary, whole)
+    _write(asked.layout.differences, [one for one in differences if one["against"] != CHAMPION])
+
+
+def _card(asked: _Asked, evaluated: Mapping[str, Evaluated]) -> Mapping[str, object]:
+    trained = {name: one.thresholds for name, one in evaluated.items() if name in (NON_UNIFIED, *asked.variants)}
+    return {"rows": rows_of(asked.truth), "variants": variant_cards(asked.layout, asked.locales, trained)}
+
+
+def _comparison(
+    asked: _Asked, evaluated: Mapping[str, Evaluated], parity: Mapping[str, Mapping[str, Any] | None]
+) -> Mapping[str, object]:
+    """What the gate decides by."""
     rivals = {
-        name: _rival(folder_of, evaluated[name], slices["parity"][name])
-        for name, folder_of in _compared(layout, variants, scored).items()
+        name: _rival(folder_of, evaluated[name], parity[name])
+        for name, folder_of in _compared(asked.layout, asked.variants, asked.scored).items()
     }
     rival = rivals.pop(CHAMPION, None)
-    incumbent = None if champion is None else Incumbent(champion, obstacles, rival)
-    timed = queries_to_time(truth, params.timed_queries) if params.timed_queries else ()
-    ground = Ground(layout, truth, {split: samples[split] for split in RESAMPLED_SPLITS}, params.plan, timed)
-    _write(layout.comparison, compare(ground, rivals, incumbent))
-    return EvaluateReport({name: figures["micro_recall"] for name, figures in headline.items()})
+    incumbent = None if asked.champion is None else Incumbent(asked.champion, asked.obstacles, rival)
+    return compare(asked.ground(), rivals, incumbent)
 
 
 def _compared(layout: Layout, variants: Sequence[str], champion: Champion | None) -> Mapping[str, FolderOf]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from q2pt_tasks.sources.library_errors import first_line, said, said_of_rows
+from q2pt_tasks.sources.error_text import first_line, said, said_of_rows
 
 
 @pytest.mark.parametrize(
