@@ -73,8 +73,10 @@ def _faults(reporter: pytest.TerminalReporter) -> dict[str, Fault]:
     return found
 
 
-def _names(report: pytest.TestReport) -> Iterator[str]:
-    return (str(value) for name, value in report.user_properties if name == "fault")
+def _names(report: pytest.TestReport | pytest.CollectReport) -> Iterator[str]:
+    # A file that was skipped as a whole has a report too, and no properties.
+    if isinstance(report, pytest.TestReport):
+        yield from (str(value) for name, value in report.user_properties if name == "fault")
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -38,6 +38,13 @@ def test_quake(earth): ...
 @pytest.mark.skipif(True, reason="no second one")
 def test_quake_again(): ...
 """
+SKIPS_WHOLE = """
+import pytest
+
+pytest.importorskip("no_such_library")
+
+def test_nothing(): ...
+"""
 FAILS = """
 import pytest
 
@@ -76,6 +83,14 @@ def test_faults_that_were_all_brought_about_pass(tmp_path: Path, processes: str)
     code, said = run(tmp_path, {"test_passes.py": PASSES}, "-m", "chaos", "-n", processes)
     assert code == pytest.ExitCode.OK
     assert "not brought about" not in said
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_file_that_is_skipped_as_a_whole_has_no_faults(tmp_path: Path, processes: str) -> None:
+    files = {"test_passes.py": PASSES, "test_skips_whole.py": SKIPS_WHOLE}
+    code, said = run(tmp_path, files, "-m", "chaos", "-n", processes)
+    assert code == pytest.ExitCode.OK
+    assert f"{'storm':22} 1 passed" in said
 
 
 def test_a_test_that_fails_is_no_fault_that_was_not_brought_about(tmp_path: Path) -> None:
