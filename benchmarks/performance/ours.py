@@ -45,6 +45,7 @@ from q2pt_tasks.model.recipe import ObjectiveName, Recipe
 from q2pt_tasks.model.resume import Resume
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
 from q2pt_tasks.model.training import Trainer
+from q2pt_tasks.model.validation import Validation
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 from q2pt_tasks.params import read_section
 from q2pt_tasks.stages.train_unified import TrainUnifiedParams
@@ -124,14 +125,14 @@ def _network(task: Training, tokenizer: QueryTokenizer) -> Network:
 
 
 def _trainer(job: _Job) -> Trainer:
+    names = tuple(map(str, range(job.chosen.types)))
     return Trainer(
         occurring=job.occurring,
         train=_examples(job.chosen, job.occurring),
         # Peers validate nothing: one query is the least that the trainer takes, and steps are timed without it.
-        validation=_examples(job.chosen.select(np.arange(1)), job.occurring),
+        validation=Validation(_examples(job.chosen.select(np.arange(1)), job.occurring), (LOCALE,), names),
         locale_tokens=LocaleTokens.none(),
         locale_temperature=1.0,
-        product_types=job.chosen.types,
         recipe=_recipe(job.task),
         hardware=detect_hardware(),
         seed=job.task.seed,

@@ -1,4 +1,6 @@
-"""Most memory of what works on labelled queries: split, tokenize, and what evaluate reads before it scores anything.
+"""Most memory of what works on labelled queries: split, tokenize, what evaluate reads, what a training is judged by.
+
+`evaluate` is measured before it scores anything, a training where it has its logits.
 
 Run as `python -m benchmarks.scale.memory`; it prints a table. Each works in a process of its own, below `build/scale`.
 """
@@ -13,7 +15,7 @@ from benchmarks.scale.measuring import run_stage
 from q2pt_tasks.studies.pages import table
 
 FOLDER = Path("build/scale/labels")
-STEPS = ("split", "tokenize", "truth")
+STEPS = ("split", "tokenize", "truth", "judge")
 # At the first size it is the processes' imports that take it.
 QUERIES = (20_000, 3_000_000)
 

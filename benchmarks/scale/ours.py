@@ -1,5 +1,6 @@
 """The project's own stages."""
 
+import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -28,7 +29,33 @@ def _read_truth(folder: Path) -> None:
     query_dimensions(truth.tables["test"], train, [])
 
 
+def _judge(folder: Path) -> None:
+    """What a training asks of its validation queries after an epoch, and for its thresholds, with scores by chance."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from q2pt_tasks.metrics.curves import pooled_curve
+    from q2pt_tasks.metrics.thresholds import PRECISION, choose_thresholds
+    from q2pt_tasks.model.examples import FloatMatrix, examples_from_tokens
+    from q2pt_tasks.model.validation import Validation
+
+    layout = Layout(folder)
+    locales = read_section(layout.params, "locales", Locales)
+    types = json.loads(layout.label_space(None).read_text(encoding="utf-8"))["product_types"]
+    tokens = pq.ParquetFile(layout.unified_tokens() / "validation.parquet").read()
+    validation = Validation(examples_from_tokens(tokens, types, locales), tuple(locales), tuple(types))
+    random = np.random.default_rng(0)
+
+    def scores(block: range) -> FloatMatrix:
+        return random.random((len(block), len(types)), dtype=np.float32)
+
+    scored = validation.scored(validation.store(scores))
+    pooled_curve(scored).average_precision()
+    choose_thresholds(scored, PRECISION)
+
+
 STAGES: Mapping[str, Callable[[Path], None]] = {
     **{name: _stage(name) for name in ("ingest", "validate", "label", "split", "tokenize")},
     "truth": _read_truth,
+    "judge": _judge,
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2pt_tasks.metrics.buckets import Buckets
-from q2pt_tasks.metrics.positives import Positives
+from q2pt_tasks.metrics.positives import Positives, find_positives
 from q2pt_tasks.metrics.recall_at_precision import Curve
 from q2pt_tasks.metrics.scored import Bools, Floats, Indices, Scored, Scores, row_steps
 from q2pt_tasks.metrics.tally import Tally
@@ -90,6 +90,14 @@ def count_curves(positives: Positives, blocks: Iterable[Scored], wanted: Wanted)
         families.locales.counted([own.locales for own in counts]),
         families.cells.counted([own.cells for own in counts]),
     )
+
+
+def pooled_curve(blocks: Iterable[Scored]) -> Curve:
+    """The curve of all pairs alone; the blocks are asked for twice, and must be the same both times."""
+    positives = find_positives(blocks)
+    types, locales = len(positives.types), len(positives.locales)
+    nothing = Wanted(*(np.zeros(shape, dtype=np.bool_) for shape in (types, locales, (locales, types))))
+    return count_curves(positives, blocks, nothing).overall
 
 
 def merge_counts(parts: Sequence[CurveSet]) -> CurveSet:

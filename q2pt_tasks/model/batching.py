@@ -11,7 +11,7 @@ from q2pt_tasks.model.examples import Examples, Int64Array, Packed
 # Tokens of a row: long enough that queries fill it, short enough that attention among its tokens costs nothing.
 ROW_TOKENS = 32
 # Queries that are looked through for identical ones, and packed together, where there is no batch.
-_STRETCH = 4096
+STRETCH = 4096
 _NOBODY = -1
 
 
@@ -101,8 +101,8 @@ def pieces_of(tokens: Packed, rows: Int64Array, max_tokens: int, multiple_of: in
 
 def stretches(count: int) -> Iterator[Int64Array]:
     """`count` examples in their order, as many at a time as are looked through for identical inputs."""
-    for start in range(0, count, _STRETCH):
-        yield np.arange(start, min(start + _STRETCH, count))
+    for start in range(0, count, STRETCH):
+        yield np.arange(start, min(start + STRETCH, count))
 
 
 def shares_of(examples: Examples, rows: Int64Array, product_types: int) -> torch.Tensor:

@@ -15,15 +15,14 @@ from typing import TypeGuard
 import numpy as np
 import torch
 
-from q2pt_tasks.metrics.recall_at_precision import operating_point
-from q2pt_tasks.metrics.scored import Scored
+from q2pt_tasks.metrics.curves import pooled_curve
 from q2pt_tasks.metrics.thresholds import PRECISION, Thresholds, choose_thresholds
 from q2pt_tasks.model.assortment import unsold_table
 from q2pt_tasks.model.beside import Beside, fit_beside
 from q2pt_tasks.model.build import build_network
 from q2pt_tasks.model.checkpoint import Checkpoint, save_changes, save_checkpoint
 from q2pt_tasks.model.delta import round_matrices
-from q2pt_tasks.model.examples import Examples, FloatMatrix
+from q2pt_tasks.model.examples import FloatMatrix
 from q2pt_tasks.model.job import FitJob, FitReport
 from q2pt_tasks.model.locale_dropout import LocaleTokens
 from q2pt_tasks.model.metadata import CENSUS, Metadata, NGramsBeside, save_metadata
@@ -33,9 +32,10 @@ from q2pt_tasks.model.precision import detect_hardware
 from q2pt_tasks.model.resume import Resume, resume_of
 from q2pt_tasks.model.text_parts import FORM
 from q2pt_tasks.model.tokenizer import QueryTokenizer, load_tokenizer
-from q2pt_tasks.model.training import Trainer, true_pairs, validation_average_precision
+from q2pt_tasks.model.training import Trainer
 from q2pt_tasks.model.training_data import TrainingData, read_data
 from q2pt_tasks.model.training_state import Epoch, best_epoch
+from q2pt_tasks.model.validation import OfBlock, Validation
 from q2pt_tasks.model.variants import NON_UNIFIED, UNIFIED_AWARE, UNKNOWN_LOCALE_TOKEN, locale_token, locale_tokens
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 from q2pt_tasks.model.workers import Workers, join_workers
@@ -160,7 +160,7 @@ def _train(job: FitJob, data: TrainingData, metadata: Metadata, workers: Workers
     ]
     best = max(candidates, key=lambda candidate: best_epoch(candidate.epochs).average_precision)
     beside = fit_beside(job, data, trainer, best.logits)
-    completed = _completed(metadata, job, data, trainer, best, beside)
+    completed = _completed(metadata, data, trainer, best, beside)
     return _Trained(Checkpoint(completed, best.network, tokenizer, beside.ngrams), best.epochs, resumes)
 
 
@@ -196,13 +196,13 @@ def _trainer(job: FitJob, data: TrainingData, tokens: LocaleTokens, pad_token: i
         data.train.tokens.values, data.validation.tokens.values, tokens.all_ids, np.array([pad_token])
     )
     validation = tokens.put_before_all(data.validation)
+    validation = replace(validation, tokens=occurring.trimmed(validation.tokens))
     return Trainer(
         occurring=occurring,
         train=replace(data.train, tokens=occurring.trimmed(data.train.tokens)),
-        validation=replace(validation, tokens=occurring.trimmed(validation.tokens)),
+        validation=Validation(validation, tuple(job.locales), data.product_types),
         locale_tokens=tokens.trimmed(occurring),
         locale_temperature=job.locale_temperature,
-        product_types=len(data.product_types),
         recipe=job.recipe,
         hardware=detect_hardware(),
         seed=job.seed,
@@ -212,12 +212,12 @@ def _trainer(job: FitJob, data: TrainingData, tokens: LocaleTokens, pad_token: i
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A network trained with one learning rate, and its logits on validation, shape (queries, product types)."""
+    """A network trained with one learning rate, and its logits on validation."""
 
     learning_rate: float
     network: Network
     epochs: list[Epoch]
-    logits: FloatMatrix
+    logits: OfBlock
 
 
 def _fit_candidate(
@@ -239,26 +239,22 @@ def _fit_candidate(
     return _Candidate(learning_rate, network, epochs, logits)
 
 
-def _completed(
-    metadata: Metadata, job: FitJob, data: TrainingData, trainer: Trainer, best: _Candidate, beside: Beside
-) -> Metadata:
+def _completed(metadata: Metadata, data: TrainingData, trainer: Trainer, best: _Candidate, beside: Beside) -> Metadata:
     """The metadata with what validation says of the trained model."""
-    validation = trainer.validation
-    scored = _scored(validation, job.locales, data.product_types, beside.scores)
-    prior_scores = np.broadcast_to(data.priors.astype(np.float32), beside.scores.shape)
-    prior_precision = validation_average_precision(prior_scores, validation)
-    average_precision = validation_average_precision(beside.scores, validation)
+    curve = pooled_curve(beside.scored)
+    average_precision = curve.average_precision()
+    prior_precision = pooled_curve(trainer.validation.scored(_always(data.priors))).average_precision()
     is_degenerate = average_precision <= prior_precision
     reason = f"validation average precision {average_precision:.4f}, that of the majority class {prior_precision:.4f}"
     return replace(
         metadata,
         status="degenerate" if is_degenerate else "trained",
         reason=reason if is_degenerate else "",
-        thresholds=choose_thresholds([scored], PRECISION).to_dict(),
+        thresholds=choose_thresholds(beside.scored, PRECISION).to_dict(),
         metrics={
             "average_precision": average_precision,
             "majority_average_precision": prior_precision,
-            "micro_recall": operating_point(scored.scores, scored.targets, PRECISION).recall,
+            "micro_recall": curve.recall_at(PRECISION),
             "learning_rate": best.learning_rate,
         },
         history=tuple(
@@ -268,6 +264,11 @@ def _completed(
     )
 
 
-def _scored(examples: Examples, locales: Sequence[str], product_types: tuple[str, ...], scores: FloatMatrix) -> Scored:
-    targets = true_pairs(examples, len(product_types))
-    return Scored(product_types, tuple(locales), examples.locales, scores, targets, np.ones(len(examples)))
+def _always(priors: np.ndarray) -> OfBlock:
+    """The scores of the majority class: the same for every query."""
+    scores = priors.astype(np.float32)
+
+    def of_block(block: range) -> FloatMatrix:
+        return np.broadcast_to(scores, (len(block), len(scores)))
+
+    return of_block

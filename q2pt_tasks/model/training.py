@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from q2pt_tasks.metrics.recall_at_precision import average_precision
+from q2pt_tasks.metrics.curves import pooled_curve
+from q2pt_tasks.metrics.scored import Scored
 from q2pt_tasks.model.adam import Adam, Group
 from q2pt_tasks.model.assortment import mask_logits, mask_scores
 from q2pt_tasks.model.batching import Piece, batch_size_for, batches, pieces_of, shares_of
@@ -25,6 +26,7 @@ from q2pt_tasks.model.progress import track
 from q2pt_tasks.model.recipe import Recipe
 from q2pt_tasks.model.resume import Resume
 from q2pt_tasks.model.training_state import Epoch, TrainingState, best_epoch
+from q2pt_tasks.model.validation import OfBlock, Validation
 from q2pt_tasks.model.vocabulary import OccurringTokens
 from q2pt_tasks.model.workers import Workers, gradients
 
@@ -42,20 +44,18 @@ class Trainer:
     Attributes:
         occurring: the tokens of the data; all token ids below are trimmed ids among them.
         train: training queries, without locale tokens.
-        validation: validation queries, with the locale tokens that the model will see.
+        validation: the queries that it is judged by.
         locale_tokens: what is put in front of the training queries.
         locale_temperature: how far the locales' parts in an epoch are levelled, as `draw_rows` takes it.
-        product_types: size of the label space.
         unsold: (locales, product types) true where a locale's queries shall not count for a type; None for nowhere.
         workers: the processes that train together.
     """
 
     occurring: OccurringTokens
     train: Examples
-    validation: Examples
+    validation: Validation
     locale_tokens: LocaleTokens
     locale_temperature: float
-    product_types: int
     recipe: Recipe
     hardware: Hardware
     seed: int
@@ -176,39 +176,43 @@ class Trainer:
         """The objective's loss of the piece, summed over its queries."""
         device = self.hardware.device
         logits = network(piece.tokens.to(device)).index_select(0, piece.inputs.to(device))
-        shares = shares_of(examples, piece.rows, self.product_types).to(device)
+        shares = shares_of(examples, piece.rows, len(self.validation.product_types)).to(device)
         if self.unsold is not None:
             logits = mask_logits(logits, self.unsold[examples.locales[piece.rows]])
         return self.objective.loss(logits.float(), shares)
 
-    def validation_scores(self, logits: FloatMatrix) -> FloatMatrix:
-        """What the logits of the validation queries mean, both of shape (queries, product types)."""
-        scores = probabilities_of(logits, self.objective)
-        return scores if self.unsold is None else mask_scores(scores, self.unsold[self.validation.locales])
+    def scored(self, logits: OfBlock) -> Iterable[Scored]:
+        """The validation queries with what their logits mean."""
 
-    def validation_logits(self, network: Network) -> FloatMatrix:
-        """Logits of the validation queries, shape (queries, product types); each process computes its part."""
-        if self.workers.count == 1:
-            return logits_of(network, self.validation.tokens, self.hardware)
-        rows = np.arange(len(self.validation))[self.workers.rank :: self.workers.count]
-        logits = np.zeros((len(self.validation), self.product_types), dtype=np.float32)
-        logits[rows] = logits_of(network, self.validation.tokens.select(rows), self.hardware)
+        def scores(block: range) -> FloatMatrix:
+            found = probabilities_of(logits(block), self.objective)
+            if self.unsold is None:
+                return found
+            return mask_scores(found, self.unsold[self.validation.examples.locales[block.start : block.stop]])
+
+        return self.validation.scored(scores)
+
+    def validation_logits(self, network: Network) -> OfBlock:
+        """Logits of the validation queries, computed now; of each block every process computes its part."""
+
+        def logits(block: range) -> FloatMatrix:
+            rows = np.arange(block.start, block.stop)
+            own = slice(self.workers.rank, None, self.workers.count)
+            found = logits_of(network, self.validation.examples.tokens.select(rows[own]), self.hardware)
+            return found if self.workers.count == 1 else self._together(found, own, len(rows))
+
+        return self.validation.store(logits)
+
+    def _together(self, found: FloatMatrix, own: slice, rows: int) -> FloatMatrix:
+        """The logits of `rows` queries, of which this process found its `own`."""
+        logits = np.zeros((rows, found.shape[1]), dtype=np.float32)
+        logits[own] = found
         of_all = torch.from_numpy(logits).to(self.hardware.device)
         self.workers.add_up([of_all])
         return np.asarray(of_all.cpu().numpy())
 
     def _average_precision(self, network: Network) -> float:
-        return validation_average_precision(self.validation_scores(self.validation_logits(network)), self.validation)
-
-
-def validation_average_precision(scores: FloatMatrix, examples: Examples) -> float:
-    """Micro average precision of `scores`, shape (queries, product types)."""
-    return average_precision(scores.ravel(), true_pairs(examples, scores.shape[1]).ravel())
-
-
-def true_pairs(examples: Examples, product_types: int) -> NDArray[np.bool_]:
-    """Whether each query means each product type, shape (queries, product types)."""
-    return np.asarray(shares_of(examples, np.arange(len(examples)), product_types).numpy() > 0)
+        return pooled_curve(self.scored(self.validation_logits(network))).average_precision()
 
 
 def _figures(epoch: Epoch) -> tuple[int, float, float]:

@@ -80,7 +80,7 @@ def test_the_figures_are_those_of_the_whole_split_in_memory(truth: Truth) -> Non
 
 
 def test_scores_beyond_memory_lie_in_a_file(truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("q2pt_tasks.model.score_stream._BYTES_IN_MEMORY", 100)
+    monkeypatch.setattr("q2pt_tasks.model.stored_rows._BYTES_IN_MEMORY", 100)
     whole = truth.scored("test", Noise())
     with ScoreStream(truth, "test", Noise()) as stream:
         assert np.array_equal(concatenate(list(stream)).scores, whole.scores)

@@ -22,11 +22,13 @@ from q2pt_tasks.model.resume import Resume
 from q2pt_tasks.model.tokenizer import EncoderNotFoundError, save_pretrained_tokenizer, train_tokenizer
 from q2pt_tasks.model.training import Trainer, TrainingDivergedError
 from q2pt_tasks.model.training_state import TrainingState, best_epoch
+from q2pt_tasks.model.validation import Validation
 from q2pt_tasks.model.vocabulary import OccurringTokens, restore_words, trim_words
 
 FLOAT32 = Hardware(torch.device("cpu"), torch.float32, "a test")
 BFLOAT16 = Hardware(torch.device("cpu"), torch.bfloat16, "a test")
-TYPES = 3
+NAMES = ("A", "B", "C")
+TYPES = len(NAMES)
 VOCABULARY = 50
 RECIPE = Recipe(
     objective="binary_cross_entropy",
@@ -89,10 +91,9 @@ def _trainer(examples: Examples, recipe: Recipe = RECIPE) -> Trainer:
     return Trainer(
         occurring=OccurringTokens.of(examples.tokens.values, np.array([0])),
         train=examples,
-        validation=_examples(seed=1),
+        validation=Validation(_examples(seed=1), ("en-US",), NAMES),
         locale_tokens=LocaleTokens.none(),
         locale_temperature=1.0,
-        product_types=TYPES,
         recipe=recipe,
         hardware=FLOAT32,
         seed=5,
@@ -127,6 +128,11 @@ def test_gradients_of_a_batch_in_pieces_are_those_of_the_whole_batch(objective: 
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+def _trimmed(validation: Validation, occurring: OccurringTokens) -> Validation:
+    examples = validation.examples
+    return replace(validation, examples=replace(examples, tokens=occurring.trimmed(examples.tokens)))
+
+
 def test_training_only_the_tokens_that_occur_gives_the_same_model() -> None:
     examples = _examples()
     whole, trimmed = _network(), _network()
@@ -136,7 +142,7 @@ def test_training_only_the_tokens_that_occur_gives_the_same_model() -> None:
     trainer = replace(
         trainer,
         train=replace(examples, tokens=trainer.occurring.trimmed(examples.tokens)),
-        validation=replace(trainer.validation, tokens=trainer.occurring.trimmed(trainer.validation.tokens)),
+        validation=_trimmed(trainer.validation, trainer.occurring),
     )
     trainer.fit(trimmed, 1e-2, Resume.never())
     restore_words(trimmed, trainer.occurring, full_table)
@@ -165,7 +171,7 @@ def test_a_separable_signal_is_learnt_and_the_best_epoch_is_kept(objective: Obje
 
 
 def _scores(trainer: Trainer, network: Network) -> FloatMatrix:
-    return trainer.validation_scores(trainer.validation_logits(network))
+    return np.concatenate([block.scores for block in trainer.scored(trainer.validation_logits(network))])
 
 
 @every_objective
