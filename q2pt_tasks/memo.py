@@ -96,6 +96,11 @@ class Memo:
         except _unreachable() as error:
             self._give_up(error)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether later runs find what this one leaves."""
+        return self._files is not None
+
     def fill(self, key: Callable[[], Key], folder: Path, make: Callable[[Path], None]) -> None:
         """Fills the new `folder` with what `make` puts there, or with what it put there when the same was asked before.
 
