@@ -6,8 +6,7 @@ nothing sent. The library passes over a suite that is empty or a figure that is 
 
 import logging
 import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from q2pt_tasks.data.expectations import Expectation, Figure, Outcome
@@ -15,25 +14,35 @@ from q2pt_tasks.data.expectations import Expectation, Figure, Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
+# As `verdicts_of`.
+Verdicts = Callable[[Sequence[Expectation], Mapping[str, Figure]], dict[str, bool]]
+
 
 class SuiteError(ValueError):
     """The expectations themselves are wrong, so nothing can be said about the data."""
 
 
-def evaluate(expectations: Sequence[Expectation], figures: Mapping[str, Figure]) -> tuple[Outcome, ...]:
+def evaluate(
+    expectations: Sequence[Expectation], figures: Mapping[str, Figure], verdicts: Verdicts | None = None
+) -> tuple[Outcome, ...]:
     """One outcome per expectation, in the declared order.
+
+    Args:
+        expectations: what is expected of `figures`.
+        figures: all that were measured.
+        verdicts: asks the library, such as in another process; `verdicts_of` where None.
 
     Raises:
         SuiteError: there are no expectations, two speak of one figure, or one has no bounds, speaks of a figure that
             was not measured, is unknown to Great Expectations, cannot be evaluated, or was passed over.
     """
     _check_declared(expectations, figures)
-    verdicts = _verdicts(expectations, figures)
-    if len(verdicts) != len(expectations):
-        passed_over = sorted({expectation.figure for expectation in expectations} - set(verdicts))
-        raise SuiteError(f"{len(verdicts)} of {len(expectations)} expectations were evaluated; not: {passed_over}")
+    found = (verdicts or verdicts_of)(expectations, figures)
+    if len(found) != len(expectations):
+        passed_over = sorted({expectation.figure for expectation in expectations} - set(found))
+        raise SuiteError(f"{len(found)} of {len(expectations)} expectations were evaluated; not: {passed_over}")
     return tuple(
-        Outcome(expectation, figures[expectation.figure], verdicts[expectation.figure]) for expectation in expectations
+        Outcome(expectation, figures[expectation.figure], found[expectation.figure]) for expectation in expectations
     )
 
 
@@ -52,19 +61,18 @@ def _check_declared(expectations: Sequence[Expectation], figures: Mapping[str, F
         raise SuiteError(f"the figures {undefined} are not numbers")
 
 
-def _verdicts(expectations: Sequence[Expectation], figures: Mapping[str, Figure]) -> dict[str, bool]:
-    """Whether each evaluated expectation holds, by its figure."""
+def verdicts_of(expectations: Sequence[Expectation], figures: Mapping[str, Figure]) -> dict[str, bool]:
+    """Whether each evaluated expectation holds, by its figure.
+
+    Raises:
+        SuiteError: one is unknown to Great Expectations, or cannot be evaluated.
+    """
     import pandas as pd
 
     library = import_library()
     suite = library.ExpectationSuite(name="tables", expectations=[_translate(library, e) for e in expectations])
     results = _batch(library, pd.DataFrame([dict(figures)])).validate(suite).results
     return {_figure(result): bool(result.success) for result in results}
-
-
-def import_ahead() -> None:
-    """Begins the library's import, which takes seconds, beside what is computed until it is needed."""
-    threading.Thread(target=import_library, name="import of Great Expectations", daemon=True).start()
 
 
 def import_library() -> Any:  # noqa: ANN401 - the library has no types of its own

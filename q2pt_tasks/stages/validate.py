@@ -16,7 +16,7 @@ from q2pt_tasks.data import expectations as expect
 from q2pt_tasks.data import row_rules as rules
 from q2pt_tasks.data.expectations import Limits
 from q2pt_tasks.data.floods import FLOOD
-from q2pt_tasks.data.great_expectations_runner import evaluate, import_ahead
+from q2pt_tasks.data.great_expectations_runner import Verdicts, evaluate, verdicts_of
 from q2pt_tasks.data.privacy import PrivacyParams
 from q2pt_tasks.data.row_rules import Window
 from q2pt_tasks.data.schema import Locales
@@ -39,6 +39,7 @@ from q2pt_tasks.report.validation_page import (
 from q2pt_tasks.validation.catalog import divide_catalog
 from q2pt_tasks.validation.day import EventRules
 from q2pt_tasks.validation.events import count_events, divide_events, newest_days
+from q2pt_tasks.validation.expectations_apart import ExpectationsApart
 
 # Of valid events: queries of the page that are not common in the newest ones are hidden, however long the log is.
 _SEARCHED_ROWS = 10_000_000
@@ -81,7 +82,9 @@ def main(layout: Layout) -> ValidateReport:
     params = read_section(layout.params, "validate", ValidateParams)
     locales = read_section(layout.params, "locales", Locales)
     privacy = read_section(layout.params, "privacy", PrivacyParams)
-    return run(layout, params, locales, privacy, read_section(layout.params, "engine", EngineParams), memo_of())
+    engine = read_section(layout.params, "engine", EngineParams)
+    with ExpectationsApart() as apart:
+        return run(layout, params, locales, privacy, engine, memo_of(), apart.verdicts)
 
 
 def run(
@@ -91,6 +94,7 @@ def run(
     privacy: PrivacyParams,
     engine_params: EngineParams = DEFAULT,
     memo: Memo = NOTHING,
+    verdicts: Verdicts = verdicts_of,
 ) -> ValidateReport:
     """Judges the raw tables and writes what they are divided into; its page shows no query below the floor `privacy`.
 
@@ -104,11 +108,10 @@ def run(
     window, engine = read_window(layout.raw / "window.json"), open_engine(engine_params)
     figures = _column_figures(engine, layout.raw)
     if expect.has_columns(figures, privacy.events):
-        import_ahead()
         by = EventRules(tuple(locales), window, params.max_query_chars, params.flood, privacy.events)
-        result = _validate(engine, layout, params, privacy, by, memo)
+        result = _validate(engine, layout, params, privacy, by, memo, verdicts)
     else:
-        outcomes = evaluate(expect.column_expectations(privacy.events), figures)
+        outcomes = evaluate(expect.column_expectations(privacy.events), figures, verdicts)
         result = ValidationResult(str(window), outcomes, tables={})
     page = write_result(result, layout.validation_report)
     for outcome in result.warnings:
@@ -149,7 +152,13 @@ def _columns(engine: Engine, file: Path) -> str:
 
 
 def _validate(
-    engine: Engine, layout: Layout, params: ValidateParams, privacy: PrivacyParams, by: EventRules, memo: Memo
+    engine: Engine,
+    layout: Layout,
+    params: ValidateParams,
+    privacy: PrivacyParams,
+    by: EventRules,
+    memo: Memo,
+    verdicts: Verdicts,
 ) -> ValidationResult:
     """Writes the valid and the quarantined rows of tables whose columns are right, and judges their numbers."""
     catalog = divide_catalog(engine, layout, by.locales)
@@ -169,7 +178,7 @@ def _validate(
     expectations = expect.column_expectations(by.columns) + expect.row_expectations(params, reasons, volume)
     return ValidationResult(
         window=str(by.window),
-        outcomes=evaluate(expectations, {**_column_figures(engine, layout.raw), **figures}),
+        outcomes=evaluate(expectations, {**_column_figures(engine, layout.raw), **figures}, verdicts),
         tables={"events": count_events(layout), "catalog": catalog.rows},
         rules=_rule_rows(engine, layout, privacy, by, exclusions),
         locales=locale_rows(final_tallies, volume),
