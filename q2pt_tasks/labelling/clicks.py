@@ -2,16 +2,17 @@
 
 What is remembered of a day or a week is found by the hash of its valid rows and by the product types of its products:
 a window that moves by a day adds up some weeks and the days beside them, not each of its days. Where nothing is
-remembered all days are counted together.
+remembered many days are counted together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from q2pt_tasks.data.labels import add_clicks, clicks_by_type, types_of_products
 from q2pt_tasks.data.schema import CATALOG
@@ -38,12 +39,14 @@ class Counting:
         largest: columns of which the largest value is kept.
         folder: for what is counted; it must be there as long as the frames are computed.
         memo: what earlier runs counted.
+        rows_together: events that are counted at once where nothing is remembered; an engine's memory holds their sums.
     """
 
     catalog: Frame
     largest: tuple[str, ...]
     folder: Path
     memo: Memo
+    rows_together: int
 
     @property
     def schema(self) -> pa.Schema:
@@ -53,16 +56,17 @@ class Counting:
 
 
 def count_clicks(engine: Engine, days: Sequence[Path], counting: Counting) -> Frame:
-    """The clicks per locale, query in its normal form and product type of the valid events in the files `days`."""
-    if days and not counting.memo.remembers:
-        # Sums of days are for other nights to find: to add up all at once costs half.
-        return add_clicks(_count(engine, days, counting), counting.largest)
+    """The clicks per locale, query in its normal form and product type of the valid events in the files `days`.
+
+    They are in several rows each, which are still to be added up: whoever looks at some queries alone adds up fewer.
+    """
 
     def count(engine: Engine, span: Span) -> Path:
         return _count_span(engine, span, counting)
 
-    files = list(engine.map(count, spans(days)))
-    return add_clicks(engine.scan_any(files, counting.schema), counting.largest)
+    remembers = counting.memo.remembers
+    files = engine.map(count, spans(days)) if remembers else _count_together(engine, days, counting)
+    return engine.scan_any(list(files), counting.schema)
 
 
 def spans(days: Iterable[Path]) -> list[Span]:
@@ -77,6 +81,29 @@ def spans(days: Iterable[Path]) -> list[Span]:
 def _week(day: Path) -> int:
     # The first of January of the year 1 was a Monday: weeks are those of ISO 8601.
     return (day_of_file(day) - date.min).days // _WEEK
+
+
+def _count_together(engine: Engine, days: Sequence[Path], counting: Counting) -> Iterator[Path]:
+    """Files with the clicks of many days each: sums of single days, for other nights to find, cost twice as much."""
+    for together in stretches(days, counting.rows_together):
+        file = counting.folder / f"{together[0].stem}-{len(together)}.parquet"
+        engine.set_aside(_count(engine, together, counting), file)
+        yield file
+
+
+def stretches(days: Iterable[Path], rows: int) -> Iterator[Span]:
+    """The `days`, as many together as have no more than so many `rows`, or one that has more."""
+    found: list[Path] = []
+    total = 0
+    for day in days:
+        own = pq.read_metadata(day).num_rows
+        if found and total + own > rows:
+            yield tuple(found)
+            found, total = [], 0
+        found.append(day)
+        total += own
+    if found:
+        yield tuple(found)
 
 
 def _count_span(engine: Engine, span: Span, counting: Counting) -> Path:

@@ -13,10 +13,10 @@ import narwhals as nw
 import pyarrow as pa
 from pydantic import Field
 
-from q2pt_tasks.data.labels import LabelRules, label_pairs, nest_labels
+from q2pt_tasks.data.labels import LabelRules, add_clicks, label_pairs, nest_labels
 from q2pt_tasks.data.privacy import PrivacyParams, common_queries, figures_of_queries
 from q2pt_tasks.data.schema import USERS, Locales
-from q2pt_tasks.engine.interface import Engine
+from q2pt_tasks.engine.interface import Engine, Frame
 from q2pt_tasks.engine.opening import open_engine
 from q2pt_tasks.engine.params import DEFAULT, EngineParams
 from q2pt_tasks.engine.tables import collect, write_table
@@ -25,7 +25,8 @@ from q2pt_tasks.layout import Layout, catalog_file, day_file, day_files
 from q2pt_tasks.memo import NOTHING, Memo, memo_of
 from q2pt_tasks.params import Section, read_section
 
-_IS_FORWARD = "is_forward"
+# Events that an engine counts at once for each megabyte that it may use: of 30,000 the sums fitted, of 100,000 not.
+_ROWS_PER_MB = 20_000
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -107,14 +108,16 @@ def run(
     shutil.rmtree(layout.labeled, ignore_errors=True)
     layout.labeled.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=layout.labeled, prefix=".clicks-") as folder:
-        counting = Counting(catalog, _largest(privacy), Path(folder), memo)
-        clicks = _count_periods(engine, counting, day_files(layout.valid), _first_forward_day(layout, params))
-    asked = engine.keep(figures_of_queries(clicks, privacy))
-    common = engine.keep(common_queries(asked, privacy))
-    shown = clicks.join(common, on=["locale", "query"], how="inner")
+        rows = engine_params.memory_limit_mb * _ROWS_PER_MB
+        counting = Counting(catalog, _largest(privacy), Path(folder), memo, rows)
+        periods = _periods(day_files(layout.valid), _first_forward_day(layout, params))
+        clicks = [count_clicks(engine, days, counting) for days in periods]
+        asked = engine.keep(figures_of_queries(nw.concat(clicks), privacy))
+        common = engine.keep(common_queries(asked, privacy))
+        shown = [engine.keep(_clicks_of(common, own)) for own in clicks]
 
-    def write(rules: LabelRules, name: str, *, is_forward: bool) -> tuple[int, int]:
-        pairs = engine.keep(label_pairs(shown.filter(nw.col(_IS_FORWARD) == is_forward), rules))
+    def write(clicks: Frame, rules: LabelRules, name: str) -> tuple[int, int]:
+        pairs = engine.keep(label_pairs(clicks, rules))
 
         def write_one(engine: Engine, locale: str) -> int:
             return _write_locale(layout.labeled / name, engine.kept(pairs), locale)
@@ -122,8 +125,8 @@ def run(
         queries = sum(engine.map(write_one, locales))
         return queries, len(collect(pairs.select("product_type").unique(), ("product_type",)))
 
-    history = write(params.rules(), "history", is_forward=False)
-    forward = write(params.forward_rules(), "forward", is_forward=True)
+    history = write(shown[0], params.rules(), "history")
+    forward = write(shown[1], params.forward_rules(), "forward")
     report = LabelReport(history[0], forward[0], history[1], _count(asked) - _count(common))
     _check_floors(report, params)
     _write_assortment(
@@ -147,15 +150,15 @@ def _first_forward_day(layout: Layout, params: LabelParams) -> str:
     return day_file(Path(), last - datetime.timedelta(days=params.forward_days - 1)).name
 
 
-def _count_periods(engine: Engine, counting: Counting, days: Sequence[Path], first_forward: str) -> nw.LazyFrame[Any]:
-    """The clicks of the history and, apart from them, of the forward days."""
-    periods = [
-        count_clicks(engine, [day for day in days if (day.name >= first_forward) == is_forward], counting).with_columns(
-            nw.lit(is_forward).alias(_IS_FORWARD)
-        )
-        for is_forward in (False, True)
-    ]
-    return engine.keep(nw.concat(periods))
+def _periods(days: Sequence[Path], first_forward: str) -> tuple[Sequence[Path], Sequence[Path]]:
+    """The days of the history, and the forward days."""
+    history = [day for day in days if day.name < first_forward]
+    return history, days[len(history) :]
+
+
+def _clicks_of(queries: Frame, clicks: Frame) -> Frame:
+    """The clicks of some `queries`, added up: most of those that were typed are rare, and need not be."""
+    return add_clicks(clicks.join(queries, on=["locale", "query"], how="inner"))
 
 
 def _write_locale(folder: Path, pairs: nw.LazyFrame[Any], locale: str) -> int:

@@ -5,11 +5,12 @@ import pyarrow as pa
 import pytest
 from raw_tables import event
 
+from q2pt_tasks.data.labels import add_clicks
 from q2pt_tasks.data.schema import CATALOG, EVENTS
 from q2pt_tasks.engine.interface import Engine
 from q2pt_tasks.engine.opening import open_engine
 from q2pt_tasks.engine.tables import collect, write_table
-from q2pt_tasks.labelling.clicks import Counting, count_clicks, spans
+from q2pt_tasks.labelling.clicks import Counting, count_clicks, spans, stretches
 from q2pt_tasks.layout import day_file
 from q2pt_tasks.memo import NOTHING, Memo
 
@@ -36,11 +37,14 @@ def write_day(file: Path, query: str, clicks: int, **values: object) -> None:
     write_table(pa.Table.from_pylist([event(query=query, clicks=clicks, **values)], EVENTS), file)
 
 
-def counted(engine: Engine, days: list[Path], folder: Path, memo: Memo, product_type: str = "SHOES") -> list[Row]:
+def counted(
+    engine: Engine, days: list[Path], folder: Path, memo: Memo, product_type: str = "SHOES", at_once: int = 4
+) -> list[Row]:
     catalog = {"product_id": event()["product_id"], "locale": "en-GB", "product_type": product_type}
     folder.mkdir(parents=True)
     kept = engine.keep(engine.frame(pa.Table.from_pylist([catalog], CATALOG)))
-    rows = collect(count_clicks(engine, days, Counting(kept, (), folder, memo)), ("query", "product_type"))
+    clicks = add_clicks(count_clicks(engine, days, Counting(kept, (), folder, memo, at_once)))
+    rows = collect(clicks, ("query", "product_type"))
     return [(row["locale"], row["query"], row["product_type"], row["clicks"]) for row in rows.to_pylist()]
 
 
@@ -62,6 +66,21 @@ def test_clicks_of_weeks_and_of_days_are_added_up(days: list[Path], tmp_path: Pa
     engine, memo = open_engine(), Memo(str(tmp_path / "place")) if remembers else NOTHING
     for run in ("first", "again"):
         assert counted(engine, days, tmp_path / run, memo) == EXPECTED
+
+
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_clicks_are_the_same_however_many_rows_are_counted_at_once(days: list[Path], tmp_path: Path, rows: int) -> None:
+    assert counted(open_engine(), days, tmp_path / "counted", NOTHING, at_once=rows) == EXPECTED
+    assert len(list((tmp_path / "counted").iterdir())) == len(list(stretches(days, rows)))
+
+
+def test_days_are_together_as_long_as_their_rows_are_few(tmp_path: Path) -> None:
+    days = files(tmp_path, 0, 1, 2, 3, 4)
+    for file, rows in zip(days, (2, 1, 5, 1, 1), strict=True):
+        write_table(pa.Table.from_pylist([event()] * rows, EVENTS), file)
+    assert list(stretches(days, 3)) == [tuple(days[:2]), (days[2],), tuple(days[3:])]
+    assert list(stretches(days, 100)) == [tuple(days)]
+    assert list(stretches([], 3)) == []
 
 
 def test_a_known_week_needs_no_day_of_it_counted(days: list[Path], tmp_path: Path) -> None:
