@@ -17,7 +17,7 @@ from benchmarks.scale.contestants import CONTESTANTS, STAGES
 from benchmarks.scale.equality import check_equal
 from benchmarks.scale.log import Made, make_log
 from benchmarks.scale.measuring import Measured, measure_starts, run_stage
-from benchmarks.scale.night import measure_night
+from benchmarks.scale.night import measure_nights
 from benchmarks.scale.page import Size, build_page
 from benchmarks.scale.steps import PieceDoneError, Steps
 
@@ -57,10 +57,10 @@ def measure(rows: int, contestants: tuple[str, ...], steps: Steps) -> Size:
     made = steps.once("log", Made, lambda: make_log(place / "log", rows, Path("params.yaml")))
     measured = {name: _measure_contestant(place, name, steps) for name in contestants}
     same = steps.once("equality", dict[str, int], lambda: check_equal({name: place / name for name in contestants}))
-    night = measure_night(place / "q2pt", place / "night", steps)
+    nights = measure_nights(place / "q2pt", place / "night", steps)
     starts = steps.once("starts", float, lambda: measure_starts(STAGES))
     shutil.rmtree(place, ignore_errors=True)
-    return Size(made, measured, night, starts, same)
+    return Size(made, measured, nights, starts, same)
 
 
 def _measure_contestant(place: Path, name: str, steps: Steps) -> dict[str, Measured]:

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.scale.contestants import STAGES
@@ -18,8 +19,21 @@ from q2pt_tasks.params_edit import edit_params
 from q2pt_tasks.sources.resolve import resolve
 
 
-def measure_night(whole: Path, folder: Path, steps: Steps) -> Mapping[str, Measured]:
-    """q2pt's stages on the log of `whole` with its newest day, the others having been computed the night before.
+@dataclass(frozen=True)
+class Nights:
+    """q2pt's stages in two nights that remember days, per stage.
+
+    Attributes:
+        first: all days but the newest, nothing being remembered yet.
+        added: with the newest.
+    """
+
+    first: Mapping[str, Measured]
+    added: Mapping[str, Measured]
+
+
+def measure_nights(whole: Path, folder: Path, steps: Steps) -> Nights:
+    """q2pt's stages on the log of `whole` without its newest day, and then with it.
 
     Args:
         whole: where q2pt has worked on all days without remembering anything.
@@ -34,13 +48,13 @@ def measure_night(whole: Path, folder: Path, steps: Steps) -> Mapping[str, Measu
     with _remembered_below(folder / "state"):
         steps.once("evening shop", None, lambda: _copy_shop(whole, layout.root, newest.name))
         steps.once("evening resolve", None, lambda: _resolve(layout, LAST_DAY - datetime.timedelta(days=1)))
-        _run_stages(layout, "evening", steps)
+        first = _run_stages(layout, "evening", steps)
         steps.once("night day", None, lambda: _link(str(whole / newest), str(layout.root / newest)))
         steps.once("night resolve", None, lambda: _resolve(layout, LAST_DAY))
-        measured = _run_stages(layout, "night", steps)
+        added = _run_stages(layout, "night", steps)
     steps.once("night is the same", None, lambda: _check_same(whole, layout.root))
     shutil.rmtree(folder, ignore_errors=True)
-    return measured
+    return Nights(first, added)
 
 
 def _copy_shop(whole: Path, shop: Path, newest: str) -> None:
