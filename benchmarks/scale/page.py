@@ -94,9 +94,9 @@ def build_page(sizes: Sequence[Size], command: str) -> str:
             "",
             f"The night before has left its results of all days but the newest in `Q2PT_STATE_DIR`; a window of {DAYS} "
             "days. The files that come out have the bytes of those without it. Starts are four processes with all that "
-            "they import, and that of Great Expectations, which works beside the days: they cost the same however long "
-            "the log is. All days are computed fastest where nothing is remembered; the first night, of all days but "
-            "the newest, remembers them.",
+            "they import, without Great Expectations, whose own process takes seconds beside the days: they cost the "
+            "same however long the log is. All days are computed fastest where nothing is remembered; the first night, "
+            "of all days but the newest, remembers them.",
             "",
             table(
                 [

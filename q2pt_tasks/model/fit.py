@@ -154,10 +154,11 @@ def _train(job: FitJob, data: TrainingData, metadata: Metadata, workers: Workers
     resumes = [
         resume_of(partial(_key, metadata, job, trainer, rate), workers) for rate in trainer.recipe.learning_rates
     ]
-    candidates = [
+    # One by one: the logits of the best so far alone are kept.
+    candidates = (
         _fit_candidate(job, data, tokenizer, trainer, rate, resume)
         for rate, resume in zip(trainer.recipe.learning_rates, resumes, strict=True)
-    ]
+    )
     best = max(candidates, key=lambda candidate: best_epoch(candidate.epochs).average_precision)
     beside = fit_beside(job, data, trainer, best.logits)
     completed = _completed(metadata, data, trainer, best, beside)

@@ -1,8 +1,10 @@
 """A matrix of scores that need not fit into memory."""
 
+import contextlib
 import tempfile
 import weakref
 from collections.abc import Iterable
+from typing import IO
 
 import numpy as np
 
@@ -10,6 +12,12 @@ from q2pt_tasks.model.examples import FloatMatrix
 
 # What stays in memory; a larger matrix goes to a temporary file.
 _BYTES_IN_MEMORY = 1 << 28
+
+
+def _close(file: IO[bytes]) -> None:
+    # On a full disk what waits to be written has nowhere to go, which whoever wrote it has been told.
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 class StoredRows:
@@ -25,7 +33,7 @@ class StoredRows:
     def __init__(self, blocks: Iterable[FloatMatrix], width: int) -> None:
         self._width = width
         self._file = tempfile.SpooledTemporaryFile(max_size=_BYTES_IN_MEMORY)  # noqa: SIM115 - closed by `close`
-        self.close = weakref.finalize(self, self._file.close)
+        self.close = weakref.finalize(self, _close, self._file)
         for block in blocks:
             self._file.write(np.ascontiguousarray(block, dtype=np.float32).tobytes())
 

@@ -7,6 +7,7 @@ collector of garbage with every day, and once more at the end. What is asked and
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,10 @@ from q2pt_tasks.data.great_expectations_runner import SuiteError, import_library
 _ROOT = Path(__file__).resolve().parents[2]
 
 
+class ProcessEndedError(RuntimeError):
+    """The process has ended without an answer."""
+
+
 class ExpectationsApart:
     """A process that begins to import the library at once, and ends with the `with`.
 
@@ -28,7 +33,8 @@ class ExpectationsApart:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "q2pt_tasks.validation.expectations_apart"],
+            # -P: nothing that lies in the working directory.
+            [sys.executable, "-P", "-m", "q2pt_tasks.validation.expectations_apart"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -47,13 +53,14 @@ class ExpectationsApart:
 
         Raises:
             SuiteError: as `verdicts_of`.
-            RuntimeError: the process has ended without an answer; what it said stands in the log.
+            ProcessEndedError: what the process said stands in the log.
         """
         asked = [[each.figure, each.kind, dict(each.arguments)] for each in expectations]
         answer, _ = self._process.communicate(json.dumps({"expectations": asked, "figures": dict(figures)}))
         if self._process.returncode:
-            raise RuntimeError(
-                f"Great Expectations has ended with exit code {self._process.returncode}; what it said stands above"
+            raise ProcessEndedError(
+                f"Great Expectations has ended with {_ending(self._process.returncode)}; free memory and disk where it "
+                "ran out of them, and run the stage again"
             )
         found = json.loads(answer)
         if "refused" in found:
@@ -61,15 +68,23 @@ class ExpectationsApart:
         return dict(found["verdicts"])
 
 
+def _ending(code: int) -> str:
+    return f"exit code {code}, and what it said stands above" if code > 0 else f"signal {signal.Signals(-code).name}"
+
+
 def main() -> None:
     """Answers what stands on the standard input, unless nothing does."""
+    # Whatever a library prints is no answer.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     gc.disable()
     import_library()
     # What was imported stays: to look through it at the end takes as long as a third of the import.
     gc.freeze()
     gc.enable()
     if text := sys.stdin.read():
-        sys.stdout.write(json.dumps(_answer(json.loads(text))))
+        answers.write(json.dumps(_answer(json.loads(text))))
+    answers.close()
 
 
 def _answer(asked: Mapping[str, Any]) -> Mapping[str, object]:
