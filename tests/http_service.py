@@ -80,6 +80,25 @@ def connected(running: Running) -> Iterator[socket.socket]:
         yield made
 
 
+def answer(connection: socket.socket) -> tuple[bytes, bytes]:
+    """Head and body of the next answer, in however many pieces it comes; nothing else has been asked for."""
+    said = b""
+    while b"\r\n\r\n" not in said:
+        said += _piece(connection)
+    head, _, body = said.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: (\d+)", head)
+    assert length is not None, head
+    while len(body) < int(length[1]):
+        body += _piece(connection)
+    return head, body
+
+
+def _piece(connection: socket.socket) -> bytes:
+    piece = connection.recv(2**16)
+    assert piece, "the connection was closed"
+    return piece
+
+
 def told(connection: socket.socket) -> bytes:
     """All that the service says until it closes the connection."""
     said = b""
