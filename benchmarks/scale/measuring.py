@@ -31,7 +31,7 @@ def measure_starts(stages: Sequence[str]) -> float:
 
 def _seconds_of(program: str) -> float:
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", program], check=True)
     return time.perf_counter() - began
 
 

@@ -22,22 +22,36 @@ class SuiteError(ValueError):
     """The expectations themselves are wrong, so nothing can be said about the data."""
 
 
+def verdicts_of(expectations: Sequence[Expectation], figures: Mapping[str, Figure]) -> dict[str, bool]:
+    """Whether each evaluated expectation holds, by its figure.
+
+    Raises:
+        SuiteError: one is unknown to Great Expectations, or cannot be evaluated.
+    """
+    import pandas as pd
+
+    library = import_library()
+    suite = library.ExpectationSuite(name="tables", expectations=[_translate(library, e) for e in expectations])
+    results = _batch(library, pd.DataFrame([dict(figures)])).validate(suite).results
+    return {_figure(result): bool(result.success) for result in results}
+
+
 def evaluate(
-    expectations: Sequence[Expectation], figures: Mapping[str, Figure], verdicts: Verdicts | None = None
+    expectations: Sequence[Expectation], figures: Mapping[str, Figure], verdicts: Verdicts = verdicts_of
 ) -> tuple[Outcome, ...]:
     """One outcome per expectation, in the declared order.
 
     Args:
         expectations: what is expected of `figures`.
         figures: all that were measured.
-        verdicts: asks the library, such as in another process; `verdicts_of` where None.
+        verdicts: asks the library, such as in another process.
 
     Raises:
         SuiteError: there are no expectations, two speak of one figure, or one has no bounds, speaks of a figure that
             was not measured, is unknown to Great Expectations, cannot be evaluated, or was passed over.
     """
     _check_declared(expectations, figures)
-    found = (verdicts or verdicts_of)(expectations, figures)
+    found = verdicts(expectations, figures)
     if len(found) != len(expectations):
         passed_over = sorted({expectation.figure for expectation in expectations} - set(found))
         raise SuiteError(f"{len(found)} of {len(expectations)} expectations were evaluated; not: {passed_over}")
@@ -59,20 +73,6 @@ def _check_declared(expectations: Sequence[Expectation], figures: Mapping[str, F
     # Great Expectations ignores undefined values, and so would pass over them.
     if undefined := sorted(name for name in names if figures[name] != figures[name]):
         raise SuiteError(f"the figures {undefined} are not numbers")
-
-
-def verdicts_of(expectations: Sequence[Expectation], figures: Mapping[str, Figure]) -> dict[str, bool]:
-    """Whether each evaluated expectation holds, by its figure.
-
-    Raises:
-        SuiteError: one is unknown to Great Expectations, or cannot be evaluated.
-    """
-    import pandas as pd
-
-    library = import_library()
-    suite = library.ExpectationSuite(name="tables", expectations=[_translate(library, e) for e in expectations])
-    results = _batch(library, pd.DataFrame([dict(figures)])).validate(suite).results
-    return {_figure(result): bool(result.success) for result in results}
 
 
 def import_library() -> Any:  # noqa: ANN401 - the library has no types of its own
